@@ -1,0 +1,74 @@
+"""The one clock, and the one place where time becomes text and text becomes time."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+# Go's time.Time.String(): "2026-02-18 13:12:42.123456789 +0200 CEST m=+0.123".
+# https://pkg.go.dev/time#Time.String
+_GO = re.compile(
+    r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d{1,9}))? ([+-])(\d\d)(\d\d)(?: [^ ]+)?(?: m=[+-][\d.]+)?"
+)
+
+
+def now() -> datetime:
+    """The time, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+def to_text(moment: datetime) -> str:
+    """An aware time as it is stored: in UTC, with six decimals, so that the order of text is the order of time.
+
+    Raises:
+        OverflowError: in UTC it lies outside the years 1 to 9999.
+    """
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(" ", "microseconds")
+
+
+def to_bound(moment: datetime) -> str:
+    """The text that every stored form of an aware time starts with, so that none of an earlier time is above it.
+
+    A server's driver leaves trailing zeros out ("...:42 +0000 UTC" for "...:42.000000+00:00").
+    """
+    return to_text(moment)[:26].rstrip("0").rstrip(".") if moment.microsecond else to_text(moment)[:19]
+
+
+def from_text(text: Any) -> Any:
+    """A stored time as an aware ``datetime`` in UTC, cut to microseconds; text that is no time comes back as it is."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return _from_go(text)
+    except TypeError:
+        moment = text  # a driver that knows times has made one of it, in its session's time zone
+    if moment.tzinfo is UTC:
+        return moment
+    if moment.tzinfo is None:  # CURRENT_TIMESTAMP, which is in UTC: https://www.sqlite.org/lang_createtable.html
+        return moment.replace(tzinfo=UTC)
+    return _in_utc(moment, text)
+
+
+def _from_go(text: str) -> datetime | str:
+    match = _GO.fullmatch(text)
+    if match is None:
+        return text
+    seconds, decimals, sign, hours, minutes = match.groups()
+    offset = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1)
+    try:
+        moment = datetime.fromisoformat(seconds).replace(
+            microsecond=int((decimals or "")[:6].ljust(6, "0")), tzinfo=timezone(offset)
+        )
+    except ValueError:
+        return text
+    return _in_utc(moment, text)
+
+
+def _in_utc(moment: datetime, text: str) -> datetime | str:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return text

@@ -1,0 +1,110 @@
+"""What can go wrong, as exceptions that carry their facts as attributes and survive ``pickle``."""
+
+from __future__ import annotations
+
+import reprlib
+
+from peewee import IntegrityError
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 80
+
+
+class StoreError(Exception):
+    """The base of every error of this package."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be used now; nothing was changed.
+
+    Raised when no store is open, and when the file or server cannot be opened, read or written: not a database,
+    corrupted, a missing folder, no permission, locked longer than ``busy_timeout``, a full disk, a server gone.
+
+    Attributes:
+        target (str | None): what was opened, as it was given, without a password; None when no store is open.
+        reason (str): why, and what would help.
+
+    The driver's own error, if there was one, is the ``__cause__``.
+    """
+
+    def __init__(self, target: str | None, reason: str) -> None:
+        super().__init__(target, reason)
+        self.target, self.reason = target, reason
+
+    def __str__(self) -> str:
+        return self.reason if self.target is None else f"store {self.target!r}: {self.reason}"
+
+
+class SchemaMismatchError(StoreError):
+    """A table of the store's name is there, but lacks columns: the file belongs to something else.
+
+    Attributes:
+        target (str): what was opened.
+        table (str): the table.
+        missing (tuple[str, ...]): the columns that it lacks.
+    """
+
+    def __init__(self, target: str, table: str, missing: tuple[str, ...]) -> None:
+        super().__init__(target, table, missing)
+        self.target, self.table, self.missing = target, table, missing
+
+    def __str__(self) -> str:
+        return (
+            f"store {self.target!r}: its table {self.table!r} lacks the columns {', '.join(self.missing)}; "
+            "it belongs to another program, so open another file"
+        )
+
+
+class InvalidWorkloadError(StoreError, ValueError):
+    """A value that its field cannot take; raised before anything is written.
+
+    Attributes:
+        field (str): the name of the field or argument.
+        value (object): what was given.
+        expected (str): what would be right.
+        position (int | None): where in the iterable it stood, counted from 0, if it came from one.
+    """
+
+    def __init__(self, field: str, value: object, expected: str, position: int | None = None) -> None:
+        super().__init__(field, value, expected, position)
+        self.field, self.value, self.expected, self.position = field, value, expected, position
+
+    def __str__(self) -> str:
+        return f"{_place(self.position)}{self.field} is {_short.repr(self.value)}; it must be {self.expected}"
+
+
+class WorkloadExistsError(StoreError, IntegrityError):
+    """The id is taken; the stored workload is untouched.
+
+    Attributes:
+        workload_id (str): the id.
+        position (int | None): where in the iterable it stood, counted from 0, if it came from one.
+    """
+
+    def __init__(self, workload_id: str, position: int | None = None) -> None:
+        super().__init__(workload_id, position)
+        self.workload_id, self.position = workload_id, position
+
+    def __str__(self) -> str:
+        return f"{_place(self.position)}workload {self.workload_id!r} exists already"
+
+
+class InvalidTransitionError(StoreError):
+    """A workload that has reached a final status cannot leave it.
+
+    Attributes:
+        workload_id (str): the workload.
+        current (str): the final status that it has.
+        requested (str): the status that was asked for.
+    """
+
+    def __init__(self, workload_id: str, current: str, requested: str) -> None:
+        super().__init__(workload_id, current, requested)
+        self.workload_id, self.current, self.requested = workload_id, current, requested
+
+    def __str__(self) -> str:
+        return f"workload {self.workload_id!r} is {self.current}, which is final; it cannot become {self.requested}"
+
+
+def _place(position: int | None) -> str:
+    return "" if position is None else f"element {position}: "

@@ -1,0 +1,269 @@
+"""The two tables, as ordinary Peewee models, and the errors that belong to them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from peewee import SQL, ForeignKeyField, Model, ModelInsert, ModelSelect, ModelUpdate, fn
+
+from vulcan_store import clock
+from vulcan_store.errors import InvalidWorkloadError, StoreError
+from vulcan_store.fields import (
+    MISSING,
+    BytesField,
+    EnumField,
+    IdField,
+    LogIdField,
+    StrictField,
+    StrictIntegerField,
+    StrictTextField,
+    TimeField,
+)
+from vulcan_store.ids import new_id
+from vulcan_store.lifecycle import Isolation, Runtime, Status
+from vulcan_store.prepared import Row
+
+
+class CountingSelect(ModelSelect[Any] if TYPE_CHECKING else ModelSelect):  # type: ignore[misc]
+    """A SELECT of whole rows whose ``count()`` sends COUNT(*) itself, where Peewee would wrap the query in another.
+
+    SQLite answers the wrapped form row by row, and the plain one from its narrowest index.
+    """
+
+    def count(self, database: Any = None, clear_limit: bool = False) -> int:
+        """How many rows the query has; as in Peewee."""
+        limited = not clear_limit and (self._limit is not None or self._offset is not None)
+        if limited or not self._is_default or not self._count_can_project_one():
+            return int(super().count(database, clear_limit))
+        plain = self.columns(fn.COUNT(SQL("*"))).order_by().limit(None).offset(None)
+        return int(plain.scalar(database or self._database))
+
+
+class StrictModel(Model):
+    """A model that refuses names it does not have, on every way in."""
+
+    @classmethod
+    def require(cls, names: Mapping[str, Any]) -> None:
+        """Raise InvalidWorkloadError for the first of the names that is no column."""
+        for name in names:
+            if name not in cls._meta.combined:
+                raise InvalidWorkloadError(
+                    name, names[name], f"left out: there is no such field, only {', '.join(cls._meta.fields)}"
+                )
+
+    def __init__(self, *args: Any, **fields: Any) -> None:
+        if "__no_default__" not in fields:  # as Peewee calls it for rows, which may have columns of their own
+            self.require(fields)
+        super().__init__(*args, **fields)
+
+    @classmethod
+    def insert(cls, data: Any = None, /, **fields: Any) -> ModelInsert:
+        cls.require(fields)
+        return super().insert(data, **fields)
+
+    @classmethod
+    def update(cls, data: Any = None, /, **fields: Any) -> ModelUpdate:
+        cls.require(fields)
+        return super().update(data, **fields)
+
+
+class Workload(StrictModel):
+    """A workload: one row of the table ``workloads``, which the reference server shares.
+
+    Attributes:
+        id (str): a ULID, unless the caller gave an id of its own.
+        status (Status): how far it has come; ``pending`` unless given.
+        isolation (Isolation): what it runs under; ``auto`` unless given. The server may have written ``""``.
+        runtime (Runtime): what its code is for; has to be given.
+        node_id (str): the node that runs it; empty until one does.
+        input_hash (str | None): hash of the input, to find a result that is already there.
+        output (bytes | None): the result, absent until there is one.
+        exit_code (int | None): may be negative.
+        error (str | None): what went wrong.
+        cpu_limit (int | None): virtual CPUs.
+        mem_limit (int | None): MB.
+        timeout_s (int | None): seconds that it may run.
+        duration_ms (int | None): milliseconds that it ran.
+        created_at (datetime): when it was submitted; aware, in UTC.
+        started_at (datetime | None): when it last became running; aware, in UTC.
+        finished_at (datetime | None): when it reached a final status; aware, in UTC.
+
+    ``id`` and ``created_at`` are filled in when it is stored. A status, isolation or runtime that no enumeration
+    knows (a newer server's) reads as a plain ``str``. Writing raises :class:`InvalidWorkloadError` for a value that
+    its field cannot take. ``save()`` stores a workload that is new, and otherwise writes what was changed and
+    nothing else.
+    """
+
+    id: IdField[str] = IdField(primary_key=True)
+    status: EnumField[Status] = EnumField(Status, default=Status.PENDING)
+    isolation: EnumField[Isolation] = EnumField(Isolation, default=Isolation.AUTO, also=("",))
+    runtime: EnumField[Runtime] = EnumField(Runtime)
+    node_id: StrictTextField[str] = StrictTextField(default="")
+    input_hash: StrictTextField[str | None] = StrictTextField(null=True)
+    output: BytesField[bytes | None] = BytesField(null=True)
+    exit_code: StrictIntegerField[int | None] = StrictIntegerField(null=True)
+    error: StrictTextField[str | None] = StrictTextField(null=True)
+    cpu_limit: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
+    mem_limit: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
+    timeout_s: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
+    duration_ms: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
+    created_at: TimeField[datetime] = TimeField()
+    started_at: TimeField[datetime | None] = TimeField(null=True)
+    finished_at: TimeField[datetime | None] = TimeField(null=True)
+
+    class Meta:
+        table_name = "workloads"
+        only_save_dirty = True
+
+    @classmethod
+    def select(cls, *fields: Any) -> CountingSelect:
+        """As in Peewee; its ``count()`` is quicker."""
+        return CountingSelect(cls, fields or cls._meta.sorted_fields, is_default=not fields)
+
+    def save(self, force_insert: bool = False, only: Any = None) -> int:
+        """Store the workload if it never was, otherwise write the columns that were changed.
+
+        Peewee's own ``save()`` takes a row with a key of the caller's for one that is stored already, and so
+        updates nothing: https://docs.peewee-orm.com/en/latest/peewee/models.html#non-integer-primary-keys
+
+        Returns:
+            The number of rows written, 0 when nothing was changed or no such row is left.
+        """
+        if not (force_insert or self.id is None or "id" in self._dirty):
+            return super().save(only=only)
+        filled = [name for name, make in FILLED_IN.items() if self.__data__.get(name) is None]
+        self.__data__.update((name, FILLED_IN[name]()) for name in filled)
+        try:
+            return super().save(force_insert=True, only=only)
+        except BaseException:
+            for name in filled:
+                del self.__data__[name]
+            raise
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """The workload of a row of all columns, in their order."""
+        workload = cls.__new__(cls)
+        workload.adopt(row)
+        return workload
+
+    def adopt(self, row: Sequence[Any]) -> None:
+        """Become what a row of all columns, in their order, says is stored."""
+        self.__data__ = dict(zip(COLUMNS, row, strict=True))
+        for name, convert in READ.items():
+            if self.__data__[name] is not None:
+                self.__data__[name] = convert(self.__data__[name])
+        self.__rel__: dict[str, Any] = {}
+        self._dirty: set[str] = set()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The workload in the server's JSON form, ready for ``json.dumps``.
+
+        Keys are the column names; what is None is left out; ``output`` is in base64, and times are in RFC 3339
+        with ``Z``. :meth:`from_dict` makes the same workload of it.
+        """
+        return {name: _to_json(self.__data__[name]) for name in COLUMNS if self.__data__.get(name) is not None}
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
+        """An unsaved workload from the server's JSON form, the reverse of :meth:`to_dict`.
+
+        Raises:
+            InvalidWorkloadError: a key that is no field, a time or ``output`` that is not in that form.
+        """
+        cls.require(mapping)
+        return cls(**{name: _from_json(name, value) for name, value in mapping.items() if value is not None})
+
+
+class LogLine(StrictModel):
+    """A line of a workload's log: one row of the table ``log_lines``, which the reference server shares.
+
+    Attributes:
+        id (int): its number in the table.
+        workload_id (str): whose line it is; ``workload`` is that workload.
+        seq (int): its place in the workload's log, from 0.
+        line (str): the line.
+        created_at (datetime): when it was written; aware, in UTC.
+    """
+
+    id: LogIdField = LogIdField()
+    workload = ForeignKeyField(Workload, column_name="workload_id", backref="log_lines", index=False)
+    seq: StrictIntegerField[int] = StrictIntegerField(least=0)
+    line: StrictTextField[str] = StrictTextField()
+    created_at: TimeField[datetime] = TimeField(constraints=[SQL("DEFAULT CURRENT_TIMESTAMP")], default=clock.now)
+
+    if TYPE_CHECKING:
+        workload_id: str
+
+    class Meta:
+        table_name = "log_lines"
+        only_save_dirty = True
+
+
+class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[name-defined,misc]
+    """There is no workload of this id.
+
+    Attributes:
+        workload_id (str): the id.
+    """
+
+    def __init__(self, workload_id: str) -> None:
+        super().__init__(workload_id)
+        self.workload_id = workload_id
+
+    def __str__(self) -> str:
+        return f"there is no workload {self.workload_id!r}"
+
+
+FIELDS: tuple[StrictField[Any], ...] = tuple(Workload._meta.sorted_fields)
+COLUMNS: tuple[str, ...] = tuple(field.name for field in FIELDS)
+FILLED_IN: dict[str, Callable[[], Any]] = {"id": new_id, "created_at": clock.now}
+
+# What an INSERT of Peewee's own takes for a column that is not given; a new Workload does not show them yet.
+Workload._meta.defaults.update(
+    {Workload.id: new_id, Workload.created_at: clock.now, Workload.runtime: MISSING}
+)
+
+
+READ: dict[str, Callable[[Any], Any]] = {
+    field.name: field.python_value for field in FIELDS if isinstance(field, (EnumField, TimeField))
+}
+
+Workload.add_index(Workload.created_at, Workload.id, name="vulcan_store_created")
+Workload.add_index(Workload.status, Workload.created_at, Workload.id, name="vulcan_store_status")
+Workload.add_index(
+    Workload.created_at, Workload.id, name="vulcan_store_pending", where=Workload.status == Status.PENDING
+)
+Workload.add_index(
+    Workload.input_hash,
+    Workload.created_at,
+    Workload.id,
+    name="vulcan_store_input_hash",
+    where=Workload.input_hash.is_null(False),
+)
+Workload.add_index(Workload.finished_at, name="vulcan_store_finished", where=Workload.finished_at.is_null(False))
+LogLine.add_index(LogLine.workload, LogLine.seq, name="idx_log_lines_workload")
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return clock.to_text(value).replace(" ", "T").replace("+00:00", "Z")
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+
+
+def _from_json(name: str, value: Any) -> Any:
+    field = Workload._meta.fields[name]
+    if isinstance(field, TimeField):
+        moment = clock.from_text(value) if isinstance(value, str) else value
+        if not isinstance(moment, datetime):
+            raise InvalidWorkloadError(name, value, "a time in RFC 3339, like 2026-02-18T11:12:42Z")
+        return moment
+    if isinstance(field, BytesField):
+        try:
+            return base64.b64decode(value, validate=True)
+        except (TypeError, ValueError):
+            raise InvalidWorkloadError(name, value, "a str of base64") from None
+    return value

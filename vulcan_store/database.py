@@ -1,0 +1,153 @@
+"""Opening and closing: which engine a target asks for, and which store is the current one."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from vulcan_store.errors import StoreUnavailableError
+from vulcan_store.models import LogLine, Workload
+from vulcan_store.sqlite import OLDEST, OLDEST_IN_MEMORY, PRAGMAS, SqliteEngine
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_SQLITE_URL = "sqlite:///"
+
+# The stores that are open, the current one last.
+_stores: list[Store] = []
+_lock = threading.RLock()
+
+
+class Store:
+    """An open store. As a context manager it closes itself; ``with`` opens no transaction.
+
+    Attributes:
+        target (str): what was opened.
+        database (peewee.Database): the Peewee database, for queries and transactions (``database.atomic()``) of
+            your own.
+    """
+
+    def __init__(self, target: str, database: SqliteEngine) -> None:
+        self.target, self.database = target, database
+
+    def close(self) -> None:
+        """Close every thread's connection and make the store that was opened before this one current again.
+
+        A call that is under way in another thread is waited for. Closing again does nothing.
+        """
+        with _lock:
+            if self in _stores:
+                _stores.remove(self)
+                _bind()
+                self.database.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Store {self.target!r}{'' if self in _stores else ', closed'}>"
+
+
+def open_store(
+    target: str | os.PathLike[str] | None = None,
+    *,
+    pragmas: Mapping[str, Any] | None = None,
+    read_only: bool = False,
+) -> Store:
+    """Open a store, create what is missing of its tables, and make it the current one.
+
+    Any number of threads and processes may open the same new path at once, and one may open it again and again.
+
+    Args:
+        target: a path, ``":memory:"``, or a database URL (``sqlite:///relative.db``); None is ``$VULCAN_DB_PATH``,
+            else ``vulcan.db``, like the server.
+        pragmas: SQLite pragmas instead of the defaults ``journal_mode=wal``, ``synchronous=full``,
+            ``busy_timeout=5000`` (milliseconds) and ``foreign_keys=1``: https://www.sqlite.org/pragma.html
+        read_only: open an existing file without creating or changing anything; every write then raises
+            StoreUnavailableError.
+
+    Returns:
+        The store, which is its own context manager.
+
+    Raises:
+        StoreUnavailableError: it cannot be opened; says why. The current store stays current.
+        SchemaMismatchError: it has a table of the name, but with other columns.
+        TypeError: the target is no path.
+    """
+    name = os.fspath(os.environ.get("VULCAN_DB_PATH") or "vulcan.db" if target is None else target)
+    if not isinstance(name, str):
+        raise TypeError(f"target must be a str or an os.PathLike of str, not {target!r}")
+    database = SqliteEngine(_path_of(name), name, _checked(name, pragmas or {}), read_only)
+    try:
+        database.start()
+        database.migrate([Workload, LogLine])
+    except BaseException:
+        database.shutdown()
+        raise
+    store = Store(name, database)
+    with _lock:
+        _stores.append(store)
+        _bind()
+    return store
+
+
+def close_store() -> None:
+    """Close the current store; with none open, do nothing. See :meth:`Store.close`."""
+    with _lock:
+        if _stores:
+            _stores[-1].close()
+
+
+def current() -> SqliteEngine:
+    """The database of the store opened last.
+
+    Raises:
+        StoreUnavailableError: no store is open.
+    """
+    try:
+        return _stores[-1].database
+    except IndexError:
+        raise StoreUnavailableError(None, "no store is open; call open_store() first") from None
+
+
+def _bind() -> None:
+    database: Any = _stores[-1].database if _stores else None
+    for model in (Workload, LogLine):
+        model._meta.set_database(database)
+
+
+def _path_of(target: str) -> str:
+    if target == ":memory:":
+        oldest = OLDEST_IN_MEMORY
+    else:
+        oldest = OLDEST
+        url = _URL.match(target)
+        if target.lower().startswith(_SQLITE_URL):
+            target = target[len(_SQLITE_URL):]
+        elif url:
+            raise StoreUnavailableError(target, f"there is no engine for {url[1]}:// here; give a path")
+        if not target or "\0" in target:
+            raise StoreUnavailableError(target, "this is no path of a file")
+        target = os.path.abspath(target)  # so that it stays the same file when the process changes its folder
+    if sqlite3.sqlite_version_info < oldest:
+        needed = ".".join(map(str, oldest))
+        raise StoreUnavailableError(target, f"SQLite {needed} or newer is needed, this is {sqlite3.sqlite_version}")
+    return target
+
+
+def _checked(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name.lower(): value for name, value in pragmas.items()}
+    known = {name for (name,) in sqlite3.connect(":memory:").execute("SELECT name FROM pragma_pragma_list")}
+    for name in given:
+        if name not in known:
+            raise StoreUnavailableError(target, f"SQLite has no pragma {name!r}: https://www.sqlite.org/pragma.html")
+    return {**PRAGMAS, **given}

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from vulcan_store.connections import OLDEST, OLDEST_IN_MEMORY, PRAGMAS
+from vulcan_store.engine import Engine
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.models import LogLine, Workload
-from vulcan_store.sqlite import OLDEST, OLDEST_IN_MEMORY, PRAGMAS, SqliteEngine
+from vulcan_store.sqlite import SqliteEngine
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _SQLITE_URL = "sqlite:///"
@@ -31,7 +33,7 @@ class Store:
             your own.
     """
 
-    def __init__(self, target: str, database: SqliteEngine) -> None:
+    def __init__(self, target: str, database: Engine) -> None:
         self.target, self.database = target, database
 
     def close(self) -> None:
@@ -107,7 +109,7 @@ def close_store() -> None:
             _stores[-1].close()
 
 
-def current() -> SqliteEngine:
+def current() -> Engine:
     """The database of the store opened last.
 
     Raises:

@@ -1,0 +1,190 @@
+"""A SQLite file or memory, and the connections to it: one for each thread, as Peewee has them, but looked after.
+
+Each has the pragmas, with their reasons; closing closes those of all threads; and a closed store stays closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sqlite3
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from peewee import PeeweeException
+
+from vulcan_store.connection import Connection, Cursor
+from vulcan_store.errors import StoreUnavailableError
+from vulcan_store.forks import ForkingDatabase
+
+PRAGMAS: Mapping[str, Any] = {
+    "busy_timeout": 5_000,  # milliseconds that a writer waits for its turn; first, so that the others wait too
+    "journal_mode": "wal",  # readers go on while a writer commits
+    "synchronous": "full",  # what a call has returned survives a power cut
+    "foreign_keys": 1,  # a log line has a workload
+}
+OLDEST = (3, 35, 0)  # RETURNING: https://www.sqlite.org/lang_returning.html
+OLDEST_IN_MEMORY = (3, 36, 0)  # a memdb that connections share: https://www.sqlite.org/releaselog/3_36_0.html
+
+_names = itertools.count()
+
+
+class ConnectedDatabase(ForkingDatabase):
+    """Peewee's SQLite database, opened by a path, with connections that are looked after.
+
+    Args:
+        path: an absolute path, or ``":memory:"``.
+        target: what the user gave, for messages.
+        pragmas: what is set on every connection.
+        read_only: whether the file is opened without being changed.
+    """
+
+    def __init__(self, path: str, target: str, pragmas: Mapping[str, Any], read_only: bool) -> None:
+        self.target, self.path, self.read_only = target, path, read_only
+        self.in_memory = path == ":memory:"
+        self.shut = False
+        self.identity: tuple[int, int] | None = None
+        if self.in_memory:
+            # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
+            name = f"file:/vulcan_store-{os.getpid()}-{next(_names)}?vfs=memdb"
+            pragmas = {key: value for key, value in pragmas.items() if key != "journal_mode"}
+        else:
+            name = f"{Path(path).as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        self.pragmas = pragmas
+        self.busy_timeout = float(pragmas["busy_timeout"]) / 1000
+        super().__init__(
+            name,
+            pragmas=dict(pragmas),
+            timeout=self.busy_timeout,
+            # A transaction that reads first and then writes would be refused at once, however long the timeout:
+            # https://www.sqlite.org/rescode.html#busy_snapshot
+            lock_type=None if read_only else "IMMEDIATE",
+            uri=True,
+            factory=Connection,
+            check_same_thread=False,
+        )
+        self.watch()
+
+    def _connect(self) -> Connection:
+        if self.shut:
+            raise StoreUnavailableError(self.target, "it was closed; call open_store() to open it again")
+        if self.forked:
+            raise StoreUnavailableError(
+                self.target,
+                "this process was forked while a transaction or a half-read query was open, and SQLite cannot be used "
+                "across that; fork outside of it, or start the process with another method than fork",
+            )
+        if self.identity is not None:
+            self.check_file()
+        connection: Connection = super()._connect()  # type: ignore[misc]
+        self.connections.add(connection)
+        return connection
+
+    def _set_pragmas(self, connection: Connection) -> None:
+        for name, value in self.pragmas.items():
+            if name == "journal_mode":
+                self._set_journal_mode(connection, str(value).lower())
+            else:
+                connection.execute(f"PRAGMA {name} = {value}")
+
+    def _set_journal_mode(self, connection: Connection, wanted: str) -> None:
+        # The switch to WAL does not wait for its turn by itself, whatever the busy timeout.
+        deadline = time.monotonic() + self.busy_timeout
+        while (mode := connection.execute("PRAGMA journal_mode").fetchone()[0]) != wanted and not self.read_only:
+            try:
+                mode = connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
+            except sqlite3.OperationalError as error:
+                if not has_code(error, "SQLITE_BUSY") or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.002)
+            else:
+                if mode != wanted:
+                    raise StoreUnavailableError(
+                        self.target, f"its journal mode is {mode!r} and could not be made {wanted!r}; "
+                        "a network file system, for one, has no WAL: https://www.sqlite.org/wal.html"
+                    )
+
+    def _close(self, connection: Connection) -> None:
+        with connection.lock:
+            connection.shut()
+
+    def mine(self) -> Connection:
+        """The calling thread's connection; opens it if need be."""
+        connection: Connection | None = self._state.conn
+        if connection is not None and connection.open:
+            return connection
+        self._state.reset()
+        try:
+            self.connect()
+        except PeeweeException as error:
+            self.fail(error)
+        opened: Connection = self._state.conn
+        return opened
+
+    def connection(self) -> Connection:
+        return self.mine()
+
+    def cursor(self, named_cursor: None = None) -> Cursor:
+        return self.mine().cursor(Cursor)
+
+    def rollback(self) -> None:
+        # After a full disk SQLite has rolled back by itself; the error to be seen is that one.
+        if self.mine().in_transaction:
+            super().rollback()
+
+    def check_file(self) -> None:
+        """Raise StoreUnavailableError if the path no longer leads to the open file: what is written would be lost."""
+        if not self.in_memory and _identity_of(self.path) != self.identity:
+            raise StoreUnavailableError(
+                self.target, "its file was deleted or replaced while it was open; close the store and open it again"
+            )
+
+    def fail(self, error: Exception) -> NoReturn:
+        """Raise what an error of the driver's, or of Peewee's around it, means."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Connect for the first time, and learn which file it is."""
+        if self.in_memory:
+            self.anchor = self._connect()  # what is in memory lives as long as a connection does
+        self.left_behind = self.read_only and not os.path.exists(self.path + "-wal")
+        self.mine()
+        if not self.in_memory:
+            self.identity = _identity_of(self.path)
+
+    def shutdown(self) -> None:
+        """Close every thread's connection, each after the call that it is in, and open none any more."""
+        with self._lock:
+            self.shut = True
+            for connection in list(self.connections):
+                self._close(connection)
+            self._state.reset()
+        self.unwatch()
+        if self.read_only and self.left_behind:
+            self._remove_empty_wal()
+
+    def _remove_empty_wal(self) -> None:
+        # A read-only connection to a file in WAL mode has to create -wal and -shm and cannot remove them; SQLite
+        # itself removes them, once nobody uses them, when a connection that may write is closed.
+        try:
+            with contextlib.closing(sqlite3.connect(f"{Path(self.path).as_uri()}?mode=rw", uri=True)) as connection:
+                connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+        except sqlite3.Error:
+            pass
+
+
+def has_code(error: BaseException, *names: str) -> bool:
+    """Whether an error has one of SQLite's result codes, or a finer one of it: https://www.sqlite.org/rescode.html."""
+    code = getattr(error, "sqlite_errorname", "")
+    return any(code == name or code.startswith(name + "_") for name in names)
+
+
+def _identity_of(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,107 @@
+"""What the store needs of a database: the one place that a further engine has to fill in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from peewee import Database, Model, SchemaManager
+
+from vulcan_store.errors import SchemaMismatchError, StoreUnavailableError
+from vulcan_store.prepared import Row
+
+T = TypeVar("T")
+
+
+class Engine(Database):
+    """A Peewee database that keeps the store's promises.
+
+    Every method raises StoreUnavailableError, with the driver's error as its cause, for what the database cannot do.
+
+    Attributes:
+        target: what the user gave to open it, without a password.
+        read_only: whether it is opened without being changed.
+    """
+
+    target: str
+    read_only: bool
+
+    def start(self) -> None:
+        """Connect for the first time."""
+        raise NotImplementedError
+
+    def shutdown(self) -> None:
+        """Close every thread's connection, each after the call that it is in, and open none any more."""
+        raise NotImplementedError
+
+    def read(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
+        """Run one statement to its end and return its rows."""
+        raise NotImplementedError
+
+    def write(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
+        """Run one statement that writes, as :meth:`read` does; outside a transaction it is one of its own.
+
+        Raises:
+            peewee.IntegrityError: a key is taken.
+        """
+        raise NotImplementedError
+
+    def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for each of any number of rows, as :meth:`write` does; within a transaction."""
+        raise NotImplementedError
+
+    def snapshot(self, work: Callable[[], T]) -> T:
+        """Call a function whose reads all see the same state."""
+        raise NotImplementedError
+
+    def transaction(self, work: Callable[[], T]) -> T:
+        """Call a function whose writes happen together or not at all; within another transaction, as a part of it."""
+        raise NotImplementedError
+
+    def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
+        """Write a copy to a new file; see :func:`vulcan_store.backup_store`."""
+        raise NotImplementedError
+
+    def fail(self, error: Exception) -> NoReturn:
+        """Raise what an error of the driver's, or of Peewee's around it, means."""
+        raise NotImplementedError
+
+    def names(self) -> set[str]:
+        """The names of the tables and indexes that are there."""
+        raise NotImplementedError
+
+    def migrate(self, models: list[type[Model]]) -> None:
+        """Create what is missing of the tables and their indexes; repeat it as often as you like.
+
+        Raises:
+            SchemaMismatchError: a table is there, but lacks columns.
+        """
+        wanted = {name for model in models for name in _names_of(model)}
+        if self.read_only or wanted <= self.names():
+            self._check_columns(models)
+        else:
+            self.transaction(lambda: self._create(models))
+
+    def create_tables(self, models: Iterable[type[Model]], **options: Any) -> None:
+        """As in Peewee, but for this database whichever one the models are bound to."""
+        for model in models:
+            SchemaManager(model, self).create_all(**options)
+
+    def _create(self, models: list[type[Model]]) -> None:
+        # First the columns: an index on one that is missing would index its name, as a string.
+        self._check_columns(models)
+        self.create_tables(models, safe=True)
+
+    def _check_columns(self, models: list[type[Model]]) -> None:
+        for model in models:
+            table = model._meta.table_name
+            there = {column.name for column in self.get_columns(table)}
+            missing = tuple(name for name in model._meta.columns if name not in there)
+            if there and missing:
+                raise SchemaMismatchError(self.target, table, missing)
+            if not there and self.read_only:
+                raise StoreUnavailableError(self.target, f"it has no table {table!r}, and read_only=True creates none")
+
+
+def _names_of(model: type[Model]) -> list[str]:
+    return [model._meta.table_name, *(index._name for index in model._meta.fields_to_index())]

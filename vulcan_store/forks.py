@@ -1,0 +1,129 @@
+"""What keeps SQLite sound when a process forks.
+
+A child inherits SQLite's memory of which locks its process holds, but not the locks. If a connection were open at
+the fork, one that the child opened later would count on locks that it does not have, and the WAL could be deleted
+under it: https://www.sqlite.org/howtocorrupt.html, section 2.6. So none is open when a process forks, and each
+thread opens its own again when it needs it. A transaction of another thread is waited for; if that takes longer than
+the busy timeout, or the forking thread is in one itself, the child is refused instead.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+
+from peewee import SqliteDatabase, _ConnectionLocal
+
+from vulcan_store import connection as connection_module
+from vulcan_store.connection import Connection
+
+_databases: weakref.WeakSet[ForkingDatabase] = weakref.WeakSet()
+
+
+class ForkingDatabase(SqliteDatabase):
+    """A SQLite database that parent and child may both go on using after a fork.
+
+    Attributes:
+        connections: those of all threads.
+        in_memory: whether there is no file.
+        busy_timeout: seconds that a call waits for others.
+        forked: whether this process was forked when a connection could not be closed, so that it has to be refused.
+    """
+
+    in_memory: bool
+    busy_timeout: float
+
+    def watch(self) -> None:
+        """Take part in the forks of this process from now on, until :meth:`unwatch`."""
+        self._lock = threading.RLock()
+        self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self.held: list[Connection] = []
+        self.inherited: list[Connection] = []
+        self.forked = False
+        _databases.add(self)
+
+    def unwatch(self) -> None:
+        """Take part no more."""
+        _databases.discard(self)
+
+    def quiesce(self) -> None:
+        """Before a fork: let the calls that are under way end, begin none, and close what can be closed."""
+        self._lock.acquire()
+        deadline = time.monotonic() + self.busy_timeout
+        self.held, self.inherited = [], []
+        for connection in list(self.connections):
+            taken = self._take(connection, deadline)
+            if taken:
+                self.held.append(connection)
+            if not connection.open:
+                continue
+            if not taken or self.in_memory or connection.in_transaction or connection.reading:
+                self.inherited.append(connection)
+            else:
+                connection.shut()
+
+    def _take(self, connection: Connection, deadline: float) -> bool:
+        """Hold a connection's lock, if possible at a moment when it is in no transaction."""
+        while connection.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            free = not connection.open or not connection.in_transaction or connection is self._state.conn
+            if free or time.monotonic() > deadline:
+                return True
+            connection.lock.release()
+            time.sleep(0.001)
+        return False
+
+    def resume(self) -> None:
+        """After a fork, in the parent: go on."""
+        for connection in self.held:
+            connection.lock.release()
+        self.held, self.inherited = [], []
+        self._lock.release()
+
+    def begin_anew(self) -> None:
+        """After a fork, in the child: locks of its own, and connections of its own to a file.
+
+        A database in memory was copied with the process, so its connections go on with the copy.
+        """
+        self._lock = threading.RLock()
+        if self.in_memory:
+            for connection in self.inherited:
+                connection.lock = threading.RLock()
+        else:
+            self.forked = bool(self.inherited)
+            for connection in self.inherited:
+                _keep_for_ever(connection)
+            self.connections = weakref.WeakSet()
+            self._state = _ConnectionLocal()
+        self.held, self.inherited = [], []
+
+
+def _keep_for_ever(connection: Connection) -> None:
+    # Closing an inherited connection, which its end would do, could undo the parent's transaction in shared memory.
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+def _before_fork() -> None:
+    connection_module.ending.acquire()
+    for database in list(_databases):
+        database.quiesce()
+
+
+def _after_fork_in_parent() -> None:
+    for database in list(_databases):
+        database.resume()
+    connection_module.ending.release()
+
+
+def _after_fork_in_child() -> None:
+    connection_module.ending = threading.RLock()
+    for database in list(_databases):
+        database.begin_anew()
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from peewee import SQL, ForeignKeyField, Model, ModelInsert, ModelSelect, ModelUpdate, fn
 
@@ -24,7 +24,6 @@ from vulcan_store.fields import (
 )
 from vulcan_store.ids import new_id
 from vulcan_store.lifecycle import Isolation, Runtime, Status
-from vulcan_store.prepared import Row
 
 
 class CountingSelect(ModelSelect[Any] if TYPE_CHECKING else ModelSelect):  # type: ignore[misc]
@@ -44,6 +43,9 @@ class CountingSelect(ModelSelect[Any] if TYPE_CHECKING else ModelSelect):  # typ
 
 class StrictModel(Model):
     """A model that refuses names it does not have, on every way in."""
+
+    readers: ClassVar[tuple[tuple[str, Callable[[Any], Any] | None], ...]]
+    """For each column in its order the field's name and, if it needs one, the conversion of what is stored."""
 
     @classmethod
     def require(cls, names: Mapping[str, Any]) -> None:
@@ -68,6 +70,22 @@ class StrictModel(Model):
     def update(cls, data: Any = None, /, **fields: Any) -> ModelUpdate:
         cls.require(fields)
         return super().update(data, **fields)
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """The model of a row of all columns, in their order."""
+        model = cls.__new__(cls)
+        model.adopt(row)
+        return model
+
+    def adopt(self, row: Sequence[Any]) -> None:
+        """Become what a row of all columns, in their order, says is stored."""
+        self.__data__ = {
+            name: value if convert is None or value is None else convert(value)
+            for (name, convert), value in zip(self.readers, row, strict=True)
+        }
+        self.__rel__: dict[str, Any] = {}
+        self._dirty: set[str] = set()
 
 
 class Workload(StrictModel):
@@ -143,22 +161,6 @@ class Workload(StrictModel):
                 del self.__data__[name]
             raise
 
-    @classmethod
-    def from_row(cls, row: Row) -> Self:
-        """The workload of a row of all columns, in their order."""
-        workload = cls.__new__(cls)
-        workload.adopt(row)
-        return workload
-
-    def adopt(self, row: Sequence[Any]) -> None:
-        """Become what a row of all columns, in their order, says is stored."""
-        self.__data__ = dict(zip(COLUMNS, row, strict=True))
-        for name, convert in READ.items():
-            if self.__data__[name] is not None:
-                self.__data__[name] = convert(self.__data__[name])
-        self.__rel__: dict[str, Any] = {}
-        self._dirty: set[str] = set()
-
     def to_dict(self) -> dict[str, Any]:
         """The workload in the server's JSON form, ready for ``json.dumps``.
 
@@ -228,14 +230,22 @@ Workload._meta.defaults.update(
 )
 
 
-READ: dict[str, Callable[[Any], Any]] = {
-    field.name: field.python_value for field in FIELDS if isinstance(field, (EnumField, TimeField))
-}
+STATUS_AS_IT_IS = Workload.status.concat(SQL("''"))
+"""The status where the planner is not to look it up in the index of statuses, because another one serves better."""
+
+CLAIMABLE = STATUS_AS_IT_IS == SQL(f"'{Status.PENDING}'")
+"""What the index of pending workloads holds, as text without values, so that a query that says it can be served."""
+
+for _model in (Workload, LogLine):
+    _model.readers = tuple(
+        (field.name, field.python_value if isinstance(field, (EnumField, TimeField)) else None)
+        for field in _model._meta.sorted_fields
+    )
 
 Workload.add_index(Workload.created_at, Workload.id, name="vulcan_store_created")
 Workload.add_index(Workload.status, Workload.created_at, Workload.id, name="vulcan_store_status")
 Workload.add_index(
-    Workload.created_at, Workload.id, name="vulcan_store_pending", where=Workload.status == Status.PENDING
+    Workload.created_at, Workload.id, Workload.isolation, Workload.runtime, name="vulcan_store_pending", where=CLAIMABLE
 )
 Workload.add_index(
     Workload.input_hash,

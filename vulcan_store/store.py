@@ -1,23 +1,29 @@
-"""What is done with workloads."""
+"""What is done with workloads: they are created, looked up, walked through, claimed and moved on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import reduce
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from peewee import SQL, Case, IntegrityError
+from peewee import SQL, Case, IntegrityError, Tuple
 
 from vulcan_store import clock
 from vulcan_store.database import current
+from vulcan_store.engine import Engine
 from vulcan_store.errors import InvalidTransitionError, InvalidWorkloadError, WorkloadExistsError
-from vulcan_store.fields import MISSING, aware
-from vulcan_store.lifecycle import FINAL, Status
-from vulcan_store.models import COLUMNS, FIELDS, FILLED_IN, CountingSelect, Workload, WorkloadNotFoundError
-from vulcan_store.prepared import UNSENT, Param, Prepared
+from vulcan_store.fields import MISSING
+from vulcan_store.filters import Shape, filtered, newest_first, read_filters, whole
+from vulcan_store.lifecycle import FINAL, Isolation, Status
+from vulcan_store.models import CLAIMABLE, COLUMNS, FIELDS, FILLED_IN, Workload, WorkloadNotFoundError
+from vulcan_store.prepared import UNSENT, Param, Prepared, Row
 
 MUTABLE = ("status", "node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
 """The fields that :func:`update_workload` may change; the others are fixed once created."""
+
+MOST_AT_ONCE = 500
+"""How many rows :func:`iter_workloads` holds at most."""
+BYTES_AT_ONCE = 4_000_000
+"""How many bytes of output make :func:`iter_workloads` take fewer rows at once."""
 
 
 class Page(NamedTuple):
@@ -49,17 +55,59 @@ def create_workload(workload: Workload | None = None, /, **fields: Any) -> Workl
         StoreUnavailableError: the store cannot be written.
     """
     database = current()
-    if workload is None:
-        workload = Workload(**fields)
-    elif fields:
+    if workload is not None and fields:
         raise TypeError("give a workload or its fields, not both")
-    sql, values = _insert(database, new_row(workload))
+    sql, values = _insert(database, _new_row(fields if workload is None else workload.__data__))
     try:
         database.write(sql, values)
     except IntegrityError:
         raise WorkloadExistsError(values[0]) from None
+    if workload is None:
+        return Workload.from_row(values)
     workload.adopt(values)
     return workload
+
+
+def create_workloads(workloads: Iterable[Workload | Mapping[str, Any]]) -> int:
+    """Store any number of new workloads, all or none of them, in memory that does not grow with their number.
+
+    Args:
+        workloads: unsaved workloads, which stay as they are, or mappings of their fields; a generator will do. It
+            is read while the store is being written, so one that waits keeps other writers waiting.
+
+    Returns:
+        How many.
+
+    Raises:
+        InvalidWorkloadError: an element is none, or a field of it cannot take its value, or does not exist; has
+            the element's ``position``.
+        WorkloadExistsError: the id of an element is taken; has the element's ``position``.
+        StoreUnavailableError: the store cannot be written.
+    """
+    database = current()
+    sql, _ = _insert.plan(database)
+    position, taken = -1, ""
+
+    def rows() -> Iterator[list[Any]]:
+        nonlocal position, taken
+        for position, workload in enumerate(workloads):
+            try:
+                if not isinstance(workload, (Workload, Mapping)):
+                    raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
+                fields = workload.__data__ if isinstance(workload, Workload) else workload
+                _, values = _insert(database, _new_row(fields))
+            except InvalidWorkloadError as error:
+                raise InvalidWorkloadError(error.field, error.value, error.expected, position) from None
+            taken = values[0]
+            yield values
+
+    try:
+        database.transaction(lambda: database.write_many(sql, rows()))
+    except IntegrityError as error:
+        if isinstance(error, WorkloadExistsError):  # of the iterable's own making
+            raise
+        raise WorkloadExistsError(taken, position) from None
+    return position + 1
 
 
 def get_workload(workload_id: str) -> Workload:
@@ -97,14 +145,44 @@ def list_workloads(limit: int = 20, offset: int = 0, *, with_output: bool = True
         StoreUnavailableError: the store cannot be read.
     """
     database = current()
-    shape, values = _read_filters(filters, FILTERS)
-    values["limit"], values["offset"] = _whole("limit", limit), _whole("offset", offset)
+    shape, values = read_filters(filters)
+    values["limit"], values["offset"] = whole("limit", limit), whole("offset", offset)
     page = _page(database, values, with_output, *shape)
     total = _total(database, values, *shape)
 
     rows, ((count,),) = database.snapshot(lambda: (database.read(*page), database.read(*total)))
 
     return Page([Workload.from_row(row) for row in rows], count)
+
+
+def iter_workloads(*, with_output: bool = True, **filters: Any) -> Iterator[Workload]:
+    """Every workload that matches, newest first, in constant memory.
+
+    Each step costs the same however far it has come, and no transaction is held between rows. What exists all the
+    while comes exactly once, whatever is written meanwhile.
+
+    Args:
+        with_output, filters: as :func:`list_workloads` has them.
+
+    Raises:
+        What :func:`list_workloads` raises, at once for the filters.
+    """
+    database = current()
+    shape, values = read_filters(filters)
+    return _walk(database, with_output, shape, values)
+
+
+def _walk(database: Engine, with_output: bool, shape: Shape, values: dict[str, Any]) -> Iterator[Workload]:
+    rows: list[Row] = []
+    limit = 20
+    while True:
+        rows = database.read(*_next(database, {**values, "limit": limit}, bool(rows), with_output, *shape))
+        yield from map(Workload.from_row, rows)
+        if len(rows) < limit:
+            return
+        values["after_time"], values["after_id"] = rows[-1][CREATED_AT], rows[-1][ID]
+        large = sum(len(row[OUTPUT] or b"") for row in rows) > BYTES_AT_ONCE
+        limit = max(1, limit // 2) if large else min(MOST_AT_ONCE, limit * 2)
 
 
 def update_workload_status(workload_id: str, status: str) -> Workload:
@@ -165,93 +243,54 @@ def update_workload(workload_id: str, **fields: Any) -> Workload:
         # It became something else between the two statements, so the change is possible now.
 
 
-# Filters
+def claim_workload(node_id: str, **filters: Any) -> Workload | None:
+    """Take the oldest pending workload that matches, and make it running on a node.
 
-Shape = tuple[tuple[str, int], ...]
-"""Which filters a query has, and how many values each: -1 for one value, otherwise the length of a collection."""
+    It is one atomic statement: no two callers get the same workload, in however many threads and processes.
 
-CHOICES = ("status", "isolation", "runtime", "node_id", "input_hash")
-FILTERS = (*CHOICES, "created_since", "created_before")
+    Args:
+        node_id: the node that is to run it.
+        filters: ``isolation`` and ``runtime``, each one value or a collection of values.
 
+    Returns:
+        The workload as stored, or None if none is pending that matches.
 
-def _read_filters(filters: Mapping[str, Any], known: tuple[str, ...]) -> tuple[Shape, dict[str, Any]]:
-    shape, values = [], {}
-    for name, value in filters.items():
-        if name not in known:
-            raise TypeError(f"there is no filter {name!r}; the filters are {', '.join(known)}")
-        if value is None:
-            continue
-        if name not in CHOICES:
-            shape.append((name, -1))
-            values[name] = aware(name, value, clock.to_bound)
-        elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-            members = _members(name, value)
-            shape.append((name, len(members)))
-            values.update((f"{name} {place}", member) for place, member in enumerate(members))
-        else:
-            shape.append((name, -1))
-            values[name] = value
-    return tuple(sorted(shape)), values
-
-
-def _members(name: str, collection: Iterable[Any]) -> list[Any]:
-    """The different values of a collection, the last one repeated up to a power of two, so that there are few shapes.
-
-    The few statuses are not repeated: see :func:`_newest_first`.
+    Raises:
+        InvalidWorkloadError: a filter's value is none that its field can have, or ``node_id`` is no text.
+        TypeError: there is no filter of that name.
+        StoreUnavailableError: the store cannot be written.
     """
-    members = list({Workload._meta.fields[name].db_value(value): None for value in collection})
-    if members and name != "status":
-        members += members[-1:] * ((1 << (len(members) - 1).bit_length()) - len(members))
-    return members
+    database = current()
+    shape, values = read_filters(filters, ("isolation", "runtime"))
+    values.update(node_id=node_id, now=clock.now())
+    rows = database.write(*_claim(database, values, database.for_update, *shape))
+    return Workload.from_row(rows[0]) if rows else None
 
 
-def _newest_first(query: CountingSelect, shape: Shape) -> Any:
-    """The matching rows in the order of an index, so that a page costs what it holds, whatever matches.
+# Rows and queries
 
-    Several statuses are several walks of the index, which the engine merges.
-    """
-    order = (Workload.created_at.desc(), Workload.id.desc())
-    statuses = dict(shape).get("status", -1)
-    if statuses < 2:
-        return _filtered(query, shape).order_by(*order)
-    rest = tuple(filter for filter in shape if filter[0] != "status")
-    walks = (_filtered(query, rest).where(Workload.status == Param(f"status {place}")) for place in range(statuses))
-    return reduce(lambda one, other: one.union_all(other), walks).order_by(*order)
+ID, OUTPUT, CREATED_AT = (COLUMNS.index(name) for name in ("id", "output", "created_at"))
 
-
-def _filtered(query: CountingSelect, shape: Shape) -> CountingSelect:
-    for name, length in shape:
-        if name == "created_since":
-            query = query.where(Workload.created_at >= Param(name, str))
-        elif name == "created_before":
-            query = query.where(Workload.created_at < Param(name, str))
-        elif length < 0:
-            query = query.where(Workload._meta.fields[name] == Param(name))
-        else:
-            query = query.where(Workload._meta.fields[name].in_([Param(f"{name} {place}") for place in range(length)]))
-    return query
+_NEW = {
+    **dict.fromkeys(COLUMNS),
+    "status": Status.PENDING,
+    "isolation": Isolation.AUTO,
+    "runtime": MISSING,
+    "node_id": "",
+}
 
 
-def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise InvalidWorkloadError(name, value, "a whole number from 0")
-    return value
-
-
-# Queries
-
-
-def new_row(workload: Workload) -> dict[str, Any]:
-    """The values of a new workload, with what is filled in."""
-    given = workload.__data__
-    row = {name: given.get(name) for name in COLUMNS}
-    row.update((name, make()) for name, make in FILLED_IN.items() if row[name] is None)
-    if "runtime" not in given:
-        row["runtime"] = MISSING
+def _new_row(fields: Mapping[str, Any]) -> dict[str, Any]:
+    row = {**_NEW, **fields}
+    if len(row) > len(_NEW):
+        Workload.require(fields)
+    for name, make in FILLED_IN.items():
+        if row[name] is None:
+            row[name] = make()
     return row
 
 
-def _key(workload_id: Any) -> str:
+def key(workload_id: Any) -> str:
     """An id to look for: a text that can be none is not found, and what is no text is refused."""
     try:
         return Workload.id.db_value(workload_id)  # type: ignore[no-any-return]
@@ -268,18 +307,18 @@ def _insert() -> Any:
 
 @Prepared
 def _by_id() -> Any:
-    return Workload.select().where(Workload.id == Param("id", _key))
+    return Workload.select().where(Workload.id == Param("id", key))
 
 
 @Prepared
 def _page(with_output: bool, *shape: tuple[str, int]) -> Any:
-    columns = [field if with_output or field is not Workload.output else SQL("NULL") for field in FIELDS]
-    return _newest_first(Workload.select(*columns), shape).paginate(1, Param("limit")).offset(Param("offset"))
+    query = newest_first(Workload.select(*_columns(with_output)), shape)
+    return query.paginate(1, Param("limit")).offset(Param("offset"))
 
 
 @Prepared
 def _total(*shape: tuple[str, int]) -> Any:
-    return _filtered(Workload.select(), shape).count(UNSENT)
+    return filtered(Workload.select(), shape).count(UNSENT)
 
 
 @Prepared
@@ -292,9 +331,35 @@ def _change(status: str | None, *names: str) -> Any:
         changes.setdefault(Workload.started_at, None)
     elif status is not None:
         changes.setdefault(Workload.finished_at, Param("now", clock.to_text))
-    query = Workload.update(changes).where(Workload.id == Param("id", _key))
+    query = Workload.update(changes).where(Workload.id == Param("id", key))
     if status is not None:
         query = query.where(Workload.status.not_in(FINAL))
     if names == ("status",):
         query = query.where(Workload.status != status)  # said again, it writes nothing
     return query.returning(Workload)
+
+
+@Prepared
+def _next(after: bool, with_output: bool, *shape: tuple[str, int]) -> Any:
+    query = Workload.select(*_columns(with_output))
+    if after:
+        last = Tuple(Param("after_time"), Param("after_id"))
+        query = query.where(Tuple(Workload.created_at, Workload.id) < last)
+    return newest_first(query, shape).limit(Param("limit"))
+
+
+@Prepared
+def _claim(lockable: bool, *shape: tuple[str, int]) -> Any:
+    oldest = filtered(Workload.select(Workload.id).where(CLAIMABLE), shape).order_by(Workload.created_at, Workload.id).limit(1)
+    if lockable:
+        oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
+    changes = {
+        Workload.status: Status.RUNNING,
+        Workload.node_id: Param("node_id", Workload.node_id.db_value),
+        Workload.started_at: Param("now", clock.to_text),
+    }
+    return Workload.update(changes).where(Workload.id == oldest).returning(Workload)
+
+
+def _columns(with_output: bool) -> list[Any]:
+    return [field if with_output or field is not Workload.output else SQL("NULL") for field in FIELDS]

@@ -1,0 +1,144 @@
+"""Looking after a store: counting, deleting what is old, and copying it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from peewee import SQL, Case, fn
+
+from vulcan_store import clock
+from vulcan_store.database import current
+from vulcan_store.fields import aware
+from vulcan_store.lifecycle import FINAL, Status
+from vulcan_store.models import STATUS_AS_IT_IS, LogLine, Workload
+from vulcan_store.prepared import Param, Prepared
+
+WORKLOADS_AT_ONCE = 100
+LINES_AT_ONCE = 2_000
+"""How much one transaction of a purge deletes at most."""
+
+
+class WorkloadStats(NamedTuple):
+    """What is in a store.
+
+    Attributes:
+        total: how many workloads.
+        by_status: how many of each status; 0 for one that none has.
+        by_isolation: how many of each isolation; 0 for one that none has.
+        average_duration_ms: the mean of the durations of the completed ones, in milliseconds; None where none has
+            a duration.
+    """
+
+    total: int
+    by_status: Mapping[str, int]
+    by_isolation: Mapping[str, int]
+    average_duration_ms: float | None
+
+
+def workload_stats() -> WorkloadStats:
+    """Counts and the average duration, from one snapshot.
+
+    Raises:
+        StoreUnavailableError: the store cannot be read.
+    """
+    database = current()
+    by_status: Counter[str] = Counter()
+    by_isolation: Counter[str] = Counter()
+    duration, timed = 0.0, 0
+    for status, isolation, count, average, having in database.read(*_stats(database, {})):
+        by_status[Workload.status.python_value(status)] += count
+        by_isolation[Workload.isolation.python_value(isolation)] += count
+        if having:
+            duration, timed = duration + float(average) * having, timed + having
+    return WorkloadStats(by_status.total(), by_status, by_isolation, duration / timed if timed else None)
+
+
+def purge_workloads(finished_before: datetime, *, progress: Callable[[int], object] | None = None) -> int:
+    """Delete the workloads that finished before a time, with their log lines.
+
+    Works in batches of one short transaction each, with pauses as long, so that writers elsewhere go on meanwhile.
+    What is deleted stays deleted if it is interrupted; inside a transaction of your own it is a part of that.
+
+    Args:
+        finished_before: an aware datetime; compared with ``finished_at`` of what reached a final status.
+        progress: called after each batch with the number of workloads deleted so far.
+
+    Returns:
+        How many workloads were deleted.
+
+    Raises:
+        InvalidWorkloadError: the time is no aware datetime.
+        StoreUnavailableError: the store cannot be written.
+    """
+    database = current()
+    values: dict[str, Any] = {"before": aware("finished_before", finished_before, clock.to_bound)}
+    values["most"] = WORKLOADS_AT_ONCE
+    purged = 0
+
+    def delete(ids: list[str]) -> int:
+        shape = len(ids)
+        found = {f"id {place}": workload_id for place, workload_id in enumerate(ids)}
+        lines = database.write(*_delete_lines(database, {**found, "most": LINES_AT_ONCE}, shape))
+        # With lines left the workloads stay for now, so that no transaction is long however long a log is.
+        return -1 if len(lines) == LINES_AT_ONCE else len(database.write(*_delete(database, found, shape)))
+
+    while ids := [workload_id for (workload_id,) in database.read(*_purgeable(database, values))]:
+        deleted = -1
+        while deleted < 0:
+            start = time.monotonic()
+            deleted = database.transaction(lambda: delete(ids))
+            # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
+            time.sleep(time.monotonic() - start)
+        purged += deleted
+        if progress is not None:
+            progress(purged)
+    return purged
+
+
+def backup_store(path: str | os.PathLike[str], *, progress: Callable[[int, int], object] | None = None) -> None:
+    """Write a consistent copy of the store to a new file, while others go on writing.
+
+    This is SQLite's online backup: https://www.sqlite.org/backup.html
+
+    Args:
+        path: a file that does not exist yet.
+        progress: called now and then with the pages copied and the pages in all.
+
+    Raises:
+        StoreUnavailableError: the file exists or cannot be written, or the store cannot be read; nothing is left of
+            a copy that was not finished.
+    """
+    current().backup(os.path.abspath(os.fspath(path)), progress)
+
+
+@Prepared
+def _stats() -> Any:
+    done = Case(None, [(Workload.status == Status.COMPLETED, Workload.duration_ms)])
+    counts = fn.COUNT(SQL("*")), fn.AVG(done), fn.COUNT(done)
+    return Workload.select(Workload.status, Workload.isolation, *counts).group_by(Workload.status, Workload.isolation)
+
+
+@Prepared
+def _purgeable() -> Any:
+    query = Workload.select(Workload.id).where(Workload.finished_at < Param("before", str))
+    return query.where(STATUS_AS_IT_IS.in_(FINAL)).limit(Param("most"))
+
+
+@Prepared
+def _delete_lines(count: int) -> Any:
+    lines = LogLine.select(LogLine.id).where(LogLine.workload.in_(_ids(count))).limit(Param("most"))
+    return LogLine.delete().where(LogLine.id.in_(lines)).returning(LogLine.id)
+
+
+@Prepared
+def _delete(count: int) -> Any:
+    return Workload.delete().where(Workload.id.in_(_ids(count))).returning(Workload.id)
+
+
+def _ids(count: int) -> list[Param]:
+    return [Param(f"id {place}", str) for place in range(count)]

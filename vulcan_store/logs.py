@@ -1,0 +1,101 @@
+"""What is done with the log lines of workloads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from peewee import fn
+
+from vulcan_store import clock
+from vulcan_store.database import current
+from vulcan_store.errors import InvalidWorkloadError
+from vulcan_store.filters import whole
+from vulcan_store.models import LogLine, Workload, WorkloadNotFoundError
+from vulcan_store.prepared import Param, Prepared
+from vulcan_store.store import key
+
+
+def append_log_lines(workload_id: str, lines: Iterable[str]) -> int:
+    """Append lines to a workload's log, all or none of them.
+
+    They get the next ``seq`` numbers, from 0, gapless and in order also when several processes append at once.
+
+    Args:
+        workload_id: the workload.
+        lines: the lines, each a ``str``; read to their end before anything is written.
+
+    Returns:
+        How many were appended.
+
+    Raises:
+        WorkloadNotFoundError: there is no such workload.
+        InvalidWorkloadError: a line is no ``str`` of valid Unicode, or ``lines`` is itself one.
+        StoreUnavailableError: the store cannot be written.
+    """
+    database = current()
+    if isinstance(lines, (str, bytes)):
+        raise InvalidWorkloadError("lines", lines, "an iterable of str, one for each line")
+    texts = [LogLine.line.db_value(line) for line in lines]
+    moment = clock.to_text(clock.now())
+
+    def append() -> None:
+        if not database.read(*_exists(database, {"id": workload_id}, database.for_update)):
+            raise WorkloadNotFoundError(workload_id)
+        ((first,),) = database.read(*_next_seq(database, {"id": workload_id}))
+        sql, _ = _insert.plan(database)
+        database.write_many(sql, ((workload_id, seq, text, moment) for seq, text in enumerate(texts, first)))
+
+    database.transaction(append)
+    return len(texts)
+
+
+def list_log_lines(workload_id: str, after: int | None = None, limit: int | None = None) -> list[LogLine]:
+    """Lines of a workload's log, by ``seq``.
+
+    Args:
+        workload_id: the workload.
+        after: only lines whose ``seq`` is above this; None for all. The ``seq`` of the last line that you have
+            gives you what is new.
+        limit: how many at most, from 0; None for all.
+
+    Raises:
+        WorkloadNotFoundError: there is no such workload.
+        ValueError: ``after`` or ``limit`` is no whole number from 0.
+        StoreUnavailableError: the store cannot be read.
+    """
+    database = current()
+    values: dict[str, Any] = {"id": workload_id}
+    if after is not None:
+        values["after"] = whole("after", after)
+    if limit is not None:
+        values["limit"] = whole("limit", limit)
+    rows = database.read(*_lines(database, values, after is not None, limit is not None))
+    if not rows and not database.read(*_exists(database, {"id": workload_id}, False)):
+        raise WorkloadNotFoundError(workload_id)
+    return [LogLine.from_row(row) for row in rows]
+
+
+@Prepared
+def _exists(lock: bool) -> Any:
+    query = Workload.select(Workload.id).where(Workload.id == Param("id", key))
+    return query.for_update() if lock else query
+
+
+@Prepared
+def _next_seq() -> Any:
+    return LogLine.select(fn.COALESCE(fn.MAX(LogLine.seq) + 1, 0)).where(LogLine.workload == Param("id", key))
+
+
+@Prepared
+def _insert() -> Any:
+    fields = (LogLine.workload, LogLine.seq, LogLine.line, LogLine.created_at)
+    return LogLine.insert({field: Param(field.name) for field in fields}).returning()
+
+
+@Prepared
+def _lines(after: bool, limited: bool) -> Any:
+    query = LogLine.select().where(LogLine.workload == Param("id", key)).order_by(LogLine.seq)
+    if after:
+        query = query.where(LogLine.seq > Param("after"))
+    return query.limit(Param("limit")) if limited else query

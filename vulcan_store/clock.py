@@ -12,6 +12,8 @@ _GO = re.compile(
     r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d{1,9}))? ([+-])(\d\d)(\d\d)(?: [^ ]+)?(?: m=[+-][\d.]+)?"
 )
 
+_parse = datetime.fromisoformat
+
 
 def now() -> datetime:
     """The time, aware and in UTC."""
@@ -40,7 +42,7 @@ def to_bound(moment: datetime) -> str:
 def from_text(text: Any) -> Any:
     """A stored time as an aware ``datetime`` in UTC, cut to microseconds; text that is no time comes back as it is."""
     try:
-        moment = datetime.fromisoformat(text)
+        moment = _parse(text)
     except ValueError:
         return _from_go(text)
     except TypeError:

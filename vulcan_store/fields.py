@@ -1,12 +1,13 @@
 """Column types: what is checked on the way in, how it reads on the way out.
 
-Peewee calls ``db_value`` for whatever it writes or compares, so what is refused here is refused on every way in.
+Peewee calls ``db_value`` for whatever it writes or compares, so what is refused here is refused on every way in. Each
+``db_value`` lets the values through that are right as they are, at once, and leaves the others to ``check``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
@@ -66,6 +67,11 @@ class StrictTextField(StrictField[T]):
     field_type = "TEXT"
     expected = "a str of valid Unicode"
 
+    def db_value(self, value: Any) -> Any:
+        if type(value) is str and value.isascii():
+            return value
+        return super().db_value(value)
+
     def check(self, value: Any) -> str:
         if not isinstance(value, str):
             self.refuse(value)
@@ -82,8 +88,8 @@ class IdField(StrictTextField[T]):
 
     expected = "a str of valid Unicode that is not empty and holds no NUL"
 
-    def check(self, value: Any) -> str:
-        text = super().check(value)
+    def db_value(self, value: Any) -> Any:
+        text = super().db_value(value)
         if not text or "\0" in text:
             self.refuse(value)
         return text
@@ -100,11 +106,14 @@ class EnumField(StrictField[T]):
         self.stored = {text: text for text in (*self.members, *also)}
         self.expected = "one of " + ", ".join(text or "''" for text in self.stored)
 
-    def check(self, value: Any) -> str:
+    def db_value(self, value: Any) -> Any:
         try:
             return self.stored[value]
         except (KeyError, TypeError):
-            self.refuse(value)
+            return super().db_value(value)
+
+    def check(self, value: Any) -> NoReturn:
+        self.refuse(value)
 
     def python_value(self, value: Any) -> Any:
         return self.members.get(value, value)
@@ -120,6 +129,11 @@ class StrictIntegerField(StrictField[T]):
         self.least = least
         self.expected = f"an int from {least if least >= 0 else '-2**63'} to 2**63-1"
 
+    def db_value(self, value: Any) -> Any:
+        if type(value) is int and self.least <= value < 2**63:
+            return value
+        return super().db_value(value)
+
     def check(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not self.least <= value < 2**63:
             self.refuse(value)
@@ -132,9 +146,10 @@ class BytesField(StrictField[T]):
     field_type = "BLOB"
     expected = "bytes-like"
 
+    def db_value(self, value: Any) -> Any:
+        return value if type(value) is bytes else super().db_value(value)
+
     def check(self, value: Any) -> bytes:
-        if isinstance(value, bytes):
-            return value
         try:
             return memoryview(value).tobytes()
         except TypeError:
@@ -146,6 +161,11 @@ class TimeField(StrictField[T]):
 
     field_type = "DATETIME"
     expected = "an aware datetime of the years 1 to 9999 in UTC"
+
+    def db_value(self, value: Any) -> Any:
+        if type(value) is datetime and value.tzinfo is UTC:
+            return clock.to_text(value)
+        return super().db_value(value)
 
     def check(self, value: Any) -> str:
         return aware(self.name, value, clock.to_text)

@@ -7,9 +7,9 @@ only on the query's shape and on the database class, so it is kept; each run the
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
-from peewee import ColumnBase, Context, Database, Node
+from peewee import ColumnBase, Context, Node
 
 Row = tuple[Any, ...]
 Convert = Callable[[Any], Any]
@@ -44,6 +44,16 @@ class _Caught(Exception):
     pass
 
 
+class Adapting(Protocol):
+    """A database that a query can be prepared for: see :class:`vulcan_store.engine.Engine`."""
+
+    def adapt(self, name: str, convert: Convert) -> Convert:
+        """The conversion of a value for this database."""
+
+    def get_sql_context(self) -> Context:
+        """As in Peewee."""
+
+
 class _Unsent:
     def execute(self, query: Node) -> NoReturn:
         raise _Caught(query)
@@ -68,23 +78,27 @@ class Prepared:
         self.__doc__ = build.__doc__
         self.plans: dict[Hashable, tuple[str, list[Any]]] = {}
 
-    def __call__(self, database: Database, values: Mapping[str, Any], *shape: Hashable) -> tuple[str, list[Any]]:
+    def __call__(self, database: Adapting, values: Mapping[str, Any], *shape: Hashable) -> tuple[str, list[Any]]:
         """The text of the query and its values, checked and converted, as a driver takes them."""
         try:
-            sql, places = self.plans[(type(database), *shape)]
+            sql, places = self.plans[type(database), shape]
         except KeyError:
             sql, places = self.plan(database, *shape)
         return sql, [place[1](values[place[0]]) if type(place) is _Place else place for place in places]
 
-    def plan(self, database: Database, *shape: Hashable) -> tuple[str, list[Any]]:
+    def plan(self, database: Adapting, *shape: Hashable) -> tuple[str, list[Any]]:
         """Build the query's text and the list of its places and constants, and keep them."""
         try:
             query = self.build(*shape)
         except _Caught as caught:
             query = caught.args[0]
         context: Any = database.get_sql_context()
-        plan: tuple[str, list[Any]] = context.parse(query)
+        sql, places = context.parse(query)
+        adapted = [
+            _Place(place[0], database.adapt(*place)) if isinstance(place, _Place) else place for place in places
+        ]
+        plan = sql, adapted
         if len(self.plans) >= self.most:
             self.plans.clear()
-        self.plans[(type(database), *shape)] = plan
+        self.plans[type(database), shape] = plan
         return plan

@@ -76,27 +76,28 @@ def purge_workloads(finished_before: datetime, *, progress: Callable[[int], obje
         StoreUnavailableError: the store cannot be written.
     """
     database = current()
-    values: dict[str, Any] = {"before": aware("finished_before", finished_before, clock.to_bound)}
-    values["most"] = WORKLOADS_AT_ONCE
-    purged = 0
+    values = {"before": aware("finished_before", finished_before, clock.to_bound), "most": WORKLOADS_AT_ONCE}
+    purged, more = 0, True
 
-    def delete(ids: list[str]) -> int:
-        shape = len(ids)
+    def delete() -> tuple[int, bool]:
+        ids = [workload_id for (workload_id,) in database.read(*_purgeable(database, values, database.for_update))]
         found = {f"id {place}": workload_id for place, workload_id in enumerate(ids)}
-        lines = database.write(*_delete_lines(database, {**found, "most": LINES_AT_ONCE}, shape))
-        # With lines left the workloads stay for now, so that no transaction is long however long a log is.
-        return -1 if len(lines) == LINES_AT_ONCE else len(database.write(*_delete(database, found, shape)))
+        if not ids:
+            return 0, False
+        lines = database.write(*_delete_lines(database, {**found, "most": LINES_AT_ONCE}, len(ids)))
+        if len(lines) == LINES_AT_ONCE:
+            # The workloads stay until their lines are gone, so that no transaction is long however long a log is.
+            return 0, True
+        return len(database.write(*_delete(database, found, len(ids)))), True
 
-    while ids := [workload_id for (workload_id,) in database.read(*_purgeable(database, values))]:
-        deleted = -1
-        while deleted < 0:
-            start = time.monotonic()
-            deleted = database.transaction(lambda: delete(ids))
-            # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
-            time.sleep(time.monotonic() - start)
+    while more:
+        start = time.monotonic()
+        deleted, more = database.transaction(delete)
         purged += deleted
         if progress is not None:
             progress(purged)
+        # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
+        time.sleep(time.monotonic() - start if more else 0)
     return purged
 
 
@@ -124,9 +125,10 @@ def _stats() -> Any:
 
 
 @Prepared
-def _purgeable() -> Any:
+def _purgeable(lock: bool) -> Any:
     query = Workload.select(Workload.id).where(Workload.finished_at < Param("before", str))
-    return query.where(STATUS_AS_IT_IS.in_(FINAL)).limit(Param("most"))
+    query = query.where(STATUS_AS_IT_IS.in_(FINAL)).limit(Param("most"))
+    return query.for_update() if lock else query
 
 
 @Prepared

@@ -13,7 +13,7 @@ from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.filters import whole
 from vulcan_store.models import LogLine, Workload, WorkloadNotFoundError
 from vulcan_store.prepared import Param, Prepared
-from vulcan_store.store import key
+from vulcan_store.queries import key
 
 
 def append_log_lines(workload_id: str, lines: Iterable[str]) -> int:
@@ -36,18 +36,20 @@ def append_log_lines(workload_id: str, lines: Iterable[str]) -> int:
     database = current()
     if isinstance(lines, (str, bytes)):
         raise InvalidWorkloadError("lines", lines, "an iterable of str, one for each line")
-    texts = [LogLine.line.db_value(line) for line in lines]
-    moment = clock.to_text(clock.now())
+    row = {"workload": workload_id, "created_at": clock.now()}
+    sql, _ = _insert.plan(database)
+    rows = [_insert(database, {**row, "seq": seq, "line": line})[1] for seq, line in enumerate(lines)]
 
     def append() -> None:
         if not database.read(*_exists(database, {"id": workload_id}, database.for_update)):
             raise WorkloadNotFoundError(workload_id)
         ((first,),) = database.read(*_next_seq(database, {"id": workload_id}))
-        sql, _ = _insert.plan(database)
-        database.write_many(sql, ((workload_id, seq, text, moment) for seq, text in enumerate(texts, first)))
+        for row in rows:
+            row[SEQ] += first
+        database.write_many(sql, rows)
 
     database.transaction(append)
-    return len(texts)
+    return len(rows)
 
 
 def list_log_lines(workload_id: str, after: int | None = None, limit: int | None = None) -> list[LogLine]:
@@ -76,6 +78,10 @@ def list_log_lines(workload_id: str, after: int | None = None, limit: int | None
     return [LogLine.from_row(row) for row in rows]
 
 
+SEQ = 1
+"""The place of ``seq`` among the values of an inserted line."""
+
+
 @Prepared
 def _exists(lock: bool) -> Any:
     query = Workload.select(Workload.id).where(Workload.id == Param("id", key))
@@ -90,7 +96,7 @@ def _next_seq() -> Any:
 @Prepared
 def _insert() -> Any:
     fields = (LogLine.workload, LogLine.seq, LogLine.line, LogLine.created_at)
-    return LogLine.insert({field: Param(field.name) for field in fields}).returning()
+    return LogLine.insert({field: Param(field.name, field.db_value) for field in fields}).returning()
 
 
 @Prepared

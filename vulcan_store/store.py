@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from peewee import SQL, Case, IntegrityError, Tuple
+from peewee import IntegrityError
 
-from vulcan_store import clock
+from vulcan_store import clock, queries
 from vulcan_store.database import current
 from vulcan_store.engine import Engine
 from vulcan_store.errors import InvalidTransitionError, InvalidWorkloadError, WorkloadExistsError
-from vulcan_store.fields import MISSING
-from vulcan_store.filters import Shape, filtered, newest_first, read_filters, whole
-from vulcan_store.lifecycle import FINAL, Isolation, Status
-from vulcan_store.models import CLAIMABLE, COLUMNS, FIELDS, FILLED_IN, Workload, WorkloadNotFoundError
-from vulcan_store.prepared import UNSENT, Param, Prepared, Row
+from vulcan_store.filters import Shape, read_filters, whole
+from vulcan_store.lifecycle import FINAL
+from vulcan_store.models import Workload, WorkloadNotFoundError
+from vulcan_store.prepared import Row
 
 MUTABLE = ("status", "node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
 """The fields that :func:`update_workload` may change; the others are fixed once created."""
@@ -57,14 +56,15 @@ def create_workload(workload: Workload | None = None, /, **fields: Any) -> Workl
     database = current()
     if workload is not None and fields:
         raise TypeError("give a workload or its fields, not both")
-    sql, values = _insert(database, _new_row(fields if workload is None else workload.__data__))
+    sql, values = queries.insert(database, queries.new_row(fields if workload is None else workload.__data__))
     try:
         database.write(sql, values)
     except IntegrityError:
         raise WorkloadExistsError(values[0]) from None
     if workload is None:
         return Workload.from_row(values)
-    workload.adopt(values)
+    workload.__data__ = Workload.from_row(values).__data__
+    workload._dirty.clear()
     return workload
 
 
@@ -85,7 +85,7 @@ def create_workloads(workloads: Iterable[Workload | Mapping[str, Any]]) -> int:
         StoreUnavailableError: the store cannot be written.
     """
     database = current()
-    sql, _ = _insert.plan(database)
+    sql, _ = queries.insert.plan(database)
     position, taken = -1, ""
 
     def rows() -> Iterator[list[Any]]:
@@ -95,7 +95,7 @@ def create_workloads(workloads: Iterable[Workload | Mapping[str, Any]]) -> int:
                 if not isinstance(workload, (Workload, Mapping)):
                     raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
                 fields = workload.__data__ if isinstance(workload, Workload) else workload
-                _, values = _insert(database, _new_row(fields))
+                _, values = queries.insert(database, queries.new_row(fields))
             except InvalidWorkloadError as error:
                 raise InvalidWorkloadError(error.field, error.value, error.expected, position) from None
             taken = values[0]
@@ -119,7 +119,7 @@ def get_workload(workload_id: str) -> Workload:
         StoreUnavailableError: the store cannot be read.
     """
     database = current()
-    rows = database.read(*_by_id(database, {"id": workload_id}))
+    rows = database.read(*queries.by_id(database, {"id": workload_id}))
     if not rows:
         raise WorkloadNotFoundError(workload_id)
     return Workload.from_row(rows[0])
@@ -147,8 +147,8 @@ def list_workloads(limit: int = 20, offset: int = 0, *, with_output: bool = True
     database = current()
     shape, values = read_filters(filters)
     values["limit"], values["offset"] = whole("limit", limit), whole("offset", offset)
-    page = _page(database, values, with_output, *shape)
-    total = _total(database, values, *shape)
+    page = queries.page(database, values, with_output, *shape)
+    total = queries.total(database, values, *shape)
 
     rows, ((count,),) = database.snapshot(lambda: (database.read(*page), database.read(*total)))
 
@@ -176,12 +176,12 @@ def _walk(database: Engine, with_output: bool, shape: Shape, values: dict[str, A
     rows: list[Row] = []
     limit = 20
     while True:
-        rows = database.read(*_next(database, {**values, "limit": limit}, bool(rows), with_output, *shape))
+        rows = database.read(*queries.after(database, {**values, "limit": limit}, bool(rows), with_output, *shape))
         yield from map(Workload.from_row, rows)
         if len(rows) < limit:
             return
-        values["after_time"], values["after_id"] = rows[-1][CREATED_AT], rows[-1][ID]
-        large = sum(len(row[OUTPUT] or b"") for row in rows) > BYTES_AT_ONCE
+        values["after_time"], values["after_id"] = rows[-1][queries.CREATED_AT], rows[-1][queries.ID]
+        large = sum(len(row[queries.OUTPUT] or b"") for row in rows) > BYTES_AT_ONCE
         limit = max(1, limit // 2) if large else min(MOST_AT_ONCE, limit * 2)
 
 
@@ -230,7 +230,7 @@ def update_workload(workload_id: str, **fields: Any) -> Workload:
     if not fields:
         return get_workload(workload_id)
     status = Workload.status.db_value(fields["status"]) if "status" in fields else None
-    change = _change(database, {**fields, "id": workload_id, "now": clock.now()}, status, *sorted(fields))
+    change = queries.change(database, {**fields, "id": workload_id, "now": clock.now()}, status, *sorted(fields))
     while True:
         rows = database.write(*change)
         if rows:
@@ -263,103 +263,5 @@ def claim_workload(node_id: str, **filters: Any) -> Workload | None:
     database = current()
     shape, values = read_filters(filters, ("isolation", "runtime"))
     values.update(node_id=node_id, now=clock.now())
-    rows = database.write(*_claim(database, values, database.for_update, *shape))
+    rows = database.write(*queries.claim(database, values, database.for_update, *shape))
     return Workload.from_row(rows[0]) if rows else None
-
-
-# Rows and queries
-
-ID, OUTPUT, CREATED_AT = (COLUMNS.index(name) for name in ("id", "output", "created_at"))
-
-_NEW = {
-    **dict.fromkeys(COLUMNS),
-    "status": Status.PENDING,
-    "isolation": Isolation.AUTO,
-    "runtime": MISSING,
-    "node_id": "",
-}
-
-
-def _new_row(fields: Mapping[str, Any]) -> dict[str, Any]:
-    row = {**_NEW, **fields}
-    if len(row) > len(_NEW):
-        Workload.require(fields)
-    for name, make in FILLED_IN.items():
-        if row[name] is None:
-            row[name] = make()
-    return row
-
-
-def key(workload_id: Any) -> str:
-    """An id to look for: a text that can be none is not found, and what is no text is refused."""
-    try:
-        return Workload.id.db_value(workload_id)  # type: ignore[no-any-return]
-    except InvalidWorkloadError:
-        if isinstance(workload_id, str):
-            raise WorkloadNotFoundError(workload_id) from None
-        raise
-
-
-@Prepared
-def _insert() -> Any:
-    return Workload.insert({field: Param(field.name, field.db_value) for field in FIELDS}).returning()
-
-
-@Prepared
-def _by_id() -> Any:
-    return Workload.select().where(Workload.id == Param("id", key))
-
-
-@Prepared
-def _page(with_output: bool, *shape: tuple[str, int]) -> Any:
-    query = newest_first(Workload.select(*_columns(with_output)), shape)
-    return query.paginate(1, Param("limit")).offset(Param("offset"))
-
-
-@Prepared
-def _total(*shape: tuple[str, int]) -> Any:
-    return filtered(Workload.select(), shape).count(UNSENT)
-
-
-@Prepared
-def _change(status: str | None, *names: str) -> Any:
-    changes: dict[Any, Any] = {field: Param(field.name, field.db_value) for field in FIELDS if field.name in names}
-    if status == Status.RUNNING:
-        since = Case(None, [(Workload.status == Status.RUNNING, Workload.started_at)], Param("now", clock.to_text))
-        changes.setdefault(Workload.started_at, since)
-    elif status == Status.PENDING:
-        changes.setdefault(Workload.started_at, None)
-    elif status is not None:
-        changes.setdefault(Workload.finished_at, Param("now", clock.to_text))
-    query = Workload.update(changes).where(Workload.id == Param("id", key))
-    if status is not None:
-        query = query.where(Workload.status.not_in(FINAL))
-    if names == ("status",):
-        query = query.where(Workload.status != status)  # said again, it writes nothing
-    return query.returning(Workload)
-
-
-@Prepared
-def _next(after: bool, with_output: bool, *shape: tuple[str, int]) -> Any:
-    query = Workload.select(*_columns(with_output))
-    if after:
-        last = Tuple(Param("after_time"), Param("after_id"))
-        query = query.where(Tuple(Workload.created_at, Workload.id) < last)
-    return newest_first(query, shape).limit(Param("limit"))
-
-
-@Prepared
-def _claim(lockable: bool, *shape: tuple[str, int]) -> Any:
-    oldest = filtered(Workload.select(Workload.id).where(CLAIMABLE), shape).order_by(Workload.created_at, Workload.id).limit(1)
-    if lockable:
-        oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
-    changes = {
-        Workload.status: Status.RUNNING,
-        Workload.node_id: Param("node_id", Workload.node_id.db_value),
-        Workload.started_at: Param("now", clock.to_text),
-    }
-    return Workload.update(changes).where(Workload.id == oldest).returning(Workload)
-
-
-def _columns(with_output: bool) -> list[Any]:
-    return [field if with_output or field is not Workload.output else SQL("NULL") for field in FIELDS]

@@ -29,6 +29,8 @@ PRAGMAS: Mapping[str, Any] = {
 OLDEST = (3, 35, 0)  # RETURNING: https://www.sqlite.org/lang_returning.html
 OLDEST_IN_MEMORY = (3, 36, 0)  # a memdb that connections share: https://www.sqlite.org/releaselog/3_36_0.html
 
+SQLITE_URL = "sqlite:///"
+
 _names = itertools.count()
 
 
@@ -36,14 +38,14 @@ class ConnectedDatabase(ForkingDatabase):
     """Peewee's SQLite database, opened by a path, with connections that are looked after.
 
     Args:
-        path: an absolute path, or ``":memory:"``.
-        target: what the user gave, for messages.
-        pragmas: what is set on every connection.
+        target: a path, ``":memory:"``, or a ``sqlite:///`` URL.
+        pragmas: what is set on every connection instead of the defaults.
         read_only: whether the file is opened without being changed.
     """
 
-    def __init__(self, path: str, target: str, pragmas: Mapping[str, Any], read_only: bool) -> None:
-        self.target, self.path, self.read_only = target, path, read_only
+    def __init__(self, target: str, pragmas: Mapping[str, Any], read_only: bool) -> None:
+        self.target, self.path, self.read_only = target, _path_of(target), read_only
+        path, pragmas = self.path, _checked(target, pragmas)
         self.in_memory = path == ":memory:"
         self.shut = False
         self.identity: tuple[int, int] | None = None
@@ -188,3 +190,28 @@ def _identity_of(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _path_of(target: str) -> str:
+    if target == ":memory:":
+        oldest = OLDEST_IN_MEMORY
+    else:
+        oldest = OLDEST
+        if target.lower().startswith(SQLITE_URL):
+            target = target[len(SQLITE_URL):]
+        if not target or "\0" in target:
+            raise StoreUnavailableError(target, "this is no path of a file")
+        target = os.path.abspath(target)  # so that it stays the same file when the process changes its folder
+    if sqlite3.sqlite_version_info < oldest:
+        needed = ".".join(map(str, oldest))
+        raise StoreUnavailableError(target, f"SQLite {needed} or newer is needed, this is {sqlite3.sqlite_version}")
+    return target
+
+
+def _checked(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name.lower(): value for name, value in pragmas.items()}
+    known = {name for (name,) in sqlite3.connect(":memory:").execute("SELECT name FROM pragma_pragma_list")}
+    for name in given:
+        if name not in known:
+            raise StoreUnavailableError(target, f"SQLite has no pragma {name!r}: https://www.sqlite.org/pragma.html")
+    return {**PRAGMAS, **given}

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
-import sqlite3
 import threading
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from vulcan_store.connections import OLDEST, OLDEST_IN_MEMORY, PRAGMAS
 from vulcan_store.engine import Engine
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.models import LogLine, Workload
 from vulcan_store.sqlite import SqliteEngine
 
+ENGINES = {
+    "sqlite": "vulcan_store.sqlite:SqliteEngine",
+    "postgresql": "vulcan_store.postgres:PostgresEngine",
+    "postgres": "vulcan_store.postgres:PostgresEngine",
+    "cockroachdb": "vulcan_store.postgres:CockroachEngine",
+}
+"""The engine of each kind of URL, imported when it is asked for. A further engine is one more entry here."""
+
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
-_SQLITE_URL = "sqlite:///"
 
 # The stores that are open, the current one last.
 _stores: list[Store] = []
@@ -70,8 +76,9 @@ def open_store(
     Any number of threads and processes may open the same new path at once, and one may open it again and again.
 
     Args:
-        target: a path, ``":memory:"``, or a database URL (``sqlite:///relative.db``); None is ``$VULCAN_DB_PATH``,
-            else ``vulcan.db``, like the server.
+        target: a path, ``":memory:"``, or a database URL (``sqlite:///relative.db``,
+            ``postgresql://user:password@host:port/name``); None is ``$VULCAN_DB_PATH``, else ``vulcan.db``, like the
+            server.
         pragmas: SQLite pragmas instead of the defaults ``journal_mode=wal``, ``synchronous=full``,
             ``busy_timeout=5000`` (milliseconds) and ``foreign_keys=1``: https://www.sqlite.org/pragma.html
         read_only: open an existing file without creating or changing anything; every write then raises
@@ -88,14 +95,14 @@ def open_store(
     name = os.fspath(os.environ.get("VULCAN_DB_PATH") or "vulcan.db" if target is None else target)
     if not isinstance(name, str):
         raise TypeError(f"target must be a str or an os.PathLike of str, not {target!r}")
-    database = SqliteEngine(_path_of(name), name, _checked(name, pragmas or {}), read_only)
+    database = _engine_of(name).of(name, pragmas or {}, read_only)
     try:
         database.start()
         database.migrate([Workload, LogLine])
     except BaseException:
         database.shutdown()
         raise
-    store = Store(name, database)
+    store = Store(database.target, database)
     with _lock:
         _stores.append(store)
         _bind()
@@ -127,29 +134,15 @@ def _bind() -> None:
         model._meta.set_database(database)
 
 
-def _path_of(target: str) -> str:
-    if target == ":memory:":
-        oldest = OLDEST_IN_MEMORY
-    else:
-        oldest = OLDEST
-        url = _URL.match(target)
-        if target.lower().startswith(_SQLITE_URL):
-            target = target[len(_SQLITE_URL):]
-        elif url:
-            raise StoreUnavailableError(target, f"there is no engine for {url[1]}:// here; give a path")
-        if not target or "\0" in target:
-            raise StoreUnavailableError(target, "this is no path of a file")
-        target = os.path.abspath(target)  # so that it stays the same file when the process changes its folder
-    if sqlite3.sqlite_version_info < oldest:
-        needed = ".".join(map(str, oldest))
-        raise StoreUnavailableError(target, f"SQLite {needed} or newer is needed, this is {sqlite3.sqlite_version}")
-    return target
-
-
-def _checked(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name.lower(): value for name, value in pragmas.items()}
-    known = {name for (name,) in sqlite3.connect(":memory:").execute("SELECT name FROM pragma_pragma_list")}
-    for name in given:
-        if name not in known:
-            raise StoreUnavailableError(target, f"SQLite has no pragma {name!r}: https://www.sqlite.org/pragma.html")
-    return {**PRAGMAS, **given}
+def _engine_of(target: str) -> type[Engine]:
+    url = _URL.match(target)
+    if url is None:
+        return SqliteEngine
+    scheme = url[1].lower()
+    if scheme not in ENGINES:
+        raise StoreUnavailableError(
+            f"{scheme}://", f"there is no engine for {scheme}://, only for a path and for {', '.join(ENGINES)}"
+        )
+    module, name = ENGINES[scheme].split(":")
+    engine: type[Engine] = getattr(importlib.import_module(module), name)
+    return engine

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from peewee import Database, Model, SchemaManager
 
 from vulcan_store.errors import SchemaMismatchError, StoreUnavailableError
-from vulcan_store.prepared import Row
+from vulcan_store.prepared import Convert, Row
 
 T = TypeVar("T")
 
@@ -25,6 +25,15 @@ class Engine(Database):
 
     target: str
     read_only: bool
+
+    @classmethod
+    def of(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> Engine:
+        """The database that a target names, not connected yet."""
+        raise NotImplementedError
+
+    def adapt(self, name: str, convert: Convert) -> Convert:
+        """The conversion of a value for this engine, which may refuse what it cannot hold."""
+        return convert
 
     def start(self) -> None:
         """Connect for the first time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -24,6 +24,10 @@ PAGES_AT_ONCE = 1_000
 
 class SqliteEngine(ConnectedDatabase, Engine):
     """A SQLite file or memory."""
+
+    @classmethod
+    def of(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> SqliteEngine:
+        return cls(target, pragmas, read_only)
 
     def read(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
         connection = self._state.conn

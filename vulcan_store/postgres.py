@@ -1,0 +1,286 @@
+"""PostgreSQL as an engine, through Peewee and psycopg 3; and CockroachDB, which speaks its language.
+
+Every thread has a connection of its own, as in Peewee. What is added here: it is closed when its thread ends and when
+the store closes; a child that is forked leaves its parent's alone; and one that the server has dropped is replaced
+before anything is sent on it. What was sent is never sent again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase, Psycopg3Adapter, _ConnectionLocal
+from playhouse import db_url
+from playhouse.cockroachdb import CockroachDatabase
+
+from vulcan_store.engine import Engine
+from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
+from vulcan_store.prepared import Convert, Row
+
+try:
+    import psycopg
+    from psycopg.pq import TransactionStatus
+except ImportError as error:
+    raise StoreUnavailableError(
+        None, f"psycopg is needed for a server and is not there ({error}); pip install 'vulcan-store[postgres]'"
+    ) from error
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 5
+"""Seconds that connecting may take, unless the URL has a ``connect_timeout``."""
+MIGRATION_LOCK = 0x76756C63616E
+"""The advisory lock that those who open a store for the first time take in turn."""
+
+_databases: weakref.WeakSet[PsycopgEngine] = weakref.WeakSet()
+# The connections of the parent, in a child: to forget one would be to close it, on the socket that both have.
+_inherited: list[Connection] = []
+
+
+class Connection(psycopg.Connection[Row]):
+    """A connection that is closed when its thread ends, and only while nobody is in the middle of a call on it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lock_of_calls = threading.RLock()
+        self.process = os.getpid()
+        self.arrivals = select.poll()
+        self.arrivals.register(self.fileno(), select.POLLIN)
+
+    def is_idle(self) -> bool:
+        """Whether it is in no transaction."""
+        return self.pgconn.transaction_status == TransactionStatus.IDLE
+
+    def is_usable(self) -> bool:
+        """Whether the server still has it, as far as can be known without asking: nothing is sent."""
+        if self.closed:
+            return False
+        if self.arrivals.poll(0):
+            try:
+                self.pgconn.consume_input()
+            except psycopg.OperationalError:
+                self.close()
+        return not self.closed
+
+    def __del__(self, getpid: Callable[[], int] = os.getpid) -> None:
+        if getattr(self, "process", None) == getpid():
+            self.close()
+
+
+class Adapter(Psycopg3Adapter):
+    """Peewee's way of connecting, with connections of our own."""
+
+    def connect(self, db: PostgresqlDatabase, **params: Any) -> Connection:
+        return Connection.connect(dbname=db.database, **params)
+
+
+class PsycopgEngine(PostgresqlDatabase, Engine):
+    """What the engines that psycopg reaches have in common."""
+
+    psycopg3_adapter = Adapter
+    field_types = {**PostgresqlDatabase.field_types, "DATETIME": "TIMESTAMPTZ", "AUTO": "BIGSERIAL"}
+
+    @classmethod
+    def of(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> PsycopgEngine:
+        shown = _without_password(target)
+        if pragmas:
+            raise StoreUnavailableError(shown, f"pragmas are SQLite's; a server has none, so leave out {pragmas!r}")
+        try:
+            parameters = db_url.parse(target, unquote_password=True, unquote_user=True)
+        except ValueError as error:
+            raise StoreUnavailableError(
+                shown, "its host or port cannot be read; write characters like / and @ in a password as %2F and %40"
+            ) from error
+        if not parameters["database"]:
+            raise StoreUnavailableError(shown, "it names no database; write it behind the host: //host:port/name")
+        session = f"{parameters.pop('options', '')} -c TimeZone=UTC"
+        if read_only:
+            session += " -c default_transaction_read_only=on"
+        parameters.setdefault("connect_timeout", CONNECT_TIMEOUT)
+        return cls(parameters.pop("database"), shown, read_only, options=session.strip(), **parameters)
+
+    def __init__(self, name: str, target: str, read_only: bool, **parameters: Any) -> None:
+        self.target, self.read_only = target, read_only
+        self.shut = False
+        self._adapter: Any
+        self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+        super().__init__(name, prefer_psycopg3=True, **parameters)
+        self._lock = threading.RLock()
+        _databases.add(self)
+
+    def _connect(self) -> Connection:
+        if self.shut:
+            raise StoreUnavailableError(self.target, "it was closed; call open_store() to open it again")
+        connection: Connection = super()._connect()  # type: ignore[misc]
+        self.connections.add(connection)
+        return connection
+
+    def mine(self) -> Connection:
+        """The calling thread's connection; opens it if need be, or if the server has dropped it."""
+        connection: Connection | None = self._state.conn
+        if connection is not None and connection.is_usable():
+            return connection
+        if self._state.transactions:
+            raise StoreUnavailableError(self.target, "the connection was lost, and the transaction with it")
+        self._state.reset()
+        try:
+            self.connect()
+        except PeeweeException as error:
+            self.fail(error)
+        opened: Connection = self._state.conn
+        return opened
+
+    def connection(self) -> Connection:
+        return self.mine()
+
+    def cursor(self, named_cursor: bool | None = None) -> Any:
+        connection = self.mine()
+        return self._adapter.server_side_cursor(connection) if named_cursor else connection.cursor()
+
+    def rollback(self) -> None:
+        # A transaction that was lost with its connection is rolled back already; the error to be seen is the first.
+        if self._state.conn is not None and self._state.conn.is_usable():
+            super().rollback()
+
+    def start(self) -> None:
+        self.mine()
+
+    def shutdown(self) -> None:
+        with self._lock:
+            self.shut = True
+            for connection in list(self.connections):
+                with connection.lock_of_calls:
+                    connection.close()
+            self._state.reset()
+        _databases.discard(self)
+
+    def begin_anew(self) -> None:
+        """After a fork, in the child: a lock and connections of its own."""
+        _inherited.extend(self.connections)
+        self._lock = threading.RLock()
+        self._state = _ConnectionLocal()
+        self.connections = weakref.WeakSet()
+
+    def adapt(self, name: str, convert: Convert) -> Convert:
+        def without_nul(value: Any) -> Any:
+            converted = convert(value)
+            if type(converted) is str and "\0" in converted:
+                raise InvalidWorkloadError(name, value, "a str without NUL, which PostgreSQL cannot hold")
+            return converted
+
+        return without_nul
+
+    def read(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
+        connection = self.mine()
+        try:
+            with connection.lock_of_calls:
+                cursor = connection.execute(sql, tuple(values))
+                return cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            self.fail(error)
+
+    def write(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
+        connection = self.mine()
+        if connection.is_idle():
+            return self.read(sql, values)
+        # An error would make the rest of the transaction impossible; back to a savepoint, it does not.
+        with connection.transaction():
+            return self.read(sql, values)
+
+    def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        connection = self.mine()
+        try:
+            with connection.lock_of_calls, connection.cursor() as cursor:
+                cursor.executemany(sql, rows)
+        except psycopg.Error as error:
+            self.fail(error)
+
+    def snapshot(self, work: Callable[[], T]) -> T:
+        connection = self.mine()
+        if not connection.is_idle():
+            return work()
+        with connection.lock_of_calls:
+            self.read("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            try:
+                return work()
+            finally:
+                if not connection.closed:
+                    self.read("ROLLBACK")
+
+    def transaction(self, work: Callable[[], T]) -> T:
+        connection = self.mine()
+        try:
+            with connection.lock_of_calls, connection.transaction():
+                return work()
+        except psycopg.Error as error:
+            self.fail(error)
+
+    def names(self) -> set[str]:
+        tables = "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
+        indexes = "SELECT indexname FROM pg_catalog.pg_indexes WHERE schemaname = current_schema()"
+        return {name for (name,) in self.read(f"{tables} UNION ALL {indexes}")}
+
+    def _create(self, models: list[type[Model]]) -> None:
+        # CREATE ... IF NOT EXISTS fails for some of several at once; the lock goes with the transaction.
+        self.read("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+        super()._create(models)
+
+    def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
+        raise StoreUnavailableError(self.target, "a server is backed up by its own pg_dump, which writes a copy too")
+
+    def fail(self, error: Exception) -> NoReturn:
+        cause: Exception = getattr(error, "orig", error)
+        if isinstance(cause, psycopg.errors.UniqueViolation):
+            raise IntegrityError(cause, *cause.args) from cause
+        reason = " ".join(str(cause).split())
+        if isinstance(cause, psycopg.errors.ReadOnlySqlTransaction) and self.read_only:
+            reason = "it was opened with read_only=True, so nothing can be written"
+        elif self._state.conn is not None and self._state.conn.closed:
+            reason += "; what was under way may or may not have been done"
+        raise StoreUnavailableError(self.target, reason) from cause
+
+
+class PostgresEngine(PsycopgEngine):
+    """A PostgreSQL server."""
+
+
+class CockroachEngine(PsycopgEngine, CockroachDatabase):  # type: ignore[misc]
+    """A CockroachDB server, whose transactions are tried again as Peewee does it."""
+
+    def transaction(self, work: Callable[[], T]) -> T:
+        if self._state.transactions:
+            return super().transaction(work)
+        try:
+            done: T = self.run_transaction(lambda _: work(), max_attempts=10)
+            return done
+        except PeeweeException as error:
+            self.fail(error)
+
+    def _create(self, models: list[type[Model]]) -> None:
+        Engine._create(self, models)  # it has no advisory locks
+
+
+def _without_password(target: str) -> str:
+    try:
+        url = urlsplit(target)
+        query = "&".join(f"{key}={value}" for key, value in parse_qsl(url.query) if "password" not in key.lower())
+        user = f"{url.username}@" if url.username else ""
+        port = f":{url.port}" if url.port else ""
+        return urlunsplit((url.scheme, f"{user}{url.hostname or ''}{port}", url.path, query, ""))
+    except ValueError:
+        return re.sub(r"://.*", "://...", target, flags=re.DOTALL)
+
+
+def _after_fork_in_child() -> None:
+    for database in list(_databases):
+        database.begin_anew()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

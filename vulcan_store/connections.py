@@ -30,6 +30,7 @@ OLDEST = (3, 35, 0)  # RETURNING: https://www.sqlite.org/lang_returning.html
 OLDEST_IN_MEMORY = (3, 36, 0)  # a memdb that connections share: https://www.sqlite.org/releaselog/3_36_0.html
 
 SQLITE_URL = "sqlite:///"
+JOURNAL_MODES = ("delete", "truncate", "persist", "memory", "wal", "off")
 
 _names = itertools.count()
 
@@ -47,7 +48,7 @@ class ConnectedDatabase(ForkingDatabase):
         self.target, self.path, self.read_only = target, _path_of(target), read_only
         path, pragmas = self.path, _checked(target, pragmas)
         self.in_memory = path == ":memory:"
-        self.shut = False
+        self.shut = self.settled = False
         self.identity: tuple[int, int] | None = None
         if self.in_memory:
             # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
@@ -87,15 +88,26 @@ class ConnectedDatabase(ForkingDatabase):
 
     def _set_pragmas(self, connection: Connection) -> None:
         for name, value in self.pragmas.items():
-            if name == "journal_mode":
-                self._set_journal_mode(connection, str(value).lower())
-            else:
+            if name != "journal_mode":
                 connection.execute(f"PRAGMA {name} = {value}")
+        if self.settled:
+            self._set_journal_mode(connection)
 
-    def _set_journal_mode(self, connection: Connection, wanted: str) -> None:
+    def settle(self) -> None:
+        """Set the journal mode, which is the file's: from now on this is known to be a store."""
+        self.settled = True
+        try:
+            self._set_journal_mode(self.mine())
+        except sqlite3.Error as error:
+            self.fail(error)
+
+    def _set_journal_mode(self, connection: Connection) -> None:
+        wanted = str(self.pragmas.get("journal_mode", "")).lower()
+        if not wanted or self.read_only:
+            return
         # The switch to WAL does not wait for its turn by itself, whatever the busy timeout.
         deadline = time.monotonic() + self.busy_timeout
-        while (mode := connection.execute("PRAGMA journal_mode").fetchone()[0]) != wanted and not self.read_only:
+        while (mode := connection.execute("PRAGMA journal_mode").fetchone()[0]) != wanted:
             try:
                 mode = connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0]
             except sqlite3.OperationalError as error:
@@ -193,25 +205,35 @@ def _identity_of(path: str) -> tuple[int, int] | None:
 
 
 def _path_of(target: str) -> str:
-    if target == ":memory:":
-        oldest = OLDEST_IN_MEMORY
-    else:
-        oldest = OLDEST
-        if target.lower().startswith(SQLITE_URL):
-            target = target[len(SQLITE_URL):]
-        if not target or "\0" in target:
+    oldest, path = OLDEST_IN_MEMORY, target
+    if target != ":memory:":
+        oldest, path = OLDEST, target[len(SQLITE_URL):] if target.lower().startswith(SQLITE_URL) else target
+        if not path or "\0" in path:
             raise StoreUnavailableError(target, "this is no path of a file")
-        target = os.path.abspath(target)  # so that it stays the same file when the process changes its folder
+        path = os.path.abspath(path)  # so that it stays the same file when the process changes its folder
     if sqlite3.sqlite_version_info < oldest:
         needed = ".".join(map(str, oldest))
         raise StoreUnavailableError(target, f"SQLite {needed} or newer is needed, this is {sqlite3.sqlite_version}")
-    return target
+    return path
 
 
 def _checked(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
+    """All pragmas, the given ones tried on a database of no consequence, so that a wrong one leaves no file behind."""
     given = {name.lower(): value for name, value in pragmas.items()}
-    known = {name for (name,) in sqlite3.connect(":memory:").execute("SELECT name FROM pragma_pragma_list")}
-    for name in given:
-        if name not in known:
-            raise StoreUnavailableError(target, f"SQLite has no pragma {name!r}: https://www.sqlite.org/pragma.html")
-    return {**PRAGMAS, **given}
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        known = {name for (name,) in connection.execute("SELECT name FROM pragma_pragma_list")}
+        for name, value in given.items():
+            if name not in known:
+                raise StoreUnavailableError(
+                    target, f"SQLite has no pragma {name!r}: https://www.sqlite.org/pragma.html"
+                )
+            try:
+                connection.execute(f"PRAGMA {name} = {value}")
+            except (sqlite3.Error, sqlite3.Warning) as error:
+                raise StoreUnavailableError(target, f"the pragma {name} cannot be {value!r} ({error})") from error
+    checked = {**PRAGMAS, **given}
+    if str(checked["journal_mode"]).lower() not in JOURNAL_MODES:
+        raise StoreUnavailableError(target, f"the pragma journal_mode must be one of {', '.join(JOURNAL_MODES)}")
+    if not isinstance(checked["busy_timeout"], int) or checked["busy_timeout"] < 0:
+        raise StoreUnavailableError(target, "the pragma busy_timeout must be a whole number of milliseconds")
+    return checked

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from vulcan_store.engine import Engine
+from vulcan_store.engine import Engine, without_password
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.models import LogLine, Workload
 from vulcan_store.sqlite import SqliteEngine
@@ -92,7 +92,7 @@ def open_store(
         SchemaMismatchError: it has a table of the name, but with other columns.
         TypeError: the target is no path.
     """
-    name = os.fspath(os.environ.get("VULCAN_DB_PATH") or "vulcan.db" if target is None else target)
+    name = os.fspath(default_target() if target is None else target)
     if not isinstance(name, str):
         raise TypeError(f"target must be a str or an os.PathLike of str, not {target!r}")
     database = _engine_of(name).of(name, pragmas or {}, read_only)
@@ -107,6 +107,11 @@ def open_store(
         _stores.append(store)
         _bind()
     return store
+
+
+def default_target() -> str:
+    """What is opened when nothing else is named: ``$VULCAN_DB_PATH``, else ``vulcan.db``, like the server."""
+    return os.environ.get("VULCAN_DB_PATH") or "vulcan.db"
 
 
 def close_store() -> None:
@@ -141,7 +146,8 @@ def _engine_of(target: str) -> type[Engine]:
     scheme = url[1].lower()
     if scheme not in ENGINES:
         raise StoreUnavailableError(
-            f"{scheme}://", f"there is no engine for {scheme}://, only for a path and for {', '.join(ENGINES)}"
+            without_password(target),
+            f"there is no engine for {scheme}://, only for a path and for {', '.join(ENGINES)}",
         )
     module, name = ENGINES[scheme].split(":")
     engine: type[Engine] = getattr(importlib.import_module(module), name)

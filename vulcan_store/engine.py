@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from peewee import Database, Model, SchemaManager
 
@@ -11,6 +12,20 @@ from vulcan_store.errors import SchemaMismatchError, StoreUnavailableError
 from vulcan_store.prepared import Convert, Row
 
 T = TypeVar("T")
+
+
+def without_password(target: str) -> str:
+    """A URL as it may be shown; a path is shown as it is."""
+    if "://" not in target:
+        return target
+    try:
+        url = urlsplit(target)
+        query = "&".join(f"{key}={value}" for key, value in parse_qsl(url.query) if "password" not in key.lower())
+        user = f"{url.username}@" if url.username else ""
+        port = f":{url.port}" if url.port else ""
+        return urlunsplit((url.scheme, f"{user}{url.hostname or ''}{port}", url.path, query, ""))
+    except ValueError:
+        return target[: target.index("://")] + "://..."
 
 
 class Engine(Database):
@@ -39,6 +54,9 @@ class Engine(Database):
         """Connect for the first time."""
         raise NotImplementedError
 
+    def settle(self) -> None:
+        """Change what has to be changed about a database that is the store's own."""
+
     def shutdown(self) -> None:
         """Close every thread's connection, each after the call that it is in, and open none any more."""
         raise NotImplementedError
@@ -63,7 +81,7 @@ class Engine(Database):
         """Call a function whose reads all see the same state."""
         raise NotImplementedError
 
-    def transaction(self, work: Callable[[], T]) -> T:
+    def together(self, work: Callable[[], T]) -> T:
         """Call a function whose writes happen together or not at all; within another transaction, as a part of it."""
         raise NotImplementedError
 
@@ -85,11 +103,11 @@ class Engine(Database):
         Raises:
             SchemaMismatchError: a table is there, but lacks columns.
         """
+        self._check_columns(models)
+        self.settle()
         wanted = {name for model in models for name in _names_of(model)}
-        if self.read_only or wanted <= self.names():
-            self._check_columns(models)
-        else:
-            self.transaction(lambda: self._create(models))
+        if not self.read_only and not wanted <= self.names():
+            self.together(lambda: self._create(models))
 
     def create_tables(self, models: Iterable[type[Model]], **options: Any) -> None:
         """As in Peewee, but for this database whichever one the models are bound to."""

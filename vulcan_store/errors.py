@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import reprlib
 
 from peewee import IntegrityError
@@ -69,6 +70,14 @@ class InvalidWorkloadError(StoreError, ValueError):
         super().__init__(field, value, expected, position)
         self.field, self.value, self.expected, self.position = field, value, expected, position
 
+    def __reduce__(self) -> tuple[type[InvalidWorkloadError], tuple[object, ...]]:
+        value = self.value
+        try:
+            pickle.dumps(value)
+        except Exception:  # whatever a foreign value's own pickling raises
+            value = _Shown(_short.repr(value))
+        return type(self), (self.field, value, self.expected, self.position)
+
     def __str__(self) -> str:
         return f"{_place(self.position)}{self.field} is {_short.repr(self.value)}; it must be {self.expected}"
 
@@ -104,6 +113,13 @@ class InvalidTransitionError(StoreError):
 
     def __str__(self) -> str:
         return f"workload {self.workload_id!r} is {self.current}, which is final; it cannot become {self.requested}"
+
+
+class _Shown(str):
+    """What a value that cannot be pickled looked like."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _place(position: int | None) -> str:

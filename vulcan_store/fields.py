@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from peewee import SQL, AutoField, Context, Field, NodeList
+from peewee import SQL, AutoField, Context, Field, ForeignKeyField, NodeList
 
 from vulcan_store import clock
 from vulcan_store.errors import InvalidWorkloadError
@@ -182,6 +182,16 @@ def aware(name: str, value: object, convert: Callable[[datetime], str]) -> str:
         except OverflowError:
             pass
     raise InvalidWorkloadError(name, value, TimeField.expected)
+
+
+class WorkloadKeyField(ForeignKeyField):
+    """A reference to a workload by its id, as strict as the id itself."""
+
+    def db_value(self, value: Any) -> Any:
+        try:
+            return super().db_value(value)  # type: ignore[no-untyped-call]
+        except InvalidWorkloadError as error:
+            raise InvalidWorkloadError(self.column_name, error.value, error.expected) from None
 
 
 class LogIdField(AutoField[int] if TYPE_CHECKING else AutoField):  # type: ignore[misc]

@@ -9,13 +9,16 @@ from typing import Any
 from vulcan_store import clock
 from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.fields import aware
-from vulcan_store.models import CountingSelect, Workload
+from vulcan_store.models import Workload
 from vulcan_store.prepared import Param
+from vulcan_store.strict import CountingSelect
 
 Shape = tuple[tuple[str, int], ...]
 """Which filters a query has, and how many values each: -1 for one value, otherwise the length of a collection."""
 
 CHOICES = ("status", "isolation", "runtime", "node_id", "input_hash")
+MOST_MEMBERS = 2**14
+"""How many values a collection may have; an engine takes some 30,000 in all: https://www.sqlite.org/limits.html."""
 FILTERS = (*CHOICES, "created_since", "created_before")
 
 
@@ -51,6 +54,8 @@ def _members(name: str, collection: Iterable[Any]) -> list[Any]:
     The few statuses are not repeated: see :func:`newest_first`.
     """
     members = list({Workload._meta.fields[name].db_value(value): None for value in collection})
+    if len(members) > MOST_MEMBERS:
+        raise InvalidWorkloadError(name, members, f"at most {MOST_MEMBERS:,} different values")
     if members and name != "status":
         members += members[-1:] * ((1 << (len(members) - 1).bit_length()) - len(members))
     return members

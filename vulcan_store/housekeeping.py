@@ -16,7 +16,8 @@ from vulcan_store.database import current
 from vulcan_store.fields import aware
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import STATUS_AS_IT_IS, LogLine, Workload
-from vulcan_store.prepared import Param, Prepared
+from vulcan_store.prepared import UNSENT, Param, Prepared
+from vulcan_store.strict import CountingSelect
 
 WORKLOADS_AT_ONCE = 100
 LINES_AT_ONCE = 2_000
@@ -92,13 +93,21 @@ def purge_workloads(finished_before: datetime, *, progress: Callable[[int], obje
 
     while more:
         start = time.monotonic()
-        deleted, more = database.transaction(delete)
+        deleted, more = database.together(delete)
         purged += deleted
         if progress is not None:
             progress(purged)
         # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
         time.sleep(time.monotonic() - start if more else 0)
     return purged
+
+
+def count_purgeable(finished_before: datetime) -> int:
+    """How many workloads :func:`purge_workloads` would delete now; raises what it raises."""
+    database = current()
+    values = {"before": aware("finished_before", finished_before, clock.to_bound)}
+    ((count,),) = database.read(*_purgeable_count(database, values))
+    return int(count)
 
 
 def backup_store(path: str | os.PathLike[str], *, progress: Callable[[int, int], object] | None = None) -> None:
@@ -124,11 +133,20 @@ def _stats() -> Any:
     return Workload.select(Workload.status, Workload.isolation, *counts).group_by(Workload.status, Workload.isolation)
 
 
+def _old(query: CountingSelect) -> CountingSelect:
+    old: CountingSelect = query.where(Workload.finished_at < Param("before", str), STATUS_AS_IT_IS.in_(FINAL))
+    return old
+
+
 @Prepared
 def _purgeable(lock: bool) -> Any:
-    query = Workload.select(Workload.id).where(Workload.finished_at < Param("before", str))
-    query = query.where(STATUS_AS_IT_IS.in_(FINAL)).limit(Param("most"))
+    query = _old(Workload.select(Workload.id)).limit(Param("most"))
     return query.for_update() if lock else query
+
+
+@Prepared
+def _purgeable_count() -> Any:
+    return _old(Workload.select()).count(UNSENT)
 
 
 @Prepared

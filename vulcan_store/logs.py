@@ -48,7 +48,7 @@ def append_log_lines(workload_id: str, lines: Iterable[str]) -> int:
             row[SEQ] += first
         database.write_many(sql, rows)
 
-    database.transaction(append)
+    database.together(append)
     return len(rows)
 
 

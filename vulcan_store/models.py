@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from peewee import SQL, ForeignKeyField, Model, ModelInsert, ModelSelect, ModelUpdate, fn
+from peewee import SQL
 
 from vulcan_store import clock
 from vulcan_store.clock import from_text
-from vulcan_store.errors import InvalidWorkloadError, StoreError
+from vulcan_store.errors import StoreError
 from vulcan_store.fields import (
     MISSING,
     BytesField,
@@ -22,54 +21,12 @@ from vulcan_store.fields import (
     StrictIntegerField,
     StrictTextField,
     TimeField,
+    WorkloadKeyField,
 )
 from vulcan_store.ids import new_id
+from vulcan_store.json_form import from_json, to_json
 from vulcan_store.lifecycle import Isolation, Runtime, Status
-
-
-class CountingSelect(ModelSelect[Any] if TYPE_CHECKING else ModelSelect):  # type: ignore[misc]
-    """A SELECT of whole rows whose ``count()`` sends COUNT(*) itself, where Peewee would wrap the query in another.
-
-    SQLite answers the wrapped form row by row, and the plain one from its narrowest index.
-    """
-
-    def count(self, database: Any = None, clear_limit: bool = False) -> int:
-        """How many rows the query has; as in Peewee."""
-        limited = not clear_limit and (self._limit is not None or self._offset is not None)
-        if limited or not self._is_default or not self._count_can_project_one():
-            return int(super().count(database, clear_limit))
-        plain = self.columns(fn.COUNT(SQL("*"))).order_by().limit(None).offset(None)
-        return int(plain.scalar(database or self._database))
-
-
-class StrictModel(Model):
-    """A model that refuses names it does not have, on every way in."""
-
-    _dirty: set[str]
-
-    @classmethod
-    def require(cls, names: Mapping[str, Any]) -> None:
-        """Raise InvalidWorkloadError for the first of the names that is no column."""
-        for name in names:
-            if name not in cls._meta.combined:
-                raise InvalidWorkloadError(
-                    name, names[name], f"left out: there is no such field, only {', '.join(cls._meta.fields)}"
-                )
-
-    def __init__(self, *args: Any, **fields: Any) -> None:
-        if "__no_default__" not in fields:  # as Peewee calls it for rows, which may have columns of their own
-            self.require(fields)
-        super().__init__(*args, **fields)
-
-    @classmethod
-    def insert(cls, data: Any = None, /, **fields: Any) -> ModelInsert:
-        cls.require(fields)
-        return super().insert(data, **fields)
-
-    @classmethod
-    def update(cls, data: Any = None, /, **fields: Any) -> ModelUpdate:
-        cls.require(fields)
-        return super().update(data, **fields)
+from vulcan_store.strict import CountingSelect, StrictModel
 
 
 class Workload(StrictModel):
@@ -183,7 +140,7 @@ class Workload(StrictModel):
         Keys are the column names; what is None is left out; ``output`` is in base64, and times are in RFC 3339
         with ``Z``. :meth:`from_dict` makes the same workload of it.
         """
-        return {name: _to_json(self.__data__[name]) for name in COLUMNS if self.__data__.get(name) is not None}
+        return {name: to_json(self.__data__[name]) for name in COLUMNS if self.__data__.get(name) is not None}
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
@@ -193,7 +150,8 @@ class Workload(StrictModel):
             InvalidWorkloadError: a key that is no field, a time or ``output`` that is not in that form.
         """
         cls.require(mapping)
-        return cls(**{name: _from_json(name, value) for name, value in mapping.items() if value is not None})
+        fields = cls._meta.fields
+        return cls(**{name: from_json(fields[name], value) for name, value in mapping.items() if value is not None})
 
 
 class _Values:
@@ -214,7 +172,7 @@ class LogLine(StrictModel):
     """
 
     id: LogIdField = LogIdField()
-    workload = ForeignKeyField(Workload, column_name="workload_id", backref="log_lines", index=False)
+    workload = WorkloadKeyField(Workload, column_name="workload_id", backref="log_lines", index=False)
     seq: StrictIntegerField[int] = StrictIntegerField(least=0)
     line: StrictTextField[str] = StrictTextField()
     created_at: TimeField[datetime] = TimeField(constraints=[SQL("DEFAULT CURRENT_TIMESTAMP")], default=clock.now)
@@ -257,9 +215,8 @@ COLUMNS: tuple[str, ...] = tuple(field.name for field in FIELDS)
 FILLED_IN: dict[str, Callable[[], Any]] = {"id": new_id, "created_at": clock.now}
 
 # What an INSERT of Peewee's own takes for a column that is not given; a new Workload does not show them yet.
-Workload._meta.defaults.update(
-    {Workload.id: new_id, Workload.created_at: clock.now, Workload.runtime: MISSING}
-)
+Workload._meta.defaults.update({Workload.id: new_id, Workload.created_at: clock.now, Workload.runtime: MISSING})
+LogLine._meta.defaults.update(dict.fromkeys((LogLine.workload, LogLine.seq, LogLine.line), MISSING))
 
 
 _status, _isolation, _runtime = (
@@ -286,24 +243,3 @@ Workload.add_index(
 )
 Workload.add_index(Workload.finished_at, name="vulcan_store_finished", where=Workload.finished_at.is_null(False))
 LogLine.add_index(LogLine.workload, LogLine.seq, name="idx_log_lines_workload")
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return clock.to_text(value).replace(" ", "T").replace("+00:00", "Z")
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
-
-
-def _from_json(name: str, value: Any) -> Any:
-    field = Workload._meta.fields[name]
-    if isinstance(field, TimeField):
-        moment = from_text(value) if isinstance(value, str) else value
-        if not isinstance(moment, datetime):
-            raise InvalidWorkloadError(name, value, "a time in RFC 3339, like 2026-02-18T11:12:42Z")
-        return moment
-    if isinstance(field, BytesField):
-        try:
-            return base64.b64decode(value, validate=True)
-        except (TypeError, ValueError):
-            raise InvalidWorkloadError(name, value, "a str of base64") from None
-    return value

@@ -8,19 +8,17 @@ before anything is sent on it. What was sent is never sent again.
 from __future__ import annotations
 
 import os
-import re
 import select
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase, Psycopg3Adapter, _ConnectionLocal
 from playhouse import db_url
 from playhouse.cockroachdb import CockroachDatabase
 
-from vulcan_store.engine import Engine
+from vulcan_store.engine import Engine, without_password
 from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
 from vulcan_store.prepared import Convert, Row
 
@@ -89,7 +87,7 @@ class PsycopgEngine(PostgresqlDatabase, Engine):
 
     @classmethod
     def of(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> PsycopgEngine:
-        shown = _without_password(target)
+        shown = without_password(target)
         if pragmas:
             raise StoreUnavailableError(shown, f"pragmas are SQLite's; a server has none, so leave out {pragmas!r}")
         try:
@@ -214,7 +212,7 @@ class PsycopgEngine(PostgresqlDatabase, Engine):
                 if not connection.closed:
                     self.read("ROLLBACK")
 
-    def transaction(self, work: Callable[[], T]) -> T:
+    def together(self, work: Callable[[], T]) -> T:
         connection = self.mine()
         try:
             with connection.lock_of_calls, connection.transaction():
@@ -254,9 +252,9 @@ class PostgresEngine(PsycopgEngine):
 class CockroachEngine(PsycopgEngine, CockroachDatabase):  # type: ignore[misc]
     """A CockroachDB server, whose transactions are tried again as Peewee does it."""
 
-    def transaction(self, work: Callable[[], T]) -> T:
+    def together(self, work: Callable[[], T]) -> T:
         if self._state.transactions:
-            return super().transaction(work)
+            return super().together(work)
         try:
             done: T = self.run_transaction(lambda _: work(), max_attempts=10)
             return done
@@ -265,17 +263,6 @@ class CockroachEngine(PsycopgEngine, CockroachDatabase):  # type: ignore[misc]
 
     def _create(self, models: list[type[Model]]) -> None:
         Engine._create(self, models)  # it has no advisory locks
-
-
-def _without_password(target: str) -> str:
-    try:
-        url = urlsplit(target)
-        query = "&".join(f"{key}={value}" for key, value in parse_qsl(url.query) if "password" not in key.lower())
-        user = f"{url.username}@" if url.username else ""
-        port = f":{url.port}" if url.port else ""
-        return urlunsplit((url.scheme, f"{user}{url.hostname or ''}{port}", url.path, query, ""))
-    except ValueError:
-        return re.sub(r"://.*", "://...", target, flags=re.DOTALL)
 
 
 def _after_fork_in_child() -> None:

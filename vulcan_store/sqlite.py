@@ -58,7 +58,7 @@ class SqliteEngine(ConnectedDatabase, Engine):
     def snapshot(self, work: Callable[[], T]) -> T:
         return self._within("BEGIN", work)
 
-    def transaction(self, work: Callable[[], T]) -> T:
+    def together(self, work: Callable[[], T]) -> T:
         self.check_file()
         return self._within("BEGIN IMMEDIATE", work)
 

@@ -56,7 +56,10 @@ def create_workload(workload: Workload | None = None, /, **fields: Any) -> Workl
     database = current()
     if workload is not None and fields:
         raise TypeError("give a workload or its fields, not both")
-    sql, values = queries.insert(database, queries.new_row(fields if workload is None else workload.__data__))
+    if workload is not None and not isinstance(workload, Workload):
+        raise TypeError(f"give a Workload or its fields by name, not {workload!r}")
+    given = fields if workload is None else workload.__data__
+    sql, values = queries.insert(database, queries.new_row(given))
     try:
         database.write(sql, values)
     except IntegrityError:
@@ -94,15 +97,15 @@ def create_workloads(workloads: Iterable[Workload | Mapping[str, Any]]) -> int:
             try:
                 if not isinstance(workload, (Workload, Mapping)):
                     raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
-                fields = workload.__data__ if isinstance(workload, Workload) else workload
-                _, values = queries.insert(database, queries.new_row(fields))
+                given = workload.__data__ if isinstance(workload, Workload) else workload
+                _, values = queries.insert(database, queries.new_row(given))
             except InvalidWorkloadError as error:
                 raise InvalidWorkloadError(error.field, error.value, error.expected, position) from None
             taken = values[0]
             yield values
 
     try:
-        database.transaction(lambda: database.write_many(sql, rows()))
+        database.together(lambda: database.write_many(sql, rows()))
     except IntegrityError as error:
         if isinstance(error, WorkloadExistsError):  # of the iterable's own making
             raise

@@ -1,0 +1,5 @@
+"""``python -m vulcan_store`` is the same as ``vulcan-store``."""
+
+from vulcan_store.cli import main
+
+raise SystemExit(main())

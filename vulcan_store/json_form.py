@@ -1,0 +1,37 @@
+"""The server's JSON form of values: times in RFC 3339 with ``Z``, bytes in base64, everything else as it is."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from typing import Any
+
+from vulcan_store.clock import from_text, to_text
+from vulcan_store.errors import InvalidWorkloadError
+from vulcan_store.fields import BytesField, StrictField, TimeField
+
+
+def to_json(value: Any) -> Any:
+    """A column's value, ready for ``json.dumps``."""
+    if isinstance(value, datetime):
+        return to_text(value).replace(" ", "T").replace("+00:00", "Z")
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+
+
+def from_json(field: StrictField[Any], value: Any) -> Any:
+    """The reverse of :func:`to_json` for a column.
+
+    Raises:
+        InvalidWorkloadError: a time or bytes are not in that form.
+    """
+    if isinstance(field, TimeField):
+        moment = from_text(value) if isinstance(value, str) else value
+        if not isinstance(moment, datetime):
+            raise InvalidWorkloadError(field.name, value, "a time in RFC 3339, like 2026-02-18T11:12:42Z")
+        return moment
+    if isinstance(field, BytesField):
+        try:
+            return base64.b64decode(value, validate=True)
+        except (TypeError, ValueError):
+            raise InvalidWorkloadError(field.name, value, "a str of base64") from None
+    return value

@@ -2,13 +2,49 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from postgres_server import PostgresServer, Unavailable, fresh_schema
 
 pytest_plugins = ["vulcan_store.testing"]
 
 
-@pytest.fixture(params=["memory", "file"])
+def pytest_addoption(parser):
+    group = parser.getgroup("guarantees")
+    group.addoption(
+        "--crash-rounds", type=int, default=20, metavar="N", help="how often two writers are killed (default: 20)"
+    )
+    group.addoption(
+        "--values", type=int, default=4000, metavar="N", help="how many random workloads are written (default: 4000)"
+    )
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The URL of a PostgreSQL server, with a password in it."""
+    if os.environ.get("VULCAN_TEST_POSTGRES_URL"):
+        yield os.environ["VULCAN_TEST_POSTGRES_URL"]
+        return
+    try:
+        server = PostgresServer()
+    except Unavailable as reason:
+        pytest.skip(f"not run on PostgreSQL: {reason}")
+    yield server.url()
+    server.remove()
+
+
+@pytest.fixture
+def postgres_target(postgres):
+    """The URL of an empty store on PostgreSQL."""
+    with fresh_schema(postgres) as url:
+        yield url
+
+
+@pytest.fixture(params=["memory", "file", "postgres"])
 def workload_store_target(request, tmp_path):
+    if request.param == "postgres":
+        return request.getfixturevalue("postgres_target")
     return ":memory:" if request.param == "memory" else str(tmp_path / "vulcan.db")
 
 

@@ -1,0 +1,234 @@
+"""The command line: each command through the console script, on a file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from commandline import environment, rows, vulcan
+
+from vulcan_store import (
+    append_log_lines,
+    create_workload,
+    create_workloads,
+    get_workload,
+    list_workloads,
+    open_store,
+)
+from vulcan_store.clock import from_text
+from vulcan_store.testing import make_workload
+
+
+@pytest.fixture
+def store(path):
+    """A file store, open here while the commands work on it as well."""
+    with open_store(path) as store:
+        yield store
+
+
+def test_create_prints_the_id_of_what_it_stores(path):
+    ended = vulcan(
+        "--db", path, "create", "--runtime", "wasm", "--isolation", "gvisor", "--mem-limit", "512", "--node-id", "n1"
+    )
+
+    with open_store(path):
+        stored = get_workload(ended.stdout.strip())
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (stored.runtime, stored.isolation, stored.mem_limit, stored.node_id) == ("wasm", "gvisor", 512, "n1")
+
+
+def test_create_takes_every_field(path, tmp_path):
+    (tmp_path / "result").write_bytes(b"\x00\xff")
+    given = {
+        "id": "my-own", "status": "failed", "isolation": "microvm", "runtime": "oci", "node_id": "n1",
+        "input_hash": "abc", "output": "AP8=", "exit_code": -9, "error": "grün", "cpu_limit": 1, "mem_limit": 2,
+        "timeout_s": 3, "duration_ms": 4, "created_at": "2026-02-18T11:12:42.000001Z",
+        "started_at": "2026-02-18T11:12:43.000000Z", "finished_at": "2026-02-18T11:12:44.000000Z",
+    }
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if name != "output"]
+
+    ended = vulcan("create", "--db", path, *options, "--output", tmp_path / "result", "--json")
+
+    assert json.loads(ended.stdout) == given
+
+
+def test_get_prints_one_field_a_line(store, path):
+    make_workload(
+        id="w", status="completed", output=b"12345", error="two\nlines", created_at=from_text("2026-02-18T11:12:42Z")
+    )
+
+    ended = vulcan("get", "w", "--db", path)
+
+    assert ended.stdout.splitlines() == [
+        "id           w",
+        "status       completed",
+        "isolation    auto",
+        "runtime      python",
+        'node_id      ""',
+        "input_hash   -",
+        "output       5 bytes",
+        "exit_code    -",
+        "error        two\\nlines",
+        "cpu_limit    -",
+        "mem_limit    -",
+        "timeout_s    -",
+        "duration_ms  -",
+        "created_at   2026-02-18T11:12:42.000000Z",
+        "started_at   2026-02-18T11:12:42.000000Z",
+        "finished_at  2026-02-18T11:12:42.000000Z",
+    ]
+
+
+def test_get_as_json_is_the_servers_form(store, path):
+    workload = make_workload(status="completed", output=b"\x00\xff")
+
+    ended = vulcan("--db", path, "get", workload.id, "--json")
+
+    assert json.loads(ended.stdout) == workload.to_dict()
+    assert ended.stdout.count("\n") == 1
+
+
+def test_get_writes_the_result_bytes_to_a_file_or_to_stdout(store, path, tmp_path):
+    make_workload(id="w", output=bytes(range(256)))
+
+    to_file = vulcan("--db", path, "get", "w", "--output", tmp_path / "result")
+    to_stdout = subprocess.run(
+        [sys.executable, "-m", "vulcan_store", "--db", path, "get", "w", "--output", "-"],
+        env=environment(), capture_output=True,
+    )
+
+    assert (to_file.returncode, to_file.stdout, to_file.stderr) == (0, "", "")
+    assert (tmp_path / "result").read_bytes() == to_stdout.stdout == bytes(range(256))
+
+
+def test_get_of_a_result_that_is_not_there_leaves_no_file(store, path, tmp_path):
+    make_workload(id="w")
+
+    ended = vulcan("--db", path, "get", "w", "--output", tmp_path / "result")
+
+    assert (ended.returncode, ended.stderr) == (1, "vulcan-store: workload 'w' has no output\n")
+    assert not (tmp_path / "result").exists()
+
+
+def test_list_prints_an_aligned_table_and_which_part_it_is(store, path):
+    create_workloads({"runtime": "go", "id": f"workload-{number:04}"} for number in range(4321))
+
+    ended = vulcan("--db", path, "list")
+
+    lines = ended.stdout.splitlines()
+    assert lines[0].split() == ["ID", "STATUS", "ISOLATION", "RUNTIME", "NODE", "AGE", "DURATION"]
+    assert [line.split()[0] for line in lines[1:3]] == ["workload-4320", "workload-4319"]
+    assert {len(line) for line in lines[:-1]} == {len(lines[0])}
+    assert (len(lines), lines[-1]) == (22, "1-20 of 4,321")
+
+
+def test_list_as_json_is_an_object_a_line(store, path):
+    for number in range(3):
+        make_workload(output=b"\x00", node_id=str(number))
+
+    ended = vulcan("--db", path, "list", "--json", "--limit", 2, "--offset", 1)
+
+    expected = [workload.to_dict() for workload in list_workloads(2, 1).items]
+    assert [json.loads(line) for line in ended.stdout.splitlines()] == expected
+
+
+def test_update_moves_a_workload_and_shows_it(store, path, tmp_path):
+    workload = make_workload(status="running")
+    (tmp_path / "result").write_bytes(b"\x00\xff")
+
+    ended = vulcan(
+        "--db", path, "update", workload.id, "--status", "completed", "--output", tmp_path / "result",
+        "--exit-code", -1, "--duration-ms", 350,
+    )
+
+    stored = get_workload(workload.id)
+    assert (stored.status, stored.output, stored.exit_code, stored.duration_ms) == ("completed", b"\x00\xff", -1, 350)
+    assert f"finished_at  {stored.to_dict()['finished_at']}\n" in ended.stdout
+
+
+def test_update_reads_a_result_from_stdin(store, path):
+    workload = make_workload(status="running")
+
+    ended = vulcan("--db", path, "update", workload.id, "--output", "-", "--json", stdin=b"\x01\x02")
+
+    assert json.loads(ended.stdout) == get_workload(workload.id).to_dict()
+    assert get_workload(workload.id).output == b"\x01\x02"
+
+
+def test_claim_prints_the_id_of_the_oldest_that_matches(store, path):
+    make_workload(runtime="go")
+    oldest = make_workload(runtime="wasm", isolation="gvisor")
+    make_workload(runtime="wasm", isolation="gvisor")
+
+    ended = vulcan("--db", path, "claim", "node-1", "--runtime", "node,wasm", "--isolation", "gvisor")
+
+    stored = get_workload(oldest.id)
+    assert (ended.stdout, ended.returncode) == (f"{oldest.id}\n", 0)
+    assert (stored.status, stored.node_id) == ("running", "node-1")
+
+
+def test_claim_of_nothing_is_silent_and_has_a_status_of_its_own(store, path):
+    ended = vulcan("--db", path, "claim", "node-1")
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "", "")
+
+
+def test_stats_counts_every_status_and_isolation(store, path):
+    create_workload(runtime="go", status="completed", isolation="", duration_ms=2400)
+    create_workloads([{"runtime": "go"}] * 1200)
+
+    shown = vulcan("--db", path, "stats")
+    counted = vulcan("--db", path, "stats", "--json")
+
+    assert shown.stdout.splitlines() == [
+        "workloads             1,201",
+        "status pending        1,200",
+        "status running            0",
+        "status completed          1",
+        "status failed             0",
+        "status killed             0",
+        "isolation auto        1,200",
+        "isolation microvm         0",
+        "isolation isolate         0",
+        "isolation gvisor          0",
+        "isolation (empty)         1",
+        "average of completed   2.4s",
+    ]
+    assert json.loads(counted.stdout) == {
+        "total": 1201,
+        "by_status": {"pending": 1200, "running": 0, "completed": 1, "failed": 0, "killed": 0},
+        "by_isolation": {"auto": 1200, "microvm": 0, "isolate": 0, "gvisor": 0, "": 1},
+        "average_duration_ms": 2400,
+    }
+
+
+def test_purge_deletes_what_finished_long_ago_with_its_log(store, path):
+    for workload_id, day in (("old", "2020-01-01"), ("new", "2040-01-01")):
+        make_workload(id=workload_id, status="failed", finished_at=from_text(day))
+        append_log_lines(workload_id, ["a line"])
+    make_workload(id="pending")
+
+    tried = vulcan("--db", path, "purge", "--finished-before", "30d", "--dry-run")
+    left = rows(path, "SELECT id FROM workloads ORDER BY id")
+    done = vulcan("--db", path, "purge", "--finished-before", "30d")
+
+    assert (tried.stdout, left) == ("1 workload would be deleted\n", [("new",), ("old",), ("pending",)])
+    assert (done.stdout, done.stderr) == ("1 workload deleted\n", "")
+    assert rows(path, "SELECT id FROM workloads ORDER BY id") == [("new",), ("pending",)]
+    assert rows(path, "SELECT workload_id FROM log_lines") == [("new",)]
+
+
+def test_backup_copies_the_store_to_a_new_file_only(store, path, tmp_path):
+    make_workload(id="w")
+    copy = tmp_path / "copy.db"
+
+    first = vulcan("--db", path, "backup", copy)
+    make_workload(id="later")
+    second = vulcan("--db", path, "backup", copy)
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert first.stdout.startswith(f"{copy} (")
+    assert (second.returncode, second.stderr.count("\n")) == (1, 1)
+    assert rows(copy, "SELECT id FROM workloads") == [("w",)]

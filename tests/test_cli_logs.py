@@ -1,0 +1,74 @@
+"""The command line: the log of a workload, once and while it grows."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+from commandline import started, vulcan
+
+from vulcan_store import append_log_lines, list_log_lines, open_store, update_workload_status
+from vulcan_store.cli import LINES_AT_ONCE, main
+from vulcan_store.testing import make_workload
+
+
+@pytest.fixture
+def running(path):
+    """A running workload with a line in its log, in a file store that is open here."""
+    with open_store(path):
+        workload = make_workload(status="running")
+        append_log_lines(workload.id, ["first"])
+        yield workload
+
+
+def test_logs_prints_the_lines_in_order(running, path):
+    append_log_lines(running.id, ["zweite größere", ""])
+
+    ended = vulcan("--db", path, "logs", running.id)
+
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("first\nzweite größere\n\n", "", 0)
+
+
+def test_logs_as_json_has_the_numbers_and_times(running, path, capsys):
+    assert main(["--db", path, "logs", running.id, "--json"]) == 0
+
+    (line,) = list_log_lines(running.id)
+    moment = line.created_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    assert json.loads(capsys.readouterr().out) == {"seq": 0, "line": "first", "created_at": moment}
+
+
+def test_logs_longer_than_what_is_read_at_once_come_whole(running, path, capsys):
+    append_log_lines(running.id, map(str, range(2 * LINES_AT_ONCE)))
+
+    main(["--db", path, "logs", running.id])
+
+    assert capsys.readouterr().out.split() == ["first", *map(str, range(2 * LINES_AT_ONCE))]
+
+
+def test_logs_that_are_followed_end_with_the_workload(running, path):
+    with started("--db", path, "logs", "--follow", running.id) as following:
+        first = following.stdout.readline()
+        append_log_lines(running.id, ["second"])
+        second = following.stdout.readline()
+        append_log_lines(running.id, ["third"])
+        update_workload_status(running.id, "completed")
+        rest, complaints = following.communicate(timeout=30)
+
+    assert (first, second, rest, complaints) == ("first\n", "second\n", "third\n", "")
+    assert following.returncode == 0
+
+
+def test_logs_that_are_followed_end_quietly_with_ctrl_c(running, path):
+    with started("--db", path, "logs", "--follow", running.id) as following:
+        following.stdout.readline()
+        following.send_signal(signal.SIGINT)
+        rest, complaints = following.communicate(timeout=30)
+
+    assert (rest, complaints, following.returncode) == ("", "", 130)
+
+
+def test_logs_of_a_workload_that_is_not_there_are_an_error(running, path):
+    ended = vulcan("--db", path, "logs", "nobody")
+
+    assert (ended.returncode, ended.stderr) == (1, "vulcan-store: there is no workload 'nobody'\n")

@@ -1,0 +1,237 @@
+"""The command line: arguments, errors, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from commandline import SCRIPT, environment, rows, started, vulcan
+
+from vulcan_store import arguments, create_workloads, open_store
+from vulcan_store.cli import COMMANDS, CREATING, main
+from vulcan_store.testing import make_workload
+
+NEEDED = {
+    "get": ["x"], "update": ["x", "--status", "failed"], "claim": ["x"], "logs": ["x"], "backup": ["copy.db"],
+    "purge": ["--finished-before", "1d"],
+}
+
+
+@pytest.fixture
+def filled(path):
+    """A path to a store with workloads of several kinds, a to e."""
+    with open_store(path):
+        for number, (workload_id, fields) in enumerate({
+            "a": {"status": "failed", "runtime": "go", "isolation": ""},
+            "b": {"status": "killed", "runtime": "wasm", "node_id": "n1"},
+            "c": {"status": "pending", "runtime": "wasm", "input_hash": "abc"},
+            "d": {"status": "running", "runtime": "oci", "node_id": "n2"},
+            "e": {"status": "pending", "runtime": "go", "isolation": "gvisor"},
+        }.items()):
+            make_workload(id=workload_id, created_at=datetime(2026, 2, 18, number, tzinfo=UTC), **fields)
+    return path
+
+
+@pytest.mark.parametrize("options, expected", [
+    (["--status", "failed,killed"], "ba"),
+    (["--status", "failed", "--status", "running"], "da"),
+    (["--runtime", "wasm", "--runtime", "oci,go", "--status", "pending"], "ec"),
+    (["--isolation", "gvisor,"], "ea"),
+    (["--node-id", "n1,n2"], "db"),
+    (["--input-hash", "abc"], "c"),
+    (["--since", "2026-02-18T03:00:00Z"], "ed"),
+    (["--before", "2026-02-18T02:00:00+01:00"], "a"),
+    (["--since", "2026-02-18 01:00:00", "--before", "2026-02-18T03"], "cb"),
+    (["--since", "1h"], ""),
+    (["--limit", "2", "--offset", "1"], "dc"),
+])
+def test_list_takes_every_filter(filled, capsys, options, expected):
+    assert main(["--db", filled, "list", *options]) == 0
+
+    *table, footer = capsys.readouterr().out.splitlines()
+    assert "".join(line.split()[0] for line in table[1:]) == expected
+
+
+@pytest.mark.parametrize("options, expected", [
+    ([], "1-5 of 5"), (["--limit", "2"], "1-2 of 5"), (["--limit", "2", "--offset", "4"], "5-5 of 5"),
+    (["--offset", "5"], "0 of 5"), (["--status", "completed"], "0 of 0"),
+])
+def test_list_ends_with_which_part_was_shown(filled, capsys, options, expected):
+    main(["--db", filled, "list", *options])
+
+    assert capsys.readouterr().out.splitlines()[-1] == expected
+
+
+@pytest.mark.parametrize("line", [
+    "", "unknown", "create", "create --runtime cobol", "create --runtime go --mem-limit much",
+    "list --status finished", "list --status failed,finished", "list --limit -1", "list --offset 1.5",
+    "list --since yesterday", "list --since 999999999999d", "get", "get a --json --output -", "update a",
+    "update a --mem-limit 1", "purge", "purge --finished-before 30", "backup", "import file",
+])
+def test_wrong_usage_has_status_2_and_says_how_to_use_it(filled, capsys, line):
+    with pytest.raises(SystemExit) as caught:
+        main(["--db", filled, *line.split()])
+
+    shown = capsys.readouterr()
+    assert (caught.value.code, shown.out, shown.err[:19]) == (2, "", "usage: vulcan-store")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_shows_an_example_within_80_columns(capsys, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+
+    shown = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert "vulcan-store" in shown.partition("\nexample:\n")[2]
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - set(CREATING)))
+def test_a_store_that_is_not_there_is_an_error_and_stays_so(tmp_path, capsys, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+
+    assert main([command, *NEEDED.get(command, []), "--db", "mistyped.db"]) == 1
+
+    shown = capsys.readouterr()
+    assert (shown.out, os.listdir(tmp_path)) == ("", [])
+    assert shown.err == (
+        "vulcan-store: store 'mistyped.db': there is no such file; create and import make one, --db names another\n"
+    )
+
+
+def test_a_command_that_reads_changes_nothing_about_the_file(filled, capsys):
+    os.chmod(filled, 0o444)
+    before = rows(filled, "PRAGMA data_version"), os.stat(filled).st_mtime_ns
+
+    assert main(["--db", filled, "list"]) == 0
+
+    assert (rows(filled, "PRAGMA data_version"), os.stat(filled).st_mtime_ns) == before
+    assert os.listdir(os.path.dirname(filled)) == [os.path.basename(filled)]
+
+
+def test_the_target_may_come_from_the_environment(filled, capsys, monkeypatch):
+    monkeypatch.setenv("VULCAN_DB_PATH", filled)
+
+    assert main(["get", "a"]) == 0
+
+
+@pytest.mark.parametrize("line, complaint", [
+    ("get nobody", "there is no workload 'nobody'"),
+    ("update a --status running", "workload 'a' is failed, which is final; it cannot become running"),
+    ("create --runtime go --id a", "workload 'a' exists already"),
+    ("create --runtime go --mem-limit -1", "mem_limit is -1; it must be an int from 0 to 2**63-1 or None"),
+    ("update c --output missing/result", "missing/result: No such file or directory"),
+])
+def test_an_error_is_one_line_and_changes_nothing(filled, line, complaint):
+    before = rows(filled, "SELECT * FROM workloads")
+
+    ended = vulcan("--db", filled, *line.split())
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"vulcan-store: {complaint}\n")
+    assert rows(filled, "SELECT * FROM workloads") == before
+
+
+def test_a_file_that_is_no_store_is_an_error_of_one_line(path):
+    with open(path, "w") as file:
+        file.write("no database\n" * 100)
+
+    ended = vulcan("--db", path, "list")
+
+    assert (ended.returncode, ended.stderr) == (1, f"vulcan-store: store {path!r}: it is not a SQLite database\n")
+
+
+def test_a_pipe_that_breaks_in_the_middle_ends_it_quietly(path):
+    with open_store(path):
+        create_workloads({"runtime": "go"} for _ in range(5_000))
+
+    with started("--db", path, "list", "--limit", 5_000) as listing:
+        listing.stdout.readline()
+        listing.stdout.close()
+        complaints = listing.stderr.read()
+
+    assert (listing.returncode, complaints) == (141, "")
+
+
+@pytest.mark.parametrize("line", ["list", "list --json", "get a", "export", "--help", "list --help"])
+def test_a_pipe_that_was_broken_from_the_start_ends_it_quietly(filled, line):
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    with started("--db", filled, *line.split(), stdout=writing) as ended:
+        os.close(writing)
+        complaints = ended.stderr.read()
+
+    assert (ended.returncode, complaints) == (141, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
+def test_a_full_disk_under_the_output_is_an_error_of_one_line(filled):
+    with open("/dev/full", "wb") as full, started("--db", filled, "list", stdout=full) as ended:
+        complaints = ended.stderr.read()
+
+    assert (ended.returncode, complaints) == (1, "vulcan-store: [Errno 28] No space left on device\n")
+
+
+def test_ctrl_c_in_an_import_leaves_nothing_of_it(path):
+    line = '{"runtime": "go", "error": "%s"}\n' % ("x" * 1_000)
+
+    with started("--db", path, "import") as importing:
+        importing.stdin.write(line * 1_000)  # more than a pipe holds, so that some of it is being read
+        importing.send_signal(signal.SIGINT)
+        _, complaints = importing.communicate(timeout=30)
+
+    assert (importing.returncode, complaints) == (130, "")
+    assert rows(path, "SELECT COUNT(*) FROM workloads") == [(0,)]
+
+
+def test_text_that_the_encoding_of_the_output_lacks_is_escaped(filled):
+    with open_store(filled):
+        make_workload(id="f", error="grün ✓")
+
+    ended = subprocess.run(
+        [SCRIPT, "--db", filled, "get", "f"], env=environment(PYTHONIOENCODING="latin-1"), capture_output=True
+    )
+
+    assert "error        grün \\u2713\n".encode("latin-1") in ended.stdout
+
+
+@pytest.mark.parametrize("line", ["list <&- >&- 2>&-", "import <&- >&-", "get nobody 2>&-"])
+def test_streams_may_be_closed(filled, line):
+    ended = subprocess.run(["sh", "-c", f"{SCRIPT} --db {filled} {line}"], env=environment(), capture_output=True)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (int("nobody" in line), b"", b"")
+
+
+def test_the_output_may_be_any_stream_of_text(filled, monkeypatch):
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+
+    assert main(["--db", filled, "list"]) == 0
+
+    assert sys.stdout.getvalue().endswith("1-5 of 5\n")
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("2026-02-18", datetime(2026, 2, 18, tzinfo=UTC)),
+    ("2026-02-18T11:12:42Z", datetime(2026, 2, 18, 11, 12, 42, tzinfo=UTC)),
+    ("2026-02-18 11:12:42.5+02:00", datetime(2026, 2, 18, 9, 12, 42, 500_000, tzinfo=UTC)),
+])
+def test_a_time_without_a_zone_is_in_utc(text, expected):
+    assert arguments.moment(text) == expected
+
+
+@pytest.mark.parametrize("text, ago", [
+    ("30s", timedelta(seconds=30)), ("15m", timedelta(minutes=15)), ("12h", timedelta(hours=12)),
+    ("30d", timedelta(days=30)), ("4w", timedelta(weeks=4)),
+])
+def test_a_time_may_say_how_long_ago_it_was(text, ago):
+    moment = datetime.now(UTC)
+
+    assert timedelta(0) <= arguments.moment(text) - (moment - ago) < timedelta(seconds=10)

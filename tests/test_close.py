@@ -1,0 +1,133 @@
+"""Closing: which store is current then, what is left, and that nothing reopens."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from vulcan_store import (
+    StoreUnavailableError,
+    append_log_lines,
+    backup_store,
+    claim_workload,
+    close_store,
+    create_workload,
+    create_workloads,
+    get_workload,
+    iter_workloads,
+    list_log_lines,
+    list_workloads,
+    open_store,
+    purge_workloads,
+    update_workload,
+    update_workload_status,
+    workload_stats,
+)
+from vulcan_store.testing import make_workload
+
+NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
+EVERY_CALL = {
+    "create": lambda: create_workload(runtime="go"),
+    "create many": lambda: create_workloads([{"runtime": "go"}]),
+    "get": lambda: get_workload("a"),
+    "list": lambda: list_workloads(),
+    "iterate": lambda: list(iter_workloads()),
+    "update status": lambda: update_workload_status("a", "running"),
+    "update": lambda: update_workload("a", exit_code=1),
+    "claim": lambda: claim_workload("n"),
+    "stats": lambda: workload_stats(),
+    "purge": lambda: purge_workloads(NOON),
+    "append to a log": lambda: append_log_lines("a", ["x"]),
+    "read a log": lambda: list_log_lines("a"),
+    "back up": lambda: backup_store("copy.db"),
+}
+
+
+def test_closing_the_outer_store_first_leaves_the_inner_one_current(tmp_path):
+    outer = open_store(tmp_path / "outer.db")
+    inner = open_store(tmp_path / "inner.db")
+    make_workload(id="inner")
+
+    outer.close()
+
+    assert get_workload("inner").id == "inner"
+    inner.close()
+    with pytest.raises(StoreUnavailableError):
+        get_workload("inner")
+
+
+def test_close_store_closes_the_one_opened_last(tmp_path):
+    with open_store(tmp_path / "outer.db"):
+        make_workload(id="outer")
+        open_store(tmp_path / "inner.db")
+
+        close_store()
+
+        assert get_workload("outer").id == "outer"
+
+
+def test_closing_again_or_with_nothing_open_does_nothing(path):
+    with open_store(":memory:"):
+        store = open_store(path)
+        store.close()
+
+        store.close()
+
+        assert list_workloads().total == 0
+    assert close_store() is None
+    assert close_store() is None
+
+
+def test_closing_leaves_one_file(path):
+    with open_store(path):
+        make_workload()
+        assert Path(path + "-wal").exists()
+
+    assert [entry.name for entry in Path(path).parent.iterdir()] == ["vulcan.db"]
+
+
+def test_leaving_by_an_error_closes_but_rolls_nothing_back(path):
+    with pytest.raises(ZeroDivisionError):
+        with open_store(path):
+            make_workload(id="kept")
+            1 / 0
+
+    with pytest.raises(StoreUnavailableError):
+        list_workloads()
+    with open_store(path):
+        assert get_workload("kept").id == "kept"
+
+
+@pytest.mark.parametrize("call", EVERY_CALL.values(), ids=EVERY_CALL)
+def test_with_no_store_open_every_function_says_to_open_one(call):
+    with pytest.raises(StoreUnavailableError) as refusal:
+        call()
+
+    assert refusal.value.target is None
+    assert "open_store()" in str(refusal.value)
+
+
+@pytest.mark.parametrize("call", EVERY_CALL.values(), ids=EVERY_CALL)
+def test_a_closed_store_is_not_reopened_by_a_function(path, call):
+    open_store(path).close()
+    Path(path).unlink()
+
+    with pytest.raises(StoreUnavailableError):
+        call()
+
+    assert not Path(path).exists()
+
+
+def test_a_closed_store_is_not_reopened_by_its_database(path):
+    store = open_store(path)
+    store.close()
+
+    for use in (store.database.connect, store.database.connection, lambda: store.database.execute_sql("SELECT 1")):
+        with pytest.raises(StoreUnavailableError) as refusal:
+            use()
+        assert refusal.value.target == path
+        assert "open_store()" in str(refusal.value)
+    assert store.database.is_closed()
+    assert "closed" in repr(store)

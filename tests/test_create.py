@@ -1,0 +1,198 @@
+"""Creating a workload: what is stored, what is filled in, and what a taken id means."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from vulcan_store import (
+    Isolation,
+    Runtime,
+    Status,
+    Workload,
+    WorkloadExistsError,
+    create_workload,
+    get_workload,
+    list_workloads,
+)
+from vulcan_store.testing import make_workload
+
+NOON = datetime(2026, 2, 18, 12, 0, 0, 123456, tzinfo=UTC)
+EVERY_FIELD = {
+    "id": "01HQ0000000000000000000000",
+    "status": Status.COMPLETED,
+    "isolation": Isolation.GVISOR,
+    "runtime": Runtime.WASM,
+    "node_id": "node-7",
+    "input_hash": "sha256:0a1b",
+    "output": b"\x00\xff result",
+    "exit_code": -9,
+    "error": "späte Störung \N{SNOWMAN}",
+    "cpu_limit": 4,
+    "mem_limit": 2**63 - 1,
+    "timeout_s": 0,
+    "duration_ms": 1500,
+    "created_at": NOON,
+    "started_at": NOON + timedelta(seconds=1),
+    "finished_at": NOON + timedelta(seconds=2, microseconds=1),
+}
+
+
+def test_all_sixteen_fields_come_back_as_they_went_in(store):
+    create_workload(**EVERY_FIELD)
+
+    found = get_workload(EVERY_FIELD["id"])
+
+    assert len(EVERY_FIELD) == 16
+    assert found.__data__ == EVERY_FIELD
+
+
+def test_a_workload_object_is_stored_like_its_fields(store):
+    create_workload(Workload(**EVERY_FIELD))
+
+    assert get_workload(EVERY_FIELD["id"]).__data__ == EVERY_FIELD
+
+
+def test_what_is_returned_equals_what_is_stored(store):
+    created = create_workload(runtime="go", output=bytearray(b"ab"))
+
+    assert created.__data__ == get_workload(created.id).__data__
+
+
+def test_the_workload_that_was_given_is_the_one_returned(store):
+    given = Workload(runtime="go")
+
+    created = create_workload(given)
+
+    assert created is given
+    assert given.id == list_workloads().items[0].id
+
+
+def test_what_is_not_given_is_filled_in(store):
+    before = datetime.now(UTC)
+    created = create_workload(runtime="go")
+    after = datetime.now(UTC)
+
+    found = get_workload(created.id)
+
+    assert (found.status, found.isolation, found.runtime, found.node_id) == ("pending", "auto", "go", "")
+    assert len(found.id) == 26
+    assert before <= found.created_at <= after
+    absent = ("input_hash", "output", "exit_code", "error", "cpu_limit", "mem_limit", "timeout_s", "duration_ms")
+    assert [getattr(found, name) for name in (*absent, "started_at", "finished_at")] == [None] * 10
+
+
+def test_enumerations_come_back_as_their_members(store):
+    created = create_workload(runtime="oci", status="killed", isolation="microvm")
+
+    found = get_workload(created.id)
+
+    assert found.status is created.status is Status.KILLED
+    assert found.isolation is created.isolation is Isolation.MICROVM
+    assert found.runtime is created.runtime is Runtime.OCI
+
+
+@pytest.mark.parametrize("field, word", [
+    *(("status", word) for word in Status), *(("isolation", word) for word in Isolation),
+    *(("runtime", word) for word in Runtime),
+])
+def test_every_word_of_the_enumerations_can_be_stored(store, field, word):
+    by_member = create_workload(**{"runtime": "go", field: word})
+    by_text = create_workload(**{"runtime": "go", field: str(word)})
+
+    assert getattr(get_workload(by_member.id), field) is word
+    assert getattr(get_workload(by_text.id), field) is word
+
+
+def test_a_time_of_another_zone_is_the_same_moment_in_utc(store):
+    berlin = timezone(timedelta(hours=2))
+
+    created = create_workload(runtime="go", created_at=NOON.astimezone(berlin))
+
+    found = get_workload(created.id)
+    assert found.created_at == NOON
+    assert found.created_at.utcoffset() == created.created_at.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("output", [bytearray(b"\x00ab"), memoryview(b"\x00ab"), memoryview(b"b.a.\x00"[::-1])[::2]])
+def test_any_bytes_like_output_is_stored_as_bytes(store, output):
+    created = create_workload(runtime="go", output=output)
+
+    found = get_workload(created.id)
+
+    assert type(found.output) is type(created.output) is bytes
+    assert found.output == bytes(output)
+
+
+def test_an_empty_output_is_not_an_absent_one(store):
+    created = create_workload(runtime="go", output=b"", error="", input_hash="")
+
+    found = get_workload(created.id)
+
+    assert (found.output, found.error, found.input_hash) == (b"", "", "")
+
+
+def test_the_ends_of_64_bits_can_be_stored(store):
+    least = create_workload(runtime="go", exit_code=-(2**63))
+    most = create_workload(runtime="go", exit_code=2**63 - 1)
+
+    assert (get_workload(least.id).exit_code, get_workload(most.id).exit_code) == (-(2**63), 2**63 - 1)
+
+
+@pytest.mark.parametrize("workload_id", ["x", "'; DROP TABLE workloads; --", "%", "日本", "a b\n"])
+def test_an_id_of_the_callers_own_is_kept_to_the_letter(store, workload_id):
+    created = create_workload(id=workload_id, runtime="go")
+
+    assert created.id == get_workload(workload_id).id == workload_id
+
+
+def test_ids_made_by_the_store_rise(store):
+    ids = [make_workload().id for _ in range(200)]
+
+    assert ids == sorted(set(ids))
+
+
+@pytest.mark.parametrize("again", [
+    lambda: create_workload(id="taken", runtime="node"),
+    lambda: create_workload(Workload(id="taken", runtime="node")),
+    lambda: create_workload(get_workload("taken")),
+], ids=["fields", "a workload", "one that is stored"])
+def test_a_taken_id_is_refused_and_the_stored_one_untouched(store, again):
+    first = make_workload(id="taken", output=b"first")
+
+    with pytest.raises(WorkloadExistsError) as refusal:
+        again()
+
+    assert refusal.value.workload_id == "taken"
+    assert "'taken'" in str(refusal.value)
+    assert get_workload("taken").__data__ == first.__data__
+    assert list_workloads().total == 1
+
+
+def test_a_refused_workload_can_be_stored_under_another_id(store):
+    make_workload(id="taken")
+    workload = Workload(id="taken", runtime="go")
+    with pytest.raises(WorkloadExistsError):
+        create_workload(workload)
+
+    workload.id = "free"
+    create_workload(workload)
+
+    assert get_workload("free").runtime == "go"
+
+
+def test_a_workload_and_fields_together_are_refused(store):
+    with pytest.raises(TypeError):
+        create_workload(Workload(runtime="go"), node_id="n")
+
+    assert list_workloads().total == 0
+
+
+@pytest.mark.parametrize("given", ["x", {"runtime": "go"}, 5])
+def test_what_is_no_workload_is_refused(store, given):
+    with pytest.raises(TypeError) as refusal:
+        create_workload(given)
+
+    assert "orkload" in str(refusal.value)
+    assert list_workloads().total == 0

@@ -1,0 +1,238 @@
+"""Listing workloads: pages, their order, their total, and the filters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from vulcan_store import InvalidWorkloadError, Page, StoreError, list_workloads
+from vulcan_store.testing import make_workload
+
+NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def ids(page):
+    return [workload.id for workload in page.items]
+
+
+@pytest.fixture
+def seven(store):
+    """Seven workloads, a to g, each a minute after the one before."""
+    for minute, workload_id in enumerate("abcdefg"):
+        make_workload(id=workload_id, created_at=NOON + timedelta(minutes=minute))
+
+
+def test_an_empty_store_has_an_empty_page(store):
+    assert list_workloads() == Page([], 0)
+
+
+def test_a_page_has_items_and_the_total_of_all_pages(seven):
+    page = list_workloads(limit=3, offset=0)
+
+    assert (ids(page), page.total) == (["g", "f", "e"], 7)
+
+
+@pytest.mark.parametrize("limit, offset, expected", [
+    (3, 3, "dcb"), (3, 6, "a"), (3, 1, "fed"), (3, 5, "ba"), (5, 3, "dcba"), (2, 4, "cb"), (7, 0, "gfedcba"),
+    (20, 6, "a"), (3, 7, ""), (3, 1000, ""), (0, 0, ""), (0, 3, ""), (2**63 - 1, 2, "edcba"), (1, 2**63 - 1, ""),
+])
+def test_any_limit_and_offset_give_their_part_of_the_whole(seven, limit, offset, expected):
+    page = list_workloads(limit, offset)
+
+    assert ("".join(ids(page)), page.total) == (expected, 7)
+
+
+def test_twenty_come_when_no_limit_is_given(store):
+    for _ in range(21):
+        make_workload()
+
+    page = list_workloads()
+
+    assert (len(page.items), page.total) == (20, 21)
+
+
+def test_the_newest_come_first_whatever_the_order_of_storing(store):
+    for workload_id, minute in (("b", 1), ("c", 2), ("a", 0)):
+        make_workload(id=workload_id, created_at=NOON + timedelta(minutes=minute))
+
+    assert ids(list_workloads()) == ["c", "b", "a"]
+
+
+def test_of_one_moment_the_higher_id_comes_first(store):
+    for workload_id in ("m", "z", "a", "k"):
+        make_workload(id=workload_id, created_at=NOON)
+    make_workload(id="b", created_at=NOON + MICROSECOND)
+
+    assert ids(list_workloads()) == ["b", "z", "m", "k", "a"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("filters", [{}, {"status": "pending"}, {"status": ["pending", "killed"]}], ids=str)
+def test_pages_over_equal_times_neither_overlap_nor_skip(store, size, filters):
+    for number in range(12):
+        make_workload(id=f"{number:02}", created_at=NOON, status=("pending", "killed")[number % 2])
+    whole = ids(list_workloads(100, **filters))
+
+    pages = [ids(list_workloads(size, offset, **filters)) for offset in range(0, 12, size)]
+
+    assert [workload_id for page in pages for workload_id in page] == whole
+
+
+@pytest.fixture
+def mixed(store):
+    rows = {
+        "a": {"status": "pending", "isolation": "auto", "runtime": "go", "node_id": "", "input_hash": None},
+        "b": {"status": "running", "isolation": "gvisor", "runtime": "python", "node_id": "n1", "input_hash": "h1"},
+        "c": {"status": "running", "isolation": "", "runtime": "node", "node_id": "n2", "input_hash": "h2"},
+        "d": {"status": "failed", "isolation": "microvm", "runtime": "oci", "node_id": "n1", "input_hash": "h1"},
+        "e": {"status": "completed", "isolation": "auto", "runtime": "go", "node_id": "n3", "input_hash": ""},
+    }
+    for minute, (workload_id, fields) in enumerate(rows.items()):
+        make_workload(id=workload_id, created_at=NOON + timedelta(minutes=minute), **fields)
+
+
+@pytest.mark.parametrize("filters, expected", [
+    ({"status": "running"}, "cb"),
+    ({"status": "killed"}, ""),
+    ({"status": ["running", "failed"]}, "dcb"),
+    ({"status": ("running", "running")}, "cb"),
+    ({"status": {"pending", "running", "completed", "failed", "killed"}}, "edcba"),
+    ({"isolation": "auto"}, "ea"),
+    ({"isolation": ""}, "c"),
+    ({"isolation": ["gvisor", "microvm"]}, "db"),
+    ({"runtime": "go"}, "ea"),
+    ({"runtime": frozenset({"go", "oci", "node"})}, "edca"),
+    ({"node_id": "n1"}, "db"),
+    ({"node_id": ""}, "a"),
+    ({"node_id": ["n1", "n2", "n4"]}, "dcb"),
+    ({"input_hash": "h1"}, "db"),
+    ({"input_hash": ""}, "e"),
+    ({"input_hash": {"h1": 1, "h2": 2}.keys()}, "dcb"),
+    ({"created_since": NOON + timedelta(minutes=3)}, "ed"),
+    ({"created_before": NOON + timedelta(minutes=3)}, "cba"),
+    ({"status": "running", "node_id": "n1"}, "b"),
+    ({"status": ["running", "failed"], "node_id": ["n1"], "created_since": NOON + 2 * timedelta(minutes=1)}, "d"),
+    ({"runtime": "go", "isolation": "auto", "created_before": NOON + timedelta(minutes=1)}, "a"),
+], ids=str)
+def test_filters_narrow_down_items_and_total_alike(mixed, filters, expected):
+    page = list_workloads(**filters)
+
+    assert ("".join(ids(page)), page.total) == (expected, len(expected))
+    assert ids(list_workloads(1, 1, **filters)) == list(expected[1:2])
+
+
+@pytest.mark.parametrize("name", ["status", "isolation", "runtime", "node_id", "input_hash"])
+@pytest.mark.parametrize("empty", [[], (), set(), iter(())], ids=["list", "tuple", "set", "iterator"])
+def test_an_empty_collection_matches_nothing(mixed, name, empty):
+    assert list_workloads(**{name: empty}) == Page([], 0)
+
+
+@pytest.mark.parametrize(
+    "name", ["status", "isolation", "runtime", "node_id", "input_hash", "created_since", "created_before"]
+)
+def test_none_is_no_filter(mixed, name):
+    page = list_workloads(**{name: None})
+
+    assert ("".join(ids(page)), page.total) == ("edcba", 5)
+
+
+def test_a_generator_is_a_collection_too(mixed):
+    page = list_workloads(status=(word for word in ("failed", "completed")))
+
+    assert (ids(page), page.total) == (["e", "d"], 2)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5, 8, 1000, 16_384])
+def test_a_collection_of_any_usual_length_is_a_filter(mixed, length):
+    nodes = ["n2", *(f"x{number}" for number in range(length - 1))]
+
+    page = list_workloads(node_id=nodes + nodes)
+
+    assert (ids(page), page.total) == (["c"], 1)
+
+
+def test_a_collection_with_more_values_than_an_engine_takes_is_refused(mixed):
+    nodes = ["n2", *(f"x{number}" for number in range(16_384))]
+
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        list_workloads(node_id=nodes)
+
+    assert refusal.value.field == "node_id"
+    assert "16,384" in refusal.value.expected
+
+
+@pytest.mark.parametrize("stored", [NOON, NOON + 500_000 * MICROSECOND, NOON + 123_456 * MICROSECOND])
+def test_since_includes_its_moment_and_before_excludes_it(store, stored):
+    make_workload(created_at=stored)
+    zone = timezone(timedelta(hours=-7))
+
+    totals = {
+        (name, shift): list_workloads(**{name: (stored + shift * MICROSECOND).astimezone(zone)}).total
+        for name in ("created_since", "created_before") for shift in (-1, 0, 1)
+    }
+
+    assert totals == {
+        ("created_since", -1): 1, ("created_since", 0): 1, ("created_since", 1): 0,
+        ("created_before", -1): 0, ("created_before", 0): 0, ("created_before", 1): 1,
+    }
+
+
+def test_without_output_the_rest_is_the_same(store):
+    made = make_workload(output=b"large", exit_code=3)
+
+    (bare,) = list_workloads(with_output=False).items
+
+    assert bare.__data__ == {**made.__data__, "output": None}
+    assert list_workloads().items[0].output == b"large"
+
+
+def test_without_output_saving_leaves_the_stored_output(store):
+    make_workload(output=b"large")
+    (bare,) = list_workloads(with_output=False, status=["pending", "running"]).items
+
+    bare.node_id = "n"
+    bare.save()
+
+    (stored,) = list_workloads().items
+    assert (stored.output, stored.node_id) == (b"large", "n")
+
+
+@pytest.mark.parametrize("name", ["limit", "offset"])
+@pytest.mark.parametrize("value", [-1, 1.0, "1", None, True, 2**63, [1], b"1", float("nan")], ids=repr)
+def test_a_limit_or_offset_that_is_no_whole_number_from_zero_is_refused(seven, name, value):
+    with pytest.raises(ValueError) as refusal:
+        list_workloads(**{name: value})
+
+    assert isinstance(refusal.value, StoreError)
+    assert refusal.value.field == name
+    assert refusal.value.value is value
+
+
+@pytest.mark.parametrize("name", ["colour", "id", "output", "created_at", "error"])
+def test_an_unknown_filter_is_refused(seven, name):
+    with pytest.raises(TypeError) as refusal:
+        list_workloads(**{name: None})
+
+    assert repr(name) in str(refusal.value)
+
+
+def test_filters_are_given_by_keyword_only(seven):
+    with pytest.raises(TypeError):
+        list_workloads(20, 0, "pending")
+
+    assert list_workloads(20, 0, status="pending").total == 7
+
+
+@pytest.mark.parametrize("name, value", [
+    ("status", "paused"), ("status", ["running", "paused"]), ("isolation", "docker"), ("runtime", 5),
+    ("node_id", 5), ("node_id", ["n1", 5]), ("input_hash", b"h1"), ("node_id", "\ud800"), ("status", [None]),
+    ("created_since", NOON.replace(tzinfo=None)), ("created_before", "2026-02-18"), ("created_since", [NOON]),
+], ids=repr)
+def test_a_filter_value_that_its_field_cannot_have_is_refused(seven, name, value):
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        list_workloads(**{name: value})
+
+    assert refusal.value.field == name
+    assert refusal.value.value is value or refusal.value.value in value

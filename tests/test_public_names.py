@@ -1,0 +1,93 @@
+"""The public names: sorted, explained, typed, and imported without anything that is not needed."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vulcan_store
+
+TYPED_EXAMPLE = Path(__file__).with_name("typed_example.py")
+CLASSES = [name for name in vulcan_store.__all__ if inspect.isclass(getattr(vulcan_store, name))]
+
+
+def test_the_public_names_are_sorted_and_once_each():
+    assert vulcan_store.__all__ == sorted(set(vulcan_store.__all__))
+
+
+def test_the_public_names_are_those_of_the_contract():
+    functions = {name for name in vulcan_store.__all__ if inspect.isfunction(getattr(vulcan_store, name))}
+
+    assert functions == {
+        "append_log_lines", "backup_store", "claim_workload", "close_store", "create_workload", "create_workloads",
+        "get_workload", "iter_workloads", "list_log_lines", "list_workloads", "open_store", "purge_workloads",
+        "update_workload", "update_workload_status", "workload_stats",
+    }
+    assert set(vulcan_store.__all__) - functions == {
+        "InvalidTransitionError", "InvalidWorkloadError", "Isolation", "LogLine", "Page", "Runtime",
+        "SchemaMismatchError", "Status", "Store", "StoreError", "StoreUnavailableError", "Workload",
+        "WorkloadExistsError", "WorkloadNotFoundError", "WorkloadStats",
+    }
+
+
+@pytest.mark.parametrize("name", vulcan_store.__all__)
+def test_a_public_name_has_a_docstring_of_its_own(name):
+    thing = getattr(vulcan_store, name)
+
+    assert (thing.__dict__ if inspect.isclass(thing) else {"__doc__": thing.__doc__})["__doc__"].strip()
+    assert not thing.__doc__.startswith(f"{name}(")
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_public_methods_of_a_class_have_docstrings(name):
+    thing = getattr(vulcan_store, name)
+
+    methods = [value for method, value in vars(thing).items() if inspect.isfunction(value) and method[0] != "_"]
+
+    assert [method.__name__ for method in methods if not method.__doc__] == []
+
+
+def test_importing_loads_nothing_that_is_for_tests_or_other_engines():
+    program = (
+        "import sys, peewee; before = set(sys.modules); import vulcan_store\n"
+        "print([name for name in ('pytest', 'psycopg', 'psycopg2') if name in set(sys.modules) - before])"
+    )
+
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
+
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_importing_works_where_they_are_not_installed():
+    program = (
+        "import sys; sys.modules.update(dict.fromkeys(('pytest', 'psycopg', 'psycopg2')))\n"
+        "import vulcan_store; vulcan_store.open_store(':memory:').close(); print('works')"
+    )
+
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True)
+
+    assert (done.stdout.strip(), done.stderr) == ("works", "")
+
+
+def test_the_package_says_that_it_is_typed():
+    assert Path(vulcan_store.__file__).with_name("py.typed").is_file()
+
+
+def test_the_typed_example_uses_every_public_name():
+    words = set(re.findall(r"\w+", TYPED_EXAMPLE.read_text().split(")\n", 1)[1]))
+
+    assert set(vulcan_store.__all__) - words == set()
+
+
+def test_the_typed_example_runs(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(TYPED_EXAMPLE)], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert done.stderr == ""
+    assert "completed" in done.stdout

@@ -1,0 +1,219 @@
+"""A file that the reference Go server wrote: opened as it is, read, added to, and never rewritten."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from datetime import UTC, timedelta
+
+import pytest
+from server_file import COLUMNS, NOON, ROWS, SCHEMA, build, raw
+
+from vulcan_store import (
+    InvalidTransitionError,
+    LogLine,
+    Status,
+    Workload,
+    create_workload,
+    get_workload,
+    list_workloads,
+    open_store,
+    update_workload,
+    update_workload_status,
+)
+
+WRITTEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\+00:00")
+
+
+@pytest.fixture
+def server_file(path):
+    """The path of a file with the server's tables and rows, closed."""
+    build(path)
+    return path
+
+
+@pytest.fixture
+def opened(server_file):
+    with open_store(server_file) as store:
+        yield store
+
+
+def test_opening_changes_no_row_and_no_table(server_file):
+    connection = sqlite3.connect(server_file)
+    everything = [
+        "SELECT sql FROM sqlite_master WHERE type = 'table' ORDER BY name", "SELECT * FROM workloads ORDER BY id",
+        "SELECT * FROM log_lines", "PRAGMA user_version", "PRAGMA application_id", "PRAGMA journal_mode",
+    ]
+    before = [connection.execute(sql).fetchall() for sql in everything]
+
+    open_store(server_file).close()
+    open_store(server_file).close()
+
+    assert [connection.execute(sql).fetchall() for sql in everything] == before
+    connection.close()
+
+
+@pytest.mark.parametrize("table", ["workloads", "log_lines"])
+def test_a_new_file_has_the_servers_columns(server_file, tmp_path, table):
+    open_store(tmp_path / "ours.db").close()
+    ours, servers = sqlite3.connect(tmp_path / "ours.db"), sqlite3.connect(server_file)
+    columns = f"SELECT name, type, \"notnull\" OR pk FROM pragma_table_info('{table}')"
+    foreign_keys = f"SELECT \"table\", \"from\", \"to\" FROM pragma_foreign_key_list('{table}')"
+
+    for query in (columns, foreign_keys):
+        assert ours.execute(query).fetchall() == servers.execute(query).fetchall()
+    ours.close()
+    servers.close()
+
+
+def test_the_server_opens_a_file_of_ours(path):
+    open_store(path).close()
+    connection = sqlite3.connect(path)
+
+    connection.executescript(SCHEMA)
+    connection.execute(f"INSERT INTO workloads VALUES ({', '.join('?' * 16)})", ROWS[0])
+    connection.execute("INSERT INTO log_lines (workload_id, seq, line) VALUES ('s1', 0, 'x')")
+    connection.commit()
+    connection.close()
+
+    with open_store(path):
+        assert get_workload("s1").created_at == NOON + timedelta(seconds=1, microseconds=123456)
+        assert LogLine.select().get().created_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("workload_id, created, started, finished", [
+    ("s1", (1, 123456), None, None),
+    ("s2", (2, 0), (2, 500000), None),
+    ("s3", (3, 100000), (3, 250000), (4, 123456)),
+    ("s4", (4, 120000), (4, 0), None),
+])
+def test_times_are_read_in_utc(opened, workload_id, created, started, finished):
+    expected = [
+        pair and NOON + timedelta(seconds=pair[0], microseconds=pair[1]) for pair in (created, started, finished)
+    ]
+
+    for workload in (get_workload(workload_id), Workload.get_by_id(workload_id)):
+        times = [workload.created_at, workload.started_at, workload.finished_at]
+        assert times == expected
+        assert {moment.tzinfo for moment in times if moment} == {UTC}
+
+
+def test_empty_text_is_read_as_empty_text(opened):
+    found = get_workload("s1")
+
+    assert (found.isolation, found.node_id, found.input_hash, found.error) == ("", "", "", "")
+
+
+def test_words_that_are_not_known_are_plain_text_and_stop_nothing(opened):
+    odd = get_workload("s4")
+
+    assert [(type(word), word) for word in (odd.status, odd.isolation, odd.runtime)] == [
+        (str, "paused"), (str, "firecracker"), (str, "zig")
+    ]
+    assert list_workloads().items[0].to_dict() == odd.to_dict()
+    assert Workload.select().where(Workload.node_id == "n3").get().status == "paused"
+
+
+def test_a_status_that_is_not_known_can_be_left(opened):
+    assert update_workload_status("s4", "running").status is Status.RUNNING
+
+
+def test_new_rows_sort_among_the_old(opened):
+    for workload_id, seconds in (("n0", 0), ("n1", 1.5), ("n2", 2.5), ("n3", 3.05), ("n4", 4.2)):
+        create_workload(id=workload_id, runtime="go", created_at=NOON + timedelta(seconds=seconds))
+
+    order = [workload.id for workload in list_workloads().items]
+
+    assert order == ["n4", "s4", "s3", "n3", "n2", "s2", "n1", "s1", "n0"]
+    assert [workload.id for workload in list_workloads(3, 4).items] == order[4:7]
+
+
+@pytest.mark.parametrize("since, expected", [
+    (NOON + timedelta(seconds=1, microseconds=123456), 4), (NOON + timedelta(seconds=1, microseconds=123457), 3),
+    (NOON + timedelta(seconds=2), 3), (NOON + timedelta(seconds=3, microseconds=100000), 2),
+    (NOON + timedelta(seconds=3, microseconds=100001), 1), (NOON + timedelta(seconds=4, microseconds=120000), 1),
+], ids=str)
+def test_bounds_hold_for_its_times_too(opened, since, expected):
+    assert list_workloads(created_since=since).total == expected
+    assert list_workloads(created_before=since).total == len(ROWS) - expected
+
+
+def save(workload_id, **fields):
+    workload = get_workload(workload_id)
+    for name, value in fields.items():
+        setattr(workload, name, value)
+    workload.save()
+
+
+def peewee_update(workload_id, **fields):
+    Workload.update(**fields).where(Workload.id == workload_id).execute()
+
+
+@pytest.mark.parametrize("change, workload_id, fields, beside", [
+    (update_workload, "s1", {"status": "running"}, {"started_at"}),
+    (update_workload, "s2", {"status": "pending"}, {"started_at"}),
+    (update_workload, "s2", {"status": "running"}, set()),
+    (update_workload, "s2", {"status": "running", "node_id": "n9"}, set()),
+    (update_workload, "s2", {"status": "completed", "output": b"x", "exit_code": 0}, {"finished_at"}),
+    (update_workload, "s3", {"status": "completed"}, set()),
+    (update_workload, "s3", {"error": "late"}, set()),
+    (update_workload, "s3", {}, set()),
+    (update_workload, "s4", {"status": "killed"}, {"finished_at"}),
+    (update_workload, "s4", {"started_at": NOON}, set()),
+    (save, "s3", {"node_id": "n9"}, set()),
+    (save, "s4", {"exit_code": 5}, set()),
+    (save, "s4", {}, set()),
+    (peewee_update, "s4", {"error": "e"}, set()),
+], ids=str)
+def test_a_column_that_was_not_named_stays_byte_for_byte(opened, server_file, change, workload_id, fields, beside):
+    before = raw(server_file, workload_id)
+
+    change(workload_id, **fields)
+
+    after = raw(server_file, workload_id)
+    assert {name for name in COLUMNS if after[name] != before[name]} <= {*fields, *beside}
+
+
+def test_a_refused_change_leaves_the_row_byte_for_byte(opened, server_file):
+    before = raw(server_file, "s3")
+
+    with pytest.raises(InvalidTransitionError) as refusal:
+        update_workload("s3", status="failed", output=b"y")
+
+    assert (refusal.value.current, refusal.value.requested) == ("completed", "failed")
+    assert raw(server_file, "s3") == before
+
+
+def test_what_is_written_is_text_that_its_driver_reads(opened, server_file):
+    berlin = (NOON + timedelta(hours=1)).astimezone()
+    made = create_workload(runtime="go", created_at=berlin)
+    update_workload_status(made.id, "running")
+    update_workload_status(made.id, "failed")
+    LogLine.create(workload=made, seq=0, line="x")
+
+    row = raw(server_file, made.id)
+    line, = opened.database.execute_sql("SELECT created_at FROM log_lines WHERE workload_id = ?", (made.id,)).fetchone()
+
+    for text in (row["created_at"], row["started_at"], row["finished_at"], f"text '{line}'"):
+        assert WRITTEN.fullmatch(text.removeprefix("text '").removesuffix("'"))
+
+
+def test_each_value_has_the_servers_storage_class(opened, server_file):
+    made = create_workload(
+        runtime="go", output=b"x", exit_code=1, error="e", cpu_limit=1, mem_limit=1, timeout_s=1, duration_ms=1,
+        input_hash="h",
+    )
+
+    row = raw(server_file, made.id)
+
+    assert {name: value.split()[0] for name, value in row.items()} == {
+        **dict.fromkeys(COLUMNS, "text"), "output": "blob", "started_at": "null", "finished_at": "null",
+        **dict.fromkeys(["exit_code", "cpu_limit", "mem_limit", "timeout_s", "duration_ms"], "integer"),
+    }
+
+
+def test_its_log_is_read(opened):
+    line = LogLine.select().get()
+
+    assert (line.workload_id, line.seq, line.line, line.created_at.tzinfo) == ("s2", 0, "started", UTC)
+    assert line.workload.node_id == "n1"

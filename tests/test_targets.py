@@ -1,0 +1,86 @@
+"""What is opened: paths, URLs, the variable, and the default."""
+
+from __future__ import annotations
+
+import pytest
+
+from vulcan_store import get_workload, open_store
+from vulcan_store.testing import make_workload
+
+
+def test_a_path_object_is_a_target(tmp_path):
+    with open_store(tmp_path / "vulcan.db") as store:
+        make_workload(id="a")
+
+    assert (tmp_path / "vulcan.db").is_file()
+    assert str(tmp_path / "vulcan.db") in repr(store)
+
+
+def test_the_variable_names_the_target(tmp_path, monkeypatch):
+    monkeypatch.setenv("VULCAN_DB_PATH", str(tmp_path / "named.db"))
+
+    open_store().close()
+
+    assert [entry.name for entry in tmp_path.iterdir()] == ["named.db"]
+
+
+def test_a_target_wins_over_the_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("VULCAN_DB_PATH", str(tmp_path / "named.db"))
+
+    open_store(tmp_path / "given.db").close()
+
+    assert [entry.name for entry in tmp_path.iterdir()] == ["given.db"]
+
+
+@pytest.mark.parametrize("variable", [None, ""])
+def test_without_target_and_variable_it_is_vulcan_db_in_the_current_folder(tmp_path, monkeypatch, variable):
+    monkeypatch.delenv("VULCAN_DB_PATH", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("VULCAN_DB_PATH", variable)
+    monkeypatch.chdir(tmp_path)
+
+    open_store().close()
+
+    assert [entry.name for entry in tmp_path.iterdir()] == ["vulcan.db"]
+
+
+def test_it_stays_the_same_file_when_the_process_changes_its_folder(tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    with open_store("vulcan.db") as store:
+        monkeypatch.chdir(elsewhere)
+        store.database.close()
+
+        made = make_workload()
+
+        assert get_workload(made.id).id == made.id
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a b.db", "a%20b.db", "what?mode=memory.db", "a#b.db", "späte.db", "file:x.db"])
+def test_any_file_name_is_taken_to_the_letter(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+
+    open_store(name).close()
+
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_a_sqlite_url_is_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    open_store("sqlite:///relative.db").close()
+    open_store(f"sqlite:///{tmp_path}/absolute.db").close()
+
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["absolute.db", "relative.db"]
+
+
+@pytest.mark.parametrize("target", [5, b"vulcan.db", object()], ids=repr)
+def test_a_target_that_is_no_path_is_a_type_error(tmp_path, monkeypatch, target):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(TypeError):
+        open_store(target)
+
+    assert list(tmp_path.iterdir()) == []

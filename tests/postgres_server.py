@@ -58,8 +58,13 @@ class PostgresServer:
     def _run(self, program, *arguments):
         done = subprocess.run(
             [self.programs / program, *map(str, arguments)],
-            user=self.user, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            user=self.user,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         if done.returncode:
             raise Unavailable(f"{program} failed: {done.stderr.strip()}")
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import sqlite3
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
-# Held while a connection that its thread left behind is closed, and while the process forks.
-ending = threading.RLock()
+# Held while a connection is opened, while one that its thread left behind is closed, and while the process forks, so
+# that SQLite's own mutexes are free then. It is always taken last: a thread may end while any other lock is held.
+changing = threading.RLock()
 
 
 class Connection(sqlite3.Connection):
     """A connection that is closed only while nobody is in the middle of a call on it."""
-
-    open = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -28,17 +30,31 @@ class Connection(sqlite3.Connection):
         self.open = False
         self.close()
 
+
+class Ender:
+    """Closes a connection when its thread ends: it lies among what only that thread refers to.
+
+    The connection itself would not notice, since it and its cache of statements refer to each other.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection, self.process = connection, os.getpid()
+
     def __del__(self) -> None:
-        # A thread has ended, and its connection with it.
-        if self.open:
-            with ending:
-                self.close()
+        if self.process == os.getpid():  # in a forked child the threads of the parent end, but not their connections
+            # Who has the lock, if not this thread, is about to close the connection.
+            if self.connection.lock.acquire(blocking=False):
+                with changing:
+                    if self.connection.open:
+                        self.connection.shut()
+                self.connection.lock.release()
 
 
 class Cursor(sqlite3.Cursor):
     """The cursor of Peewee's own queries, which are read row by row while others may close the connection."""
 
     connection: Connection
+    ahead: Iterator[Any] | None = None
 
     def execute(self, sql: str, parameters: Any = ()) -> Cursor:
         with self.connection.lock:
@@ -49,17 +65,32 @@ class Cursor(sqlite3.Cursor):
 
     def fetchone(self) -> Any:
         with self.connection.lock:
+            if self.ahead is not None:
+                return next(self.ahead, None)
             row = super().fetchone()
             if row is None:
                 self.connection.reading.discard(self)
             return row
 
+    def __next__(self) -> Any:
+        row = self.fetchone()
+        if row is None:
+            raise StopIteration
+        return row
+
+    def fetchmany(self, size: int | None = 1) -> list[Any]:
+        return list(itertools.islice(self, size))
+
     def fetchall(self) -> list[Any]:
-        with self.connection.lock:
-            self.connection.reading.discard(self)
-            return super().fetchall()
+        return list(self)
 
     def close(self) -> None:
         with self.connection.lock:
             self.connection.reading.discard(self)
-            super().close()
+            if self.ahead is None:
+                super().close()
+
+    def read_ahead(self) -> None:
+        """Read what is left, so that the connection can be closed and the rows are still to be had."""
+        self.connection.reading.discard(self)
+        self.ahead = iter(super().fetchall())

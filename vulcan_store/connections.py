@@ -10,13 +10,14 @@ import itertools
 import os
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from peewee import PeeweeException
+from peewee import PeeweeException, _savepoint
 
-from vulcan_store.connection import Connection, Cursor
+from vulcan_store import connection as connection_module
+from vulcan_store.connection import Connection, Cursor, Ender
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.forks import ForkingDatabase
 
@@ -30,9 +31,20 @@ OLDEST = (3, 35, 0)  # RETURNING: https://www.sqlite.org/lang_returning.html
 OLDEST_IN_MEMORY = (3, 36, 0)  # a memdb that connections share: https://www.sqlite.org/releaselog/3_36_0.html
 
 SQLITE_URL = "sqlite:///"
+SYNCHRONOUS = ("off", "normal", "full", "extra", "0", "1", "2", "3")  # SQLite takes another word for normal
 JOURNAL_MODES = ("delete", "truncate", "persist", "memory", "wal", "off")
 
 _names = itertools.count()
+
+
+class Savepoint(_savepoint):
+    """Peewee's, but that it is rolled back only if it is there: after a full disk SQLite has rolled back everything."""
+
+    db: ConnectedDatabase
+
+    def rollback(self, begin: bool = True) -> None:
+        if self.db.mine().in_transaction:
+            super().rollback(begin)
 
 
 class ConnectedDatabase(ForkingDatabase):
@@ -77,14 +89,34 @@ class ConnectedDatabase(ForkingDatabase):
         if self.forked:
             raise StoreUnavailableError(
                 self.target,
-                "this process was forked while a transaction or a half-read query was open, and SQLite cannot be used "
-                "across that; fork outside of it, or start the process with another method than fork",
+                "this process was forked while a transaction was open, and SQLite cannot be used across that; fork "
+                "outside of it, or start the process with another method than fork",
             )
         if self.identity is not None:
             self.check_file()
-        connection: Connection = super()._connect()  # type: ignore[misc]
-        self.connections.add(connection)
+        connection = self.extra()
+        self._state.ender = Ender(connection)
         return connection
+
+    def extra(self) -> Connection:
+        """A connection that is nobody's own yet."""
+        with connection_module.changing:
+            connection: Connection = super()._connect()  # type: ignore[misc]
+            self.connections.add(connection)
+        return connection
+
+    @contextlib.contextmanager
+    def borrowed(self) -> Iterator[Connection]:
+        """A connection of its own for what takes longer than a call, closed afterwards."""
+        connection = self.extra()
+        with connection.lock:
+            try:
+                yield connection
+            finally:
+                connection.shut()
+
+    def savepoint(self) -> Savepoint:
+        return Savepoint(self)
 
     def _set_pragmas(self, connection: Connection) -> None:
         for name, value in self.pragmas.items():
@@ -97,7 +129,8 @@ class ConnectedDatabase(ForkingDatabase):
         """Set the journal mode, which is the file's: from now on this is known to be a store."""
         self.settled = True
         try:
-            self._set_journal_mode(self.mine())
+            with self.steady() as connection:
+                self._set_journal_mode(connection)
         except sqlite3.Error as error:
             self.fail(error)
 
@@ -138,8 +171,27 @@ class ConnectedDatabase(ForkingDatabase):
         opened: Connection = self._state.conn
         return opened
 
+    @contextlib.contextmanager
+    def steady(self) -> Iterator[Connection]:
+        """The calling thread's connection, which nobody else closes meanwhile."""
+        while True:
+            connection = self.mine()
+            with connection.lock:
+                if connection.open:
+                    yield connection
+                    return
+
     def connection(self) -> Connection:
         return self.mine()
+
+    def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Cursor:
+        with self.steady():
+            cursor: Cursor = super()._execute_cursor(sql, params, **options)  # type: ignore[misc]
+            return cursor
+
+    def begin(self, lock_type: str | None = None) -> None:
+        with self.steady():
+            super().begin(lock_type)
 
     def cursor(self, named_cursor: None = None) -> Cursor:
         return self.mine().cursor(Cursor)
@@ -163,7 +215,7 @@ class ConnectedDatabase(ForkingDatabase):
     def start(self) -> None:
         """Connect for the first time, and learn which file it is."""
         if self.in_memory:
-            self.anchor = self._connect()  # what is in memory lives as long as a connection does
+            self.anchor = self.extra()  # what is in memory lives as long as a connection does
         self.left_behind = self.read_only and not os.path.exists(self.path + "-wal")
         self.mine()
         if not self.in_memory:
@@ -184,7 +236,8 @@ class ConnectedDatabase(ForkingDatabase):
         # A read-only connection to a file in WAL mode has to create -wal and -shm and cannot remove them; SQLite
         # itself removes them, once nobody uses them, when a connection that may write is closed.
         try:
-            with contextlib.closing(sqlite3.connect(f"{Path(self.path).as_uri()}?mode=rw", uri=True)) as connection:
+            uri = f"{Path(self.path).as_uri()}?mode=rw"
+            with connection_module.changing, contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
                 connection.execute("SELECT 1 FROM sqlite_master").fetchall()
         except sqlite3.Error:
             pass
@@ -220,7 +273,7 @@ def _path_of(target: str) -> str:
 def _checked(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
     """All pragmas, the given ones tried on a database of no consequence, so that a wrong one leaves no file behind."""
     given = {name.lower(): value for name, value in pragmas.items()}
-    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+    with connection_module.changing, contextlib.closing(sqlite3.connect(":memory:")) as connection:
         known = {name for (name,) in connection.execute("SELECT name FROM pragma_pragma_list")}
         for name, value in given.items():
             if name not in known:
@@ -234,6 +287,8 @@ def _checked(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
     checked = {**PRAGMAS, **given}
     if str(checked["journal_mode"]).lower() not in JOURNAL_MODES:
         raise StoreUnavailableError(target, f"the pragma journal_mode must be one of {', '.join(JOURNAL_MODES)}")
+    if str(checked["synchronous"]).lower() not in SYNCHRONOUS:
+        raise StoreUnavailableError(target, f"the pragma synchronous must be one of {', '.join(SYNCHRONOUS)}")
     if not isinstance(checked["busy_timeout"], int) or checked["busy_timeout"] < 0:
         raise StoreUnavailableError(target, "the pragma busy_timeout must be a whole number of milliseconds")
     return checked

@@ -139,6 +139,14 @@ def _bind() -> None:
         model._meta.set_database(database)
 
 
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()  # another thread of the parent may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
 def _engine_of(target: str) -> type[Engine]:
     url = _URL.match(target)
     if url is None:

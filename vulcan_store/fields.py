@@ -152,7 +152,7 @@ class BytesField(StrictField[T]):
     def check(self, value: Any) -> bytes:
         try:
             return memoryview(value).tobytes()
-        except TypeError:
+        except (TypeError, ValueError):  # the latter for a view that was released
             self.refuse(value)
 
 

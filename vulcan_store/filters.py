@@ -17,8 +17,8 @@ Shape = tuple[tuple[str, int], ...]
 """Which filters a query has, and how many values each: -1 for one value, otherwise the length of a collection."""
 
 CHOICES = ("status", "isolation", "runtime", "node_id", "input_hash")
-MOST_MEMBERS = 2**14
-"""How many values a collection may have; an engine takes some 30,000 in all: https://www.sqlite.org/limits.html."""
+MOST_MEMBERS = 2**13
+"""How many values a collection may have; a query takes some 30,000 in all: https://www.sqlite.org/limits.html"""
 FILTERS = (*CHOICES, "created_since", "created_before")
 
 

@@ -21,6 +21,9 @@ from vulcan_store.connection import Connection
 
 _databases: weakref.WeakSet[ForkingDatabase] = weakref.WeakSet()
 
+# Those that were open when the fork that is under way began: another thread may be opening one more.
+forking: list[ForkingDatabase] = []
+
 
 class ForkingDatabase(SqliteDatabase):
     """A SQLite database that parent and child may both go on using after a fork.
@@ -59,10 +62,12 @@ class ForkingDatabase(SqliteDatabase):
                 self.held.append(connection)
             if not connection.open:
                 continue
-            if not taken or self.in_memory or connection.in_transaction or connection.reading:
+            if not taken or self.in_memory or connection.in_transaction:
                 self.inherited.append(connection)
-            else:
-                connection.shut()
+                continue
+            for cursor in list(connection.reading):
+                cursor.read_ahead()
+            connection.shut()
 
     def _take(self, connection: Connection, deadline: float) -> bool:
         """Hold a connection's lock, if possible at a moment when it is in no transaction."""
@@ -107,21 +112,24 @@ def _keep_for_ever(connection: Connection) -> None:
 
 
 def _before_fork() -> None:
-    connection_module.ending.acquire()
-    for database in list(_databases):
+    forking.extend(_databases)
+    for database in forking:
         database.quiesce()
+    connection_module.changing.acquire()
 
 
 def _after_fork_in_parent() -> None:
-    for database in list(_databases):
+    connection_module.changing.release()
+    for database in forking:
         database.resume()
-    connection_module.ending.release()
+    forking.clear()
 
 
 def _after_fork_in_child() -> None:
-    connection_module.ending = threading.RLock()
-    for database in list(_databases):
+    connection_module.changing = threading.RLock()
+    for database in forking:
         database.begin_anew()
+    forking.clear()
 
 
 os.register_at_fork(

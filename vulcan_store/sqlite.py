@@ -18,6 +18,7 @@ from vulcan_store.prepared import Row
 
 T = TypeVar("T")
 
+READ_ONLY = "it was opened with read_only=True, so nothing can be written"
 PAGES_AT_ONCE = 1_000
 """How many pages a backup copies before it lets go of the interpreter and tells its progress."""
 
@@ -60,23 +61,27 @@ class SqliteEngine(ConnectedDatabase, Engine):
 
     def together(self, work: Callable[[], T]) -> T:
         self.check_file()
-        return self._within("BEGIN IMMEDIATE", work)
+        result = self._within("BEGIN IMMEDIATE", work)
+        if self.read_only:  # there was nothing to write, this time
+            raise StoreUnavailableError(self.target, READ_ONLY)
+        return result
 
     def _within(self, begin: str, work: Callable[[], T]) -> T:
-        connection = self.mine()
         try:
-            with connection.lock:
-                if not connection.open:
-                    return self._within(begin, work)
-                if not connection.in_transaction:
-                    # The connection commits or rolls back in C, so that no signal handler can come in between.
-                    with connection:
-                        connection.execute(begin)
+            while True:
+                connection = self.mine()
+                with connection.lock:
+                    if not connection.open:
+                        continue  # closed just before; the next is opened without its lock
+                    if not connection.in_transaction:
+                        # The connection commits or rolls back in C, so that no signal handler can come in between.
+                        with connection:
+                            connection.execute(begin)
+                            return work()
+                    if begin == "BEGIN":
                         return work()
-                if begin == "BEGIN":
-                    return work()
-                with self.savepoint():
-                    return work()
+                    with self.savepoint():
+                        return work()
         except (sqlite3.Error, PeeweeException) as error:
             if isinstance(error, IntegrityError):
                 raise
@@ -110,11 +115,7 @@ class SqliteEngine(ConnectedDatabase, Engine):
                 progress(total - remaining, total)
 
         try:
-            with (
-                contextlib.closing(self._connect()) as source,
-                source.lock,
-                contextlib.closing(sqlite3.connect(path)) as copy,
-            ):
+            with self.borrowed() as source, contextlib.closing(sqlite3.connect(path)) as copy:
                 # In a transaction of its own every step sees the same state; without, a write would start it anew:
                 # https://www.sqlite.org/c3ref/backup_finish.html
                 source.execute("BEGIN")
@@ -142,8 +143,8 @@ class SqliteEngine(ConnectedDatabase, Engine):
             return "it is not a SQLite database"
         if has_code(error, "SQLITE_CORRUPT"):
             return f"it is damaged ({error}); restore a backup, or try the sqlite3 shell's .recover"
-        if has_code(error, "SQLITE_READONLY") and self.read_only:
-            return "it was opened with read_only=True, so nothing can be written"
+        if has_code(error, "SQLITE_READONLY") and not has_code(error, "SQLITE_READONLY_DIRECTORY") and self.read_only:
+            return READ_ONLY
         if has_code(error, "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH"):
             return f"{self._obstacle()} ({error})"
         return str(error)

@@ -138,7 +138,8 @@ def list_workloads(limit: int = 20, offset: int = 0, *, with_output: bool = True
         offset: how many to pass over first, from 0; any number, not only whole pages.
         with_output: False leaves the result bytes in the store; ``output`` is then None.
         filters: ``status``, ``isolation``, ``runtime``, ``node_id`` and ``input_hash``, each one value or a
-            collection of values; ``created_since`` (inclusive) and ``created_before`` (exclusive), aware datetimes.
+            collection of up to 8,192 values; ``created_since`` (inclusive) and ``created_before`` (exclusive), aware
+            datetimes.
             None is no filter.
 
     Raises:

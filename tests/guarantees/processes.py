@@ -1,0 +1,125 @@
+"""Other processes for tests: started together, listened to, and never waited for without end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 60
+"""Seconds after which whatever a test waits for is taken to hang."""
+
+WRITER = Path(__file__).with_name("writer.py")
+
+spawn = multiprocessing.get_context("spawn")
+
+
+def in_processes(count, work, *arguments):
+    """What ``work(barrier, place, *arguments)`` returns in each of so many new processes, in the order of places."""
+    barrier = spawn.Barrier(count)
+    pipes, processes = [], []
+    for place in range(count):
+        ours, theirs = spawn.Pipe(duplex=False)
+        process = spawn.Process(target=_answer, args=(theirs, work, barrier, place, *arguments), daemon=True)
+        process.start()
+        theirs.close()
+        pipes.append(ours)
+        processes.append(process)
+    try:
+        return [_received(pipe) for pipe in pipes]
+    finally:
+        for pipe, process in zip(pipes, processes, strict=True):
+            pipe.close()
+            process.kill()
+            process.join(PATIENCE)
+
+
+def _answer(pipe, work, barrier, place, *arguments):
+    try:
+        pipe.send((work(barrier, place, *arguments), None))
+    except BaseException:
+        pipe.send((None, traceback.format_exc()))
+    pipe.close()
+
+
+def _received(pipe):
+    if not pipe.poll(PATIENCE):
+        pytest.fail(f"a process has not answered for {PATIENCE} s")
+    value, problem = pipe.recv()
+    if problem:
+        pytest.fail(f"in a process: {problem}")
+    return value
+
+
+def in_threads(count, work, *arguments):
+    """What ``work(barrier, place, *arguments)`` returns in each of so many threads, in the order of places."""
+    barrier = threading.Barrier(count)
+    with ThreadPoolExecutor(count) as pool:
+        futures = [pool.submit(work, barrier, place, *arguments) for place in range(count)]
+        return [future.result(PATIENCE) for future in futures]
+
+
+def forked(work, *arguments):
+    """Fork this process; the function returned waits for what ``work`` returns or raises in the child."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(PATIENCE)
+            try:
+                answer = (True, work(*arguments))
+            except BaseException as error:
+                answer = (False, error)
+            with os.fdopen(writing, "wb") as pipe:
+                pickle.dump(answer, pipe)
+        finally:
+            os._exit(0)
+    os.close(writing)
+
+    def answer():
+        with os.fdopen(reading, "rb") as pipe:
+            text = pipe.read()
+        os.waitpid(child, 0)
+        if not text:
+            pytest.fail(f"the child gave no answer: it ended early, or hung for {PATIENCE} s")
+        succeeded, value = pickle.loads(text)
+        if succeeded:
+            return value
+        raise value
+
+    return answer
+
+
+def run(source, *arguments, check=True, **options):
+    """Run the text of a program to its end in a new process."""
+    done = subprocess.run(
+        [sys.executable, "-c", source, *map(str, arguments)], text=True, capture_output=True, timeout=PATIENCE, **options
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def integrity(path):
+    """What SQLite finds wrong with a file: ``"ok"`` if nothing."""
+    with closing(sqlite3.connect(path)) as connection:
+        problems = connection.execute("PRAGMA integrity_check").fetchall()
+        problems += connection.execute("PRAGMA foreign_key_check").fetchall()
+    return "ok" if problems == [("ok",)] else problems
+
+
+def rows(path, columns="id, status"):
+    """What the file holds, read without the package."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(f"SELECT {columns} FROM workloads ORDER BY id").fetchall()

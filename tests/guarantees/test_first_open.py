@@ -1,0 +1,82 @@
+"""Many who open the same path at the same instant."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+
+from guarantees.processes import PATIENCE, in_processes, in_threads, integrity, rows
+from vulcan_store import create_workload, open_store
+
+SERVERS_TABLES = """
+    CREATE TABLE workloads (
+        id TEXT PRIMARY KEY, status TEXT NOT NULL, isolation TEXT NOT NULL, runtime TEXT NOT NULL,
+        node_id TEXT NOT NULL, input_hash TEXT, output BLOB, exit_code INTEGER, error TEXT, cpu_limit INTEGER,
+        mem_limit INTEGER, timeout_s INTEGER, duration_ms INTEGER, created_at DATETIME NOT NULL,
+        started_at DATETIME, finished_at DATETIME
+    );
+    CREATE TABLE log_lines (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, workload_id TEXT NOT NULL REFERENCES workloads(id),
+        seq INTEGER NOT NULL, line TEXT NOT NULL, created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
+    );
+    CREATE INDEX idx_log_lines_workload ON log_lines (workload_id, seq);
+"""
+
+
+def open_at_once(barrier, place, paths):
+    made = []
+    for path in paths:
+        barrier.wait(PATIENCE)
+        store = open_store(path)
+        made.append(create_workload(runtime="go").id)
+        barrier.wait(PATIENCE)
+        store.close()
+    return made
+
+
+def open_once(barrier, place, path):
+    barrier.wait(PATIENCE)
+    store = open_store(path)
+    version = store.database.execute_sql("PRAGMA journal_mode").fetchone()
+    barrier.wait(PATIENCE)
+    store.close()
+    return version
+
+
+def index_names(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return [name for name, in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")]
+
+
+def test_sixteen_processes_that_open_a_new_path_at_the_same_instant_all_succeed(tmp_path):
+    paths = [str(tmp_path / f"{number}.db") for number in range(25)]
+
+    made = in_processes(16, open_at_once, paths)
+
+    for path, ids in zip(paths, zip(*made, strict=True), strict=True):
+        assert [key for key, _ in rows(path)] == sorted(ids)
+        assert integrity(path) == "ok"
+    assert sorted(os.listdir(tmp_path)) == sorted(map(os.path.basename, paths))
+
+
+def test_processes_that_open_a_file_of_the_server_at_the_same_instant_all_succeed(tmp_path):
+    paths = [str(tmp_path / f"{number}.db") for number in range(10)]
+    for path in paths:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(SERVERS_TABLES)
+
+    made = in_processes(8, open_at_once, paths)
+
+    with open_store(tmp_path / "new.db"):
+        wanted = index_names(tmp_path / "new.db")
+    for path, ids in zip(paths, zip(*made, strict=True), strict=True):
+        assert [key for key, _ in rows(path)] == sorted(ids)
+        assert sorted(index_names(path)) == sorted(wanted)
+
+
+def test_sixteen_threads_that_open_a_new_path_at_the_same_instant_all_succeed(tmp_path):
+    for number in range(20):
+        assert in_threads(16, open_once, tmp_path / f"{number}.db") == [("wal",)] * 16
+
+    assert len(os.listdir(tmp_path)) == 20

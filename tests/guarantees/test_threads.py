@@ -1,0 +1,184 @@
+"""One store that many threads use, and that one of them closes."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+
+import pytest
+
+from guarantees.processes import PATIENCE, in_threads, integrity
+from vulcan_store import (
+    StoreUnavailableError,
+    close_store,
+    create_workload,
+    get_workload,
+    list_workloads,
+    open_store,
+    update_workload,
+    update_workload_status,
+)
+
+TIMES = 25
+
+
+@pytest.fixture(params=["memory", "file"])
+def opened(request, path):
+    with open_store(":memory:" if request.param == "memory" else path) as store:
+        yield store
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+def create_update_and_list(barrier, place):
+    made = []
+    barrier.wait(PATIENCE)
+    for _ in range(TIMES):
+        workload = create_workload(runtime="wasm", node_id=f"node {place}")
+        update_workload_status(workload.id, "running")
+        update_workload(workload.id, status="completed", output=b"done", exit_code=place)
+        assert list_workloads(1, node_id=f"node {place}").items[0].id == workload.id
+        made.append(workload.id)
+    return made
+
+
+def test_sixteen_threads_that_create_update_and_list_at_once_lose_nothing(store):
+    made = in_threads(16, create_update_and_list)
+
+    stored = list_workloads(1000).items
+    assert sorted(workload.id for workload in stored) == sorted(key for ids in made for key in ids)
+    assert {(workload.status, workload.output) for workload in stored} == {("completed", b"done")}
+    assert all(workload.node_id == f"node {workload.exit_code}" for workload in stored)
+    assert all(ids == sorted(ids) for ids in made)
+
+
+def test_sixteen_threads_that_read_and_then_write_in_transactions_of_their_own_overwrite_nothing(opened):
+    counter = create_workload(runtime="go", exit_code=0).id
+
+    def add_one_often(barrier, place):
+        barrier.wait(PATIENCE)
+        for _ in range(TIMES):
+            with opened.database.atomic():
+                update_workload(counter, exit_code=get_workload(counter).exit_code + 1)
+
+    in_threads(16, add_one_often)
+
+    assert get_workload(counter).exit_code == 16 * TIMES
+
+
+def test_three_hundred_threads_one_after_another_leave_no_connection_behind(opened):
+    made = []
+    before = descriptors()
+    gc.disable()
+
+    for _ in range(300):
+        thread = threading.Thread(target=lambda: made.append(create_workload(runtime="go").id))
+        thread.start()
+        thread.join(PATIENCE)
+
+    gc.enable()
+    assert descriptors() < before + 30
+    assert len(set(made)) == 300
+    assert list_workloads(0).total == 300
+
+
+def test_closing_from_the_main_thread_leaves_one_file_while_other_threads_still_live(path, tmp_path):
+    closed = threading.Event()
+    barrier = threading.Barrier(9)
+    refused = []
+
+    def write_and_stay():
+        create_workload(runtime="go")
+        barrier.wait(PATIENCE)
+        closed.wait(PATIENCE)
+        try:
+            create_workload(runtime="go")
+        except StoreUnavailableError:
+            refused.append(None)
+
+    open_store(path)
+    threads = [threading.Thread(target=write_and_stay) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    barrier.wait(PATIENCE)
+    assert os.path.exists(path + "-wal")
+
+    close_store()
+
+    assert os.listdir(tmp_path) == [os.path.basename(path)]
+    closed.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(refused) == 8
+    assert os.listdir(tmp_path) == [os.path.basename(path)]
+
+
+def test_closing_from_the_main_thread_leaves_one_file_after_other_threads_have_ended(path, tmp_path):
+    open_store(path)
+    in_threads(8, lambda barrier, place: create_workload(runtime="go"))
+
+    close_store()
+
+    assert os.listdir(tmp_path) == [os.path.basename(path)]
+
+
+def test_closing_in_the_middle_of_the_calls_of_other_threads_breaks_none_of_them(path, tmp_path):
+    acknowledged, surprises = [], []
+    started = threading.Barrier(7)
+
+    def write_until_closed(store):
+        try:
+            acknowledged.append(create_workload(runtime="go").id)
+            started.wait(PATIENCE)
+            while True:
+                acknowledged.append(create_workload(runtime="go").id)
+                list_workloads(5)
+        except StoreUnavailableError:
+            pass
+        except BaseException as error:
+            surprises.append(error)
+
+    for _ in range(15):
+        store = open_store(path)
+        threads = [threading.Thread(target=write_until_closed, args=(store,)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        started.wait(PATIENCE)
+        store.close()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert os.listdir(tmp_path) == [os.path.basename(path)]
+
+    assert surprises == []
+    with open_store(path):
+        assert {workload.id for workload in list_workloads(10**6).items} == set(acknowledged)
+    assert integrity(path) == "ok"
+
+
+def test_closing_in_the_middle_of_another_threads_transaction_undoes_it_and_says_so(opened, path):
+    inside, closed = threading.Event(), threading.Event()
+    raised = []
+
+    def transact():
+        try:
+            with opened.database.atomic():
+                create_workload(runtime="go")
+                inside.set()
+                closed.wait(PATIENCE)
+                create_workload(runtime="go")
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=transact)
+    thread.start()
+    inside.wait(PATIENCE)
+    opened.close()
+    closed.set()
+    thread.join(PATIENCE)
+
+    assert [type(error) for error in raised] == [StoreUnavailableError]
+    with open_store(path):
+        assert list_workloads(0).total == 0

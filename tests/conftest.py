@@ -29,6 +29,8 @@ def postgres():
     try:
         server = PostgresServer()
     except Unavailable as reason:
+        if os.environ.get("VULCAN_TEST_POSTGRES") == "required":
+            raise
         pytest.skip(f"not run on PostgreSQL: {reason}")
     yield server.url()
     server.remove()

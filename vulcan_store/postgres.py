@@ -58,13 +58,11 @@ class Connection(psycopg.Connection[Row]):
 
     def is_usable(self) -> bool:
         """Whether the server still has it, as far as can be known without asking: nothing is sent."""
-        if self.closed:
-            return False
-        if self.arrivals.poll(0):
-            try:
-                self.pgconn.consume_input()
-            except psycopg.OperationalError:
-                self.close()
+        try:
+            while not self.closed and self.arrivals.poll(0):
+                self.pgconn.consume_input()  # a farewell may come before the end
+        except psycopg.OperationalError:
+            self.close()
         return not self.closed
 
     def __del__(self, getpid: Callable[[], int] = os.getpid) -> None:

@@ -1,0 +1,258 @@
+"""What is particular to a server: reaching it, losing it, and sharing it."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import pytest
+from postgres_server import PASSWORD, PostgresServer, Unavailable
+import server_file
+
+from vulcan_store import (
+    InvalidTransitionError,
+    InvalidWorkloadError,
+    LogLine,
+    StoreUnavailableError,
+    Workload,
+    WorkloadExistsError,
+    backup_store,
+    claim_workload,
+    create_workload,
+    get_workload,
+    list_workloads,
+    open_store,
+    update_workload_status,
+)
+from vulcan_store.testing import make_workload
+from vulcan_store.transfer import export_workloads, import_workloads
+
+ZONE = datetime(2026, 2, 18, 11, 12, 42, 123456, tzinfo=UTC)
+
+
+@pytest.fixture
+def server(postgres):
+    """A server of the test's own, which it may stop and start."""
+    try:
+        server = PostgresServer()
+    except Unavailable as reason:
+        pytest.skip(f"not run on PostgreSQL: {reason}")
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def remote(postgres_target):
+    with open_store(postgres_target) as store:
+        yield store
+
+
+def in_processes(count, source, *arguments):
+    """What each of so many processes prints that run the text of a program at once."""
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", source, *arguments, str(place)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for place in range(count)
+    ]
+    for process in running:
+        assert process.stdout.readline() == "ready\n"
+    for process in running:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [process.communicate(timeout=60)[0].strip() for process in running]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda url: url.replace(PASSWORD, "wr0ng-w0rd"), "password authentication failed"),
+        (lambda url: url.replace("/postgres", "/nowhere"), '"nowhere" does not exist'),
+        (lambda url: url.replace(f":{urlsplit(url).port}", ":1"), "refused"),
+        (lambda url: url.replace("/postgres", "/"), "names no database"),
+        (lambda url: url.replace("/postgres", ""), "names no database"),
+        (lambda url: url.replace(f":{urlsplit(url).port}", ":port"), "cannot be read"),
+        (lambda url: url.replace("postgresql:", "mysql:"), "no engine"),
+        (lambda url: f"{url}?sslmode=bogus", "sslmode"),
+    ],
+    ids=["password", "database", "port", "no name", "no path", "no number", "scheme", "option"],
+)
+def test_a_server_that_cannot_be_reached_says_why_and_never_its_password(postgres, change, said):
+    if os.environ.get("VULCAN_TEST_POSTGRES_URL"):
+        pytest.skip("for a server whose password is known")
+    url = change(postgres)
+
+    with pytest.raises(StoreUnavailableError) as refusal:
+        open_store(url)
+
+    assert said in str(refusal.value)
+    shown = f"{refusal.value!r} {refusal.value} {refusal.value.__cause__!r}"
+    assert PASSWORD not in shown and "wr0ng" not in shown
+    assert pickle.loads(pickle.dumps(refusal.value)).reason == refusal.value.reason
+
+
+def test_no_password_is_shown_by_an_open_store(remote):
+    shown = f"{remote!r} {remote.target} {remote.database!r} {remote.database.target}"
+
+    assert PASSWORD not in shown and "postgresql://" in shown
+
+
+def test_pragmas_are_refused(postgres_target):
+    with pytest.raises(StoreUnavailableError, match="pragmas are SQLite's"):
+        open_store(postgres_target, pragmas={"synchronous": "normal"})
+
+
+def test_a_backup_is_left_to_pg_dump(remote, path):
+    with pytest.raises(StoreUnavailableError, match="pg_dump"):
+        backup_store(path)
+
+    assert not os.path.exists(path)
+
+
+def test_times_are_in_utc_though_the_server_is_elsewhere(remote):
+    made = make_workload(created_at=ZONE)
+
+    ((zone, stored),) = remote.database.read(
+        "SELECT current_setting('TimeZone'), to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') "
+        "FROM workloads"
+    )
+
+    assert (zone, stored) == ("UTC", "2026-02-18 11:12:42.123456")
+    assert get_workload(made.id).created_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("field", ["id", "node_id", "input_hash", "error"])
+def test_a_nul_is_refused_by_the_name_of_its_field(remote, field):
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        create_workload(**{"runtime": "go", field: "a\0b"})
+
+    assert refusal.value.field == field
+    assert list_workloads().total == 0
+
+
+def test_an_error_inside_a_transaction_does_not_poison_it(remote):
+    with remote.database.atomic():
+        made = make_workload()
+        with pytest.raises(WorkloadExistsError):
+            make_workload(id=made.id)
+        other = make_workload()
+
+    assert {workload.id for workload in list_workloads().items} == {made.id, other.id}
+
+
+def test_a_connection_that_the_server_dropped_is_replaced_before_anything_is_sent(server):
+    with open_store(server.url()):
+        made = make_workload()
+        server.stop()
+        with pytest.raises(StoreUnavailableError):
+            get_workload(made.id)
+        server.start()
+
+        assert get_workload(made.id) == made
+        server.stop()
+        server.start()
+        assert get_workload(made.id) == made
+
+
+def test_a_transaction_that_was_lost_with_its_connection_says_so_and_leaves_nothing(server):
+    with open_store(server.url()) as store:
+        with pytest.raises(StoreUnavailableError, match="lost"):
+            with store.database.atomic():
+                make_workload()
+                server.stop()
+                server.start()
+                make_workload()
+
+        assert list_workloads().total == 0
+
+
+def test_processes_that_open_a_new_store_at_the_same_instant_all_succeed(postgres_target):
+    source = (
+        "import sys; from vulcan_store import *; print('ready', flush=True); sys.stdin.readline()\n"
+        "with open_store(sys.argv[1]): create_workload(runtime='go'); print('done')"
+    )
+
+    assert in_processes(8, source, postgres_target) == ["done"] * 8
+
+    with open_store(postgres_target):
+        assert list_workloads().total == 8
+
+
+def test_of_processes_that_end_a_workload_at_once_exactly_one_wins(postgres_target):
+    source = (
+        "import sys; from vulcan_store import *; store = open_store(sys.argv[1])\n"
+        "mine = ['completed', 'failed', 'killed'][int(sys.argv[3]) % 3]; print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "try: update_workload_status(sys.argv[2], mine); print('won', mine)\n"
+        "except InvalidTransitionError as error: print('lost', error.current)"
+    )
+    with open_store(postgres_target):
+        made = make_workload(status="running")
+
+        answers = in_processes(6, source, postgres_target, made.id)
+
+        final = get_workload(made.id).status
+    assert {answer.split()[1] for answer in answers} == {final}
+    with open_store(postgres_target), pytest.raises(InvalidTransitionError):
+        update_workload_status(made.id, "running")
+
+
+def test_threads_that_end_leave_no_connection_behind(remote):
+    for _ in range(30):
+        thread = threading.Thread(target=lambda: create_workload(runtime="go"))
+        thread.start()
+        thread.join()
+
+    ((count,),) = remote.database.read(
+        "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^INSERT INTO' AND pid <> pg_backend_pid()"
+    )
+    assert count <= 1
+    assert list_workloads().total == 30
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_has_a_connection_of_its_own_and_the_parents_stays_sound(remote):
+    made = make_workload()
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            create_workload(runtime="go", id="child")
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+
+    assert status == 0
+    assert claim_workload("node-1") == made
+    assert get_workload("child").status == "pending"
+
+
+def test_export_and_import_make_an_equal_store_of_a_file_of_the_server(postgres_target, path):
+    server_file.build(path)
+    text = io.StringIO()
+    with open_store(path):
+        Workload.delete().where(Workload.status.coerce(False) == "paused").execute()
+        export_workloads(text.write)
+        before = contents()
+
+    with open_store(postgres_target):
+        import_workloads(line.encode() for line in text.getvalue().splitlines(keepends=True))
+
+        assert contents() == before
+    assert len(before[0]) == len(server_file.ROWS) - 1 and len(before[1]) == 1
+
+
+def contents():
+    workloads = [{**workload.__data__} for workload in Workload.select().order_by(Workload.id)]
+    lines = LogLine.select(LogLine.workload, LogLine.seq, LogLine.line, LogLine.created_at)
+    return workloads, list(lines.order_by(LogLine.workload, LogLine.seq).tuples())

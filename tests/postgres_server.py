@@ -22,9 +22,13 @@ class Unavailable(Exception):
 
 
 class PostgresServer:
-    """A server on a free port, in a time zone other than UTC, that asks for a password."""
+    """A server on a free port, in a time zone other than UTC, that asks for a password.
 
-    def __init__(self):
+    It does not wait for the disk, unless it is to be durable.
+    """
+
+    def __init__(self, durable=False):
+        self.settings = "" if durable else "-c fsync=off"
         self.programs = _programs()
         # As root the server refuses to run, and its user has to reach the folder.
         self.user = "postgres" if os.getuid() == 0 else None
@@ -42,7 +46,7 @@ class PostgresServer:
         self.start()
 
     def start(self):
-        settings = f"-p {self.port} -k {self.folder} -h 127.0.0.1 -c timezone=Asia/Kolkata -c fsync=off"
+        settings = f"-p {self.port} -k {self.folder} -h 127.0.0.1 -c timezone=Asia/Kolkata {self.settings}"
         self._run("pg_ctl", "-D", self.data, "-l", self.folder / "log", "-w", "-o", settings, "start")
 
     def stop(self):

@@ -10,7 +10,7 @@ import peewee
 
 import vulcan_store
 from vulcan_store import clock
-from vulcan_store.connections import PRAGMAS
+from vulcan_store.pragmas import PRAGMAS
 from vulcan_store.ids import new_id
 
 COLUMNS = (

@@ -256,3 +256,18 @@ def contents():
     workloads = [{**workload.__data__} for workload in Workload.select().order_by(Workload.id)]
     lines = LogLine.select(LogLine.workload, LogLine.seq, LogLine.line, LogLine.created_at)
     return workloads, list(lines.order_by(LogLine.workload, LogLine.seq).tuples())
+
+
+def test_without_the_driver_the_error_names_what_installs_it():
+    source = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "from vulcan_store import StoreUnavailableError, open_store\n"
+        "try: open_store('postgresql://user:hidden@host/name')\n"
+        "except StoreUnavailableError as error: print(error.target, error)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+
+    assert "pip install 'vulcan-store[postgres]'" in done.stdout
+    assert done.stdout.startswith("postgresql://user@host/name ")
+    assert "hidden" not in done.stdout

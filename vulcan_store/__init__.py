@@ -1,5 +1,6 @@
 """The workload store of Vulcan nodes: a Peewee model, and functions that move workloads through their lifecycle."""
 
+from vulcan_store.claims import claim_workload
 from vulcan_store.database import Store, close_store, open_store
 from vulcan_store.errors import (
     InvalidTransitionError,
@@ -15,7 +16,6 @@ from vulcan_store.logs import append_log_lines, list_log_lines
 from vulcan_store.models import LogLine, Workload, WorkloadNotFoundError
 from vulcan_store.store import (
     Page,
-    claim_workload,
     create_workload,
     create_workloads,
     get_workload,

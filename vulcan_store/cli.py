@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from vulcan_store import arguments, clock, display
+from vulcan_store.claims import claim_workload
 from vulcan_store.database import Store, default_target, open_store
 from vulcan_store.errors import StoreError, StoreUnavailableError
 from vulcan_store.filters import FILTERS
@@ -22,7 +23,6 @@ from vulcan_store.logs import list_log_lines
 from vulcan_store.models import COLUMNS, Workload
 from vulcan_store.store import (
     MUTABLE,
-    claim_workload,
     create_workload,
     get_workload,
     list_workloads,

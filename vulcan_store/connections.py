@@ -20,19 +20,8 @@ from vulcan_store import connection as connection_module
 from vulcan_store.connection import Connection, Cursor, Ender
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.forks import ForkingDatabase
-
-PRAGMAS: Mapping[str, Any] = {
-    "busy_timeout": 5_000,  # milliseconds that a writer waits for its turn; first, so that the others wait too
-    "journal_mode": "wal",  # readers go on while a writer commits
-    "synchronous": "full",  # what a call has returned survives a power cut
-    "foreign_keys": 1,  # a log line has a workload
-}
-OLDEST = (3, 35, 0)  # RETURNING: https://www.sqlite.org/lang_returning.html
-OLDEST_IN_MEMORY = (3, 36, 0)  # a memdb that connections share: https://www.sqlite.org/releaselog/3_36_0.html
-
-SQLITE_URL = "sqlite:///"
-SYNCHRONOUS = ("off", "normal", "full", "extra", "0", "1", "2", "3")  # SQLite takes another word for normal
-JOURNAL_MODES = ("delete", "truncate", "persist", "memory", "wal", "off")
+from vulcan_store.paths import identity_of, path_of
+from vulcan_store.pragmas import checked_pragmas
 
 _names = itertools.count()
 
@@ -57,8 +46,8 @@ class ConnectedDatabase(ForkingDatabase):
     """
 
     def __init__(self, target: str, pragmas: Mapping[str, Any], read_only: bool) -> None:
-        self.target, self.path, self.read_only = target, _path_of(target), read_only
-        path, pragmas = self.path, _checked(target, pragmas)
+        self.target, self.path, self.read_only = target, path_of(target), read_only
+        path, pragmas = self.path, checked_pragmas(target, pragmas)
         self.in_memory = path == ":memory:"
         self.shut = self.settled = False
         self.identity: tuple[int, int] | None = None
@@ -203,7 +192,7 @@ class ConnectedDatabase(ForkingDatabase):
 
     def check_file(self) -> None:
         """Raise StoreUnavailableError if the path no longer leads to the open file: what is written would be lost."""
-        if not self.in_memory and _identity_of(self.path) != self.identity:
+        if not self.in_memory and identity_of(self.path) != self.identity:
             raise StoreUnavailableError(
                 self.target, "its file was deleted or replaced while it was open; close the store and open it again"
             )
@@ -219,7 +208,7 @@ class ConnectedDatabase(ForkingDatabase):
         self.left_behind = self.read_only and not os.path.exists(self.path + "-wal")
         self.mine()
         if not self.in_memory:
-            self.identity = _identity_of(self.path)
+            self.identity = identity_of(self.path)
 
     def shutdown(self) -> None:
         """Close every thread's connection, each after the call that it is in, and open none any more."""
@@ -247,48 +236,3 @@ def has_code(error: BaseException, *names: str) -> bool:
     """Whether an error has one of SQLite's result codes, or a finer one of it: https://www.sqlite.org/rescode.html."""
     code = getattr(error, "sqlite_errorname", "")
     return any(code == name or code.startswith(name + "_") for name in names)
-
-
-def _identity_of(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _path_of(target: str) -> str:
-    oldest, path = OLDEST_IN_MEMORY, target
-    if target != ":memory:":
-        oldest, path = OLDEST, target[len(SQLITE_URL):] if target.lower().startswith(SQLITE_URL) else target
-        if not path or "\0" in path:
-            raise StoreUnavailableError(target, "this is no path of a file")
-        path = os.path.abspath(path)  # so that it stays the same file when the process changes its folder
-    if sqlite3.sqlite_version_info < oldest:
-        needed = ".".join(map(str, oldest))
-        raise StoreUnavailableError(target, f"SQLite {needed} or newer is needed, this is {sqlite3.sqlite_version}")
-    return path
-
-
-def _checked(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
-    """All pragmas, the given ones tried on a database of no consequence, so that a wrong one leaves no file behind."""
-    given = {name.lower(): value for name, value in pragmas.items()}
-    with connection_module.changing, contextlib.closing(sqlite3.connect(":memory:")) as connection:
-        known = {name for (name,) in connection.execute("SELECT name FROM pragma_pragma_list")}
-        for name, value in given.items():
-            if name not in known:
-                raise StoreUnavailableError(
-                    target, f"SQLite has no pragma {name!r}: https://www.sqlite.org/pragma.html"
-                )
-            try:
-                connection.execute(f"PRAGMA {name} = {value}")
-            except (sqlite3.Error, sqlite3.Warning) as error:
-                raise StoreUnavailableError(target, f"the pragma {name} cannot be {value!r} ({error})") from error
-    checked = {**PRAGMAS, **given}
-    if str(checked["journal_mode"]).lower() not in JOURNAL_MODES:
-        raise StoreUnavailableError(target, f"the pragma journal_mode must be one of {', '.join(JOURNAL_MODES)}")
-    if str(checked["synchronous"]).lower() not in SYNCHRONOUS:
-        raise StoreUnavailableError(target, f"the pragma synchronous must be one of {', '.join(SYNCHRONOUS)}")
-    if not isinstance(checked["busy_timeout"], int) or checked["busy_timeout"] < 0:
-        raise StoreUnavailableError(target, "the pragma busy_timeout must be a whole number of milliseconds")
-    return checked

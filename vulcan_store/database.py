@@ -158,5 +158,8 @@ def _engine_of(target: str) -> type[Engine]:
             f"there is no engine for {scheme}://, only for a path and for {', '.join(ENGINES)}",
         )
     module, name = ENGINES[scheme].split(":")
-    engine: type[Engine] = getattr(importlib.import_module(module), name)
+    try:
+        engine: type[Engine] = getattr(importlib.import_module(module), name)
+    except StoreUnavailableError as error:  # its driver is missing
+        raise StoreUnavailableError(without_password(target), error.reason) from error.__cause__
     return engine

@@ -8,27 +8,19 @@ before anything is sent on it. What was sent is never sent again.
 from __future__ import annotations
 
 import os
-import select
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase, Psycopg3Adapter, _ConnectionLocal
+from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase, _ConnectionLocal
 from playhouse import db_url
 from playhouse.cockroachdb import CockroachDatabase
 
 from vulcan_store.engine import Engine, without_password
 from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
 from vulcan_store.prepared import Convert, Row
-
-try:
-    import psycopg
-    from psycopg.pq import TransactionStatus
-except ImportError as error:
-    raise StoreUnavailableError(
-        None, f"psycopg is needed for a server and is not there ({error}); pip install 'vulcan-store[postgres]'"
-    ) from error
+from vulcan_store.psycopg_connection import Adapter, Connection, driver
 
 T = TypeVar("T")
 
@@ -40,41 +32,6 @@ MIGRATION_LOCK = 0x76756C63616E
 _databases: weakref.WeakSet[PsycopgEngine] = weakref.WeakSet()
 # The connections of the parent, in a child: to forget one would be to close it, on the socket that both have.
 _inherited: list[Connection] = []
-
-
-class Connection(psycopg.Connection[Row]):
-    """A connection that is closed when its thread ends, and only while nobody is in the middle of a call on it."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.lock_of_calls = threading.RLock()
-        self.process = os.getpid()
-        self.arrivals = select.poll()
-        self.arrivals.register(self.fileno(), select.POLLIN)
-
-    def is_idle(self) -> bool:
-        """Whether it is in no transaction."""
-        return self.pgconn.transaction_status == TransactionStatus.IDLE
-
-    def is_usable(self) -> bool:
-        """Whether the server still has it, as far as can be known without asking: nothing is sent."""
-        try:
-            while not self.closed and self.arrivals.poll(0):
-                self.pgconn.consume_input()  # a farewell may come before the end
-        except psycopg.OperationalError:
-            self.close()
-        return not self.closed
-
-    def __del__(self, getpid: Callable[[], int] = os.getpid) -> None:
-        if getattr(self, "process", None) == getpid():
-            self.close()
-
-
-class Adapter(Psycopg3Adapter):
-    """Peewee's way of connecting, with connections of our own."""
-
-    def connect(self, db: PostgresqlDatabase, **params: Any) -> Connection:
-        return Connection.connect(dbname=db.database, **params)
 
 
 class PsycopgEngine(PostgresqlDatabase, Engine):
@@ -180,7 +137,7 @@ class PsycopgEngine(PostgresqlDatabase, Engine):
                 cursor = connection.execute(sql, tuple(values))
                 # Not by the cursor's description, which takes as long to make as the server takes to answer.
                 return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
-        except psycopg.Error as error:
+        except driver.Error as error:
             self.fail(error)
 
     def write(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
@@ -196,7 +153,7 @@ class PsycopgEngine(PostgresqlDatabase, Engine):
         try:
             with connection.lock_of_calls, connection.cursor() as cursor:
                 cursor.executemany(sql, rows)
-        except psycopg.Error as error:
+        except driver.Error as error:
             self.fail(error)
 
     def snapshot(self, work: Callable[[], T]) -> T:
@@ -216,7 +173,7 @@ class PsycopgEngine(PostgresqlDatabase, Engine):
         try:
             with connection.lock_of_calls, connection.transaction():
                 return work()
-        except psycopg.Error as error:
+        except driver.Error as error:
             self.fail(error)
 
     def names(self) -> set[str]:
@@ -234,10 +191,10 @@ class PsycopgEngine(PostgresqlDatabase, Engine):
 
     def fail(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)
-        if isinstance(cause, psycopg.errors.UniqueViolation):
+        if isinstance(cause, driver.errors.UniqueViolation):
             raise IntegrityError(cause, *cause.args) from cause
         reason = " ".join(str(cause).split())
-        if isinstance(cause, psycopg.errors.ReadOnlySqlTransaction) and self.read_only:
+        if isinstance(cause, driver.errors.ReadOnlySqlTransaction) and self.read_only:
             reason = "it was opened with read_only=True, so nothing can be written"
         elif self._state.conn is not None and self._state.conn.closed:
             reason += "; what was under way may or may not have been done"

@@ -12,7 +12,7 @@ from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.fields import MISSING
 from vulcan_store.filters import filtered, newest_first
 from vulcan_store.lifecycle import FINAL, Isolation, Status
-from vulcan_store.models import CLAIMABLE, COLUMNS, FIELDS, FILLED_IN, Workload, WorkloadNotFoundError
+from vulcan_store.models import COLUMNS, FIELDS, FILLED_IN, Workload, WorkloadNotFoundError
 from vulcan_store.prepared import UNSENT, Param, Prepared
 
 ID, OUTPUT, CREATED_AT = (COLUMNS.index(name) for name in ("id", "output", "created_at"))
@@ -99,21 +99,6 @@ def after(started: bool, with_output: bool, *shape: tuple[str, int]) -> Any:
         last = Tuple(Param("after_time"), Param("after_id"))
         query = query.where(Tuple(Workload.created_at, Workload.id) < last)
     return newest_first(query, shape).limit(Param("limit"))
-
-
-@Prepared
-def claim(lockable: bool, *shape: tuple[str, int]) -> Any:
-    """Make the oldest pending workload that matches running on ``node_id``, and return it."""
-    pending = filtered(Workload.select(Workload.id).where(CLAIMABLE), shape)
-    oldest = pending.order_by(Workload.created_at, Workload.id).limit(1)
-    if lockable:
-        oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
-    changes = {
-        Workload.status: Status.RUNNING,
-        Workload.node_id: Param("node_id", Workload.node_id.db_value),
-        Workload.started_at: Param("now", clock.to_text),
-    }
-    return Workload.update(changes).where(Workload.id == oldest).returning(Workload)
 
 
 def _columns(with_output: bool) -> list[Any]:

@@ -245,27 +245,3 @@ def update_workload(workload_id: str, **fields: Any) -> Workload:
         if status is not None and stored.status in FINAL:
             raise InvalidTransitionError(workload_id, stored.status, status)
         # It became something else between the two statements, so the change is possible now.
-
-
-def claim_workload(node_id: str, **filters: Any) -> Workload | None:
-    """Take the oldest pending workload that matches, and make it running on a node.
-
-    It is one atomic statement: no two callers get the same workload, in however many threads and processes.
-
-    Args:
-        node_id: the node that is to run it.
-        filters: ``isolation`` and ``runtime``, each one value or a collection of values.
-
-    Returns:
-        The workload as stored, or None if none is pending that matches.
-
-    Raises:
-        InvalidWorkloadError: a filter's value is none that its field can have, or ``node_id`` is no text.
-        TypeError: there is no filter of that name.
-        StoreUnavailableError: the store cannot be written.
-    """
-    database = current()
-    shape, values = read_filters(filters, ("isolation", "runtime"))
-    values.update(node_id=node_id, now=clock.now())
-    rows = database.write(*queries.claim(database, values, database.for_update, *shape))
-    return Workload.from_row(rows[0]) if rows else None

@@ -1,0 +1,50 @@
+"""How workloads are handed to those who run them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vulcan_store import clock
+from vulcan_store.database import current
+from vulcan_store.filters import filtered, read_filters
+from vulcan_store.lifecycle import Status
+from vulcan_store.models import CLAIMABLE, Workload
+from vulcan_store.prepared import Param, Prepared
+
+
+def claim_workload(node_id: str, **filters: Any) -> Workload | None:
+    """Take the oldest pending workload that matches, and make it running on a node.
+
+    It is one atomic statement: no two callers get the same workload, in however many threads and processes.
+
+    Args:
+        node_id: the node that is to run it.
+        filters: ``isolation`` and ``runtime``, each one value or a collection of values.
+
+    Returns:
+        The workload as stored, or None if none is pending that matches.
+
+    Raises:
+        InvalidWorkloadError: a filter's value is none that its field can have, or ``node_id`` is no text.
+        TypeError: there is no filter of that name.
+        StoreUnavailableError: the store cannot be written.
+    """
+    database = current()
+    shape, values = read_filters(filters, ("isolation", "runtime"))
+    values.update(node_id=node_id, now=clock.now())
+    rows = database.write(*_claim(database, values, database.for_update, *shape))
+    return Workload.from_row(rows[0]) if rows else None
+
+
+@Prepared
+def _claim(lockable: bool, *shape: tuple[str, int]) -> Any:
+    pending = filtered(Workload.select(Workload.id).where(CLAIMABLE), shape)
+    oldest = pending.order_by(Workload.created_at, Workload.id).limit(1)
+    if lockable:
+        oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
+    changes = {
+        Workload.status: Status.RUNNING,
+        Workload.node_id: Param("node_id", Workload.node_id.db_value),
+        Workload.started_at: Param("now", clock.to_text),
+    }
+    return Workload.update(changes).where(Workload.id == oldest).returning(Workload)

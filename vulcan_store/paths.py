@@ -1,0 +1,40 @@
+"""Where a store's file is, and which file it is."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+from vulcan_store.errors import StoreUnavailableError
+
+OLDEST = (3, 35, 0)  # RETURNING: https://www.sqlite.org/lang_returning.html
+OLDEST_IN_MEMORY = (3, 36, 0)  # a memdb that connections share: https://www.sqlite.org/releaselog/3_36_0.html
+
+SQLITE_URL = "sqlite:///"
+
+
+def path_of(target: str) -> str:
+    """The absolute path that a target names, or ``":memory:"``.
+
+    Raises:
+        StoreUnavailableError: it names none, or SQLite is too old.
+    """
+    oldest, path = OLDEST_IN_MEMORY, target
+    if target != ":memory:":
+        oldest, path = OLDEST, target[len(SQLITE_URL):] if target.lower().startswith(SQLITE_URL) else target
+        if not path or "\0" in path:
+            raise StoreUnavailableError(target, "this is no path of a file")
+        path = os.path.abspath(path)  # so that it stays the same file when the process changes its folder
+    if sqlite3.sqlite_version_info < oldest:
+        needed = ".".join(map(str, oldest))
+        raise StoreUnavailableError(target, f"SQLite {needed} or newer is needed, this is {sqlite3.sqlite_version}")
+    return path
+
+
+def identity_of(path: str) -> tuple[int, int] | None:
+    """The device and inode of a file, by which it is known whatever its name; None if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

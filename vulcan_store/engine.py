@@ -65,6 +65,10 @@ class Engine(Database):
         """Run one statement to its end and return its rows."""
         raise NotImplementedError
 
+    def read_part(self, sql: str, values: Iterable[Any], column: int, most: int) -> list[Row]:
+        """As :meth:`read`, but only until the bytes in one column of the rows are more than so many."""
+        raise NotImplementedError
+
     def write(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
         """Run one statement that writes, as :meth:`read` does; outside a transaction it is one of its own.
 

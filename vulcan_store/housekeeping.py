@@ -140,7 +140,7 @@ def _old(query: CountingSelect) -> CountingSelect:
 
 @Prepared
 def _purgeable(lock: bool) -> Any:
-    query = _old(Workload.select(Workload.id)).limit(Param("most"))
+    query = _old(Workload.select(Workload.id)).order_by(Workload.finished_at).limit(Param("most"))
     return query.for_update() if lock else query
 
 

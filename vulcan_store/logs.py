@@ -36,7 +36,7 @@ def append_log_lines(workload_id: str, lines: Iterable[str]) -> int:
     database = current()
     if isinstance(lines, (str, bytes)):
         raise InvalidWorkloadError("lines", lines, "an iterable of str, one for each line")
-    row = {"workload": workload_id, "created_at": clock.now()}
+    row = {"workload": key(workload_id), "created_at": clock.now()}
     sql, _ = _insert.plan(database)
     rows = [_insert(database, {**row, "seq": seq, "line": line})[1] for seq, line in enumerate(lines)]
 

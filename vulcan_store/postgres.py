@@ -7,6 +7,7 @@ before anything is sent on it. What was sent is never sent again.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -19,7 +20,7 @@ from playhouse.cockroachdb import CockroachDatabase
 
 from vulcan_store.engine import Engine, without_password
 from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
-from vulcan_store.prepared import Convert, Row
+from vulcan_store.prepared import Convert, Row, until
 from vulcan_store.psycopg_connection import Adapter, Connection, driver
 
 T = TypeVar("T")
@@ -137,6 +138,14 @@ class PsycopgEngine(PostgresqlDatabase, Engine):
                 cursor = connection.execute(sql, tuple(values))
                 # Not by the cursor's description, which takes as long to make as the server takes to answer.
                 return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
+        except driver.Error as error:
+            self.fail(error)
+
+    def read_part(self, sql: str, values: Iterable[Any], column: int, most: int) -> list[Row]:
+        connection = self.mine()
+        try:
+            with connection.lock_of_calls, contextlib.closing(connection.cursor()) as cursor:
+                return until(cursor.stream(sql, tuple(values)), column, most)
         except driver.Error as error:
             self.fail(error)
 

@@ -6,7 +6,7 @@ only on the query's shape and on the database class, so it is kept; each run the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, NoReturn, Protocol
 
 from peewee import ColumnBase, Context, Node
@@ -42,6 +42,18 @@ class _Place(tuple[str, Convert]):
 
 class _Caught(Exception):
     pass
+
+
+def until(rows: Iterable[Row], column: int, most: int) -> list[Row]:
+    """The rows until the bytes in one column of them are more than so many."""
+    taken, size = [], 0
+    for row in rows:
+        taken.append(row)
+        if row[column] is not None:
+            size += len(row[column])
+            if size > most:
+                break
+    return taken
 
 
 class Adapting(Protocol):

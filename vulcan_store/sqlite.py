@@ -14,7 +14,7 @@ from peewee import IntegrityError, PeeweeException, _manual
 from vulcan_store.connections import ConnectedDatabase, has_code
 from vulcan_store.engine import Engine
 from vulcan_store.errors import StoreUnavailableError
-from vulcan_store.prepared import Row
+from vulcan_store.prepared import Row, until
 
 T = TypeVar("T")
 
@@ -44,6 +44,13 @@ class SqliteEngine(ConnectedDatabase, Engine):
         except sqlite3.Error as error:
             if not connection.open:  # closed just before the call, which has done nothing yet
                 return self.read(sql, values)
+            self.fail(error)
+
+    def read_part(self, sql: str, values: Iterable[Any], column: int, most: int) -> list[Row]:
+        try:
+            with self.steady() as connection:
+                return until(connection.execute(sql, tuple(values)), column, most)
+        except sqlite3.Error as error:
             self.fail(error)
 
     def write(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:

@@ -14,15 +14,12 @@ from vulcan_store.errors import InvalidTransitionError, InvalidWorkloadError, Wo
 from vulcan_store.filters import Shape, read_filters, whole
 from vulcan_store.lifecycle import FINAL
 from vulcan_store.models import Workload, WorkloadNotFoundError
-from vulcan_store.prepared import Row
 
 MUTABLE = ("status", "node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
 """The fields that :func:`update_workload` may change; the others are fixed once created."""
 
-MOST_AT_ONCE = 500
-"""How many rows :func:`iter_workloads` holds at most."""
-BYTES_AT_ONCE = 4_000_000
-"""How many bytes of output make :func:`iter_workloads` take fewer rows at once."""
+AT_ONCE, BYTES_AT_ONCE = 250, 4_000_000
+"""How many rows :func:`iter_workloads` holds at most, and how many bytes of output make it hold fewer."""
 
 
 class Page(NamedTuple):
@@ -173,20 +170,16 @@ def iter_workloads(*, with_output: bool = True, **filters: Any) -> Iterator[Work
     """
     database = current()
     shape, values = read_filters(filters)
-    return _walk(database, with_output, shape, values)
+    values["limit"] = AT_ONCE
+    first = queries.after(database, values, False, with_output, *shape)
+    return _walk(database, first, with_output, shape, values)
 
 
-def _walk(database: Engine, with_output: bool, shape: Shape, values: dict[str, Any]) -> Iterator[Workload]:
-    rows: list[Row] = []
-    limit = 20
-    while True:
-        rows = database.read(*queries.after(database, {**values, "limit": limit}, bool(rows), with_output, *shape))
+def _walk(database: Engine, query: Any, with_output: bool, shape: Shape, values: dict[str, Any]) -> Iterator[Workload]:
+    while rows := database.read_part(query[0], query[1], queries.OUTPUT, BYTES_AT_ONCE):
         yield from map(Workload.from_row, rows)
-        if len(rows) < limit:
-            return
         values["after_time"], values["after_id"] = rows[-1][queries.CREATED_AT], rows[-1][queries.ID]
-        large = sum(len(row[queries.OUTPUT] or b"") for row in rows) > BYTES_AT_ONCE
-        limit = max(1, limit // 2) if large else min(MOST_AT_ONCE, limit * 2)
+        query = queries.after(database, values, True, with_output, *shape)
 
 
 def update_workload_status(workload_id: str, status: str) -> Workload:

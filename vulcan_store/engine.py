@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from peewee import Database, Model, SchemaManager
+from peewee import Database, IntegrityError, Model, SchemaManager
 
 from vulcan_store.errors import SchemaMismatchError, StoreUnavailableError
 from vulcan_store.prepared import Convert, Row
@@ -26,6 +26,19 @@ def without_password(target: str) -> str:
         return urlunsplit((url.scheme, f"{user}{url.hostname or ''}{port}", url.path, query, ""))
     except ValueError:
         return target[: target.index("://")] + "://..."
+
+
+class KeyTakenError(IntegrityError):
+    """One of many rows has a key that is taken.
+
+    Attributes:
+        index: which one, from 0.
+        row: its values.
+    """
+
+    def __init__(self, index: int, row: Sequence[Any]) -> None:
+        super().__init__(index, row)
+        self.index, self.row = index, row
 
 
 class Engine(Database):
@@ -78,7 +91,11 @@ class Engine(Database):
         raise NotImplementedError
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run one statement for each of any number of rows, as :meth:`write` does; within a transaction."""
+        """Run one statement for each of any number of rows, within a transaction.
+
+        Raises:
+            KeyTakenError: a key is taken.
+        """
         raise NotImplementedError
 
     def snapshot(self, work: Callable[[], T]) -> T:

@@ -6,10 +6,10 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from peewee import SQL, Case, fn
+from peewee import SQL, Case, Tuple, fn
 
 from vulcan_store import clock
 from vulcan_store.database import current
@@ -78,13 +78,18 @@ def purge_workloads(finished_before: datetime, *, progress: Callable[[int], obje
     """
     database = current()
     values = {"before": aware("finished_before", finished_before, clock.to_bound), "most": WORKLOADS_AT_ONCE}
+    values.update(after_time=clock.to_text(datetime.min.replace(tzinfo=UTC)), after_id="")
     purged, more = 0, True
 
     def delete() -> tuple[int, bool]:
-        ids = [workload_id for (workload_id,) in database.read(*_purgeable(database, values, database.for_update))]
+        rows = database.read(*_purgeable(database, values, database.for_update))
+        # Text sorts as time only in UTC; the server may have written another zone.
+        ids = [workload_id for workload_id, text in rows if _is_before(text, finished_before)]
         found = {f"id {place}": workload_id for place, workload_id in enumerate(ids)}
+        if len(ids) < len(rows):
+            values["after_id"], values["after_time"] = rows[-1]
         if not ids:
-            return 0, False
+            return 0, bool(rows)
         lines = database.write(*_delete_lines(database, {**found, "most": LINES_AT_ONCE}, len(ids)))
         if len(lines) == LINES_AT_ONCE:
             # The workloads stay until their lines are gone, so that no transaction is long however long a log is.
@@ -100,6 +105,11 @@ def purge_workloads(finished_before: datetime, *, progress: Callable[[int], obje
         # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
         time.sleep(time.monotonic() - start if more else 0)
     return purged
+
+
+def _is_before(stored: Any, moment: datetime) -> bool:
+    finished_at = clock.from_text(stored)
+    return isinstance(finished_at, datetime) and finished_at < moment
 
 
 def count_purgeable(finished_before: datetime) -> int:
@@ -140,7 +150,11 @@ def _old(query: CountingSelect) -> CountingSelect:
 
 @Prepared
 def _purgeable(lock: bool) -> Any:
-    query = _old(Workload.select(Workload.id)).order_by(Workload.finished_at).limit(Param("most"))
+    order = Workload.finished_at, Workload.id
+    query = _old(Workload.select(Workload.id, Workload.finished_at)).where(
+        Tuple(*order) > Tuple(Param("after_time"), Param("after_id"))
+    )
+    query = query.order_by(*order).limit(Param("most"))
     return query.for_update() if lock else query
 
 

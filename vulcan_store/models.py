@@ -241,5 +241,7 @@ Workload.add_index(
     name="vulcan_store_input_hash",
     where=Workload.input_hash.is_null(False),
 )
-Workload.add_index(Workload.finished_at, name="vulcan_store_finished", where=Workload.finished_at.is_null(False))
+Workload.add_index(
+    Workload.finished_at, Workload.id, name="vulcan_store_finished", where=Workload.finished_at.is_null(False)
+)
 LogLine.add_index(LogLine.workload, LogLine.seq, name="idx_log_lines_workload")

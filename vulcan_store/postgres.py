@@ -11,14 +11,14 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase, _ConnectionLocal
 from playhouse import db_url
 from playhouse.cockroachdb import CockroachDatabase
 
-from vulcan_store.engine import Engine, without_password
+from vulcan_store.engine import Engine, KeyTakenError, without_password
 from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
 from vulcan_store.prepared import Convert, Row, until
 from vulcan_store.psycopg_connection import Adapter, Connection, driver
@@ -29,6 +29,9 @@ CONNECT_TIMEOUT = 5
 """Seconds that connecting may take, unless the URL has a ``connect_timeout``."""
 MIGRATION_LOCK = 0x76756C63616E
 """The advisory lock that those who open a store for the first time take in turn."""
+
+ROWS_AT_ONCE, BYTES_AT_ONCE = 100, 2_000_000
+"""How many rows are sent at once at most, and how many bytes in them make them fewer."""
 
 _databases: weakref.WeakSet[PsycopgEngine] = weakref.WeakSet()
 # The connections of the parent, in a child: to forget one would be to close it, on the socket that both have.
@@ -158,12 +161,25 @@ class PsycopgEngine(PostgresqlDatabase, Engine):
             return self.read(sql, values)
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        connection = self.mine()
-        try:
-            with connection.lock_of_calls, connection.cursor() as cursor:
-                cursor.executemany(sql, rows)
-        except driver.Error as error:
-            self.fail(error)
+        # The rows are taken before they are sent: taking them may itself need the connection.
+        sent = 0
+        for batch in _batches(rows):
+            try:
+                with self.mine().transaction(), self.mine().cursor() as cursor:
+                    cursor.executemany(sql, batch)
+            except driver.errors.UniqueViolation:
+                self._name_taken(sql, batch, sent)
+            except driver.Error as error:
+                self.fail(error)
+            sent += len(batch)
+
+    def _name_taken(self, sql: str, batch: list[Sequence[Any]], first: int) -> None:
+        # A batch is sent as one, so which of its rows it was has to be found out one by one.
+        for index, row in enumerate(batch, first):
+            try:
+                self.write(sql, row)
+            except IntegrityError as error:
+                raise KeyTakenError(index, row) from error
 
     def snapshot(self, work: Callable[[], T]) -> T:
         connection = self.mine()
@@ -228,6 +244,18 @@ class CockroachEngine(PsycopgEngine, CockroachDatabase):  # type: ignore[misc]
 
     def _create(self, models: list[type[Model]]) -> None:
         Engine._create(self, models)  # it has no advisory locks
+
+
+def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+    batch, size = [], 0
+    for row in rows:
+        batch.append(row)
+        size += sum(len(value) for value in row if isinstance(value, bytes))
+        if len(batch) >= ROWS_AT_ONCE or size > BYTES_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _after_fork_in_child() -> None:

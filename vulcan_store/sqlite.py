@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 from peewee import IntegrityError, PeeweeException, _manual
 
 from vulcan_store.connections import ConnectedDatabase, has_code
-from vulcan_store.engine import Engine
+from vulcan_store.engine import Engine, KeyTakenError
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.prepared import Row, until
 
 T = TypeVar("T")
 
+TAKEN = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 READ_ONLY = "it was opened with read_only=True, so nothing can be written"
 PAGES_AT_ONCE = 1_000
 """How many pages a backup copies before it lets go of the interpreter and tells its progress."""
@@ -58,8 +59,19 @@ class SqliteEngine(ConnectedDatabase, Engine):
         return self.read(sql, values)
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        index, row = -1, cast(Sequence[Any], ())
+
+        def counted() -> Iterator[Sequence[Any]]:
+            nonlocal index, row
+            for index, row in enumerate(rows):
+                yield row
+
         try:
-            self.mine().executemany(sql, rows)
+            self.mine().executemany(sql, counted())
+        except sqlite3.IntegrityError as error:
+            if not has_code(error, *TAKEN):
+                self.fail(error)
+            raise KeyTakenError(index, row) from error
         except sqlite3.Error as error:
             self.fail(error)
 
@@ -126,13 +138,14 @@ class SqliteEngine(ConnectedDatabase, Engine):
                 # In a transaction of its own every step sees the same state; without, a write would start it anew:
                 # https://www.sqlite.org/c3ref/backup_finish.html
                 source.execute("BEGIN")
+                source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
                 source.backup(copy, pages=PAGES_AT_ONCE, progress=tell)
         except (sqlite3.Error, PeeweeException) as error:
             self.fail(error)
 
     def fail(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)
-        if has_code(cause, "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE"):
+        if has_code(cause, *TAKEN):
             raise IntegrityError(cause, *cause.args) from cause
         raise StoreUnavailableError(self.target, self._reason(cause)) from cause
 

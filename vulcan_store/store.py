@@ -9,7 +9,7 @@ from peewee import IntegrityError
 
 from vulcan_store import clock, queries
 from vulcan_store.database import current
-from vulcan_store.engine import Engine
+from vulcan_store.engine import Engine, KeyTakenError
 from vulcan_store.errors import InvalidTransitionError, InvalidWorkloadError, WorkloadExistsError
 from vulcan_store.filters import Shape, read_filters, whole
 from vulcan_store.lifecycle import FINAL
@@ -79,35 +79,46 @@ def create_workloads(workloads: Iterable[Workload | Mapping[str, Any]]) -> int:
         How many.
 
     Raises:
-        InvalidWorkloadError: an element is none, or a field of it cannot take its value, or does not exist; has
-            the element's ``position``.
-        WorkloadExistsError: the id of an element is taken; has the element's ``position``.
+        InvalidWorkloadError, WorkloadExistsError: as :func:`create_workload`, with the element's ``position``.
         StoreUnavailableError: the store cannot be written.
     """
     database = current()
     sql, _ = queries.insert.plan(database)
-    position, taken = -1, ""
+    count, own_error = 0, None
 
     def rows() -> Iterator[list[Any]]:
-        nonlocal position, taken
-        for position, workload in enumerate(workloads):
+        nonlocal count, own_error
+        given = iter(workloads)
+        while True:
             try:
-                if not isinstance(workload, (Workload, Mapping)):
-                    raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
-                given = workload.__data__ if isinstance(workload, Workload) else workload
-                _, values = queries.insert(database, queries.new_row(given))
-            except InvalidWorkloadError as error:
-                raise InvalidWorkloadError(error.field, error.value, error.expected, position) from None
-            taken = values[0]
-            yield values
+                workload = next(given)
+            except StopIteration:
+                return
+            except BaseException as error:
+                own_error = error
+                raise
+            yield _values(database, workload, count)
+            count += 1
 
     try:
         database.together(lambda: database.write_many(sql, rows()))
-    except IntegrityError as error:
-        if isinstance(error, WorkloadExistsError):  # of the iterable's own making
-            raise
-        raise WorkloadExistsError(taken, position) from None
-    return position + 1
+    except KeyTakenError as error:
+        raise WorkloadExistsError(error.row[0], error.index) from None
+    except Exception:
+        if own_error is not None:  # whatever an engine has made of it
+            raise own_error from own_error.__cause__
+        raise
+    return count
+
+
+def _values(database: Engine, workload: object, position: int) -> list[Any]:
+    try:
+        if not isinstance(workload, (Workload, Mapping)):
+            raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
+        given = workload.__data__ if isinstance(workload, Workload) else workload
+        return queries.insert(database, queries.new_row(given))[1]
+    except InvalidWorkloadError as error:
+        raise InvalidWorkloadError(error.field, error.value, error.expected, position) from None
 
 
 def get_workload(workload_id: str) -> Workload:

@@ -1,0 +1,121 @@
+"""Copying a store while others write: the copy is whole, of one moment, and overwrites nothing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+
+import pytest
+from guarantees.processes import run
+
+from vulcan_store import (
+    LogLine,
+    StoreUnavailableError,
+    append_log_lines,
+    backup_store,
+    create_workload,
+    create_workloads,
+    get_workload,
+    iter_workloads,
+    list_workloads,
+    open_store,
+)
+from vulcan_store.testing import make_workload
+
+SET_ALL = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+with connection:
+    connection.execute("UPDATE workloads SET exit_code = ?", (int(sys.argv[2]),))
+connection.close()
+"""
+
+
+def finished(count, **fields):
+    create_workloads({"id": f"w{place:03}", "runtime": "go", "status": "failed", **fields} for place in range(count))
+
+
+def contents():
+    return [w.__data__ for w in iter_workloads()], [line.__data__ for line in LogLine.select().order_by(LogLine.id)]
+
+
+@pytest.mark.parametrize("workload_store_target", ["memory", "file"], indirect=True)
+def test_a_backup_opens_as_an_equal_store(store, tmp_path):
+    finished(30, output=b"\x00\xff", exit_code=-1)
+    append_log_lines("w007", ["a", "ü"])
+    store.database.execute_sql("UPDATE workloads SET status = 'paused', isolation = '' WHERE id = 'w003'")
+
+    backup_store(tmp_path / "copy.db")
+
+    original = contents()
+    with open_store(str(tmp_path / "copy.db")):
+        assert contents() == original
+        create_workload(id="more", runtime="go")
+    assert contents() == original
+
+
+def test_a_backup_is_of_one_moment_and_ends_however_often_another_process_writes(path, tmp_path):
+    told = []
+
+    def write_elsewhere(done, pages):
+        told.append((done, pages))
+        if len(told) > 20:
+            pytest.fail(f"the backup starts anew at every write: {told}")
+        run(SET_ALL, path, len(told))
+
+    with open_store(path):
+        finished(60, output=bytes(250_000), exit_code=0)
+        backup_store(tmp_path / "copy.db", progress=write_elsewhere)
+
+    assert len(told) > 2
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1]
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert len(copy.execute("SELECT DISTINCT exit_code FROM workloads").fetchall()) == 1
+
+
+@pytest.mark.parametrize("workload_store_target", ["memory", "file"], indirect=True)
+@pytest.mark.parametrize("content", [b"", b"precious"], ids=repr)
+def test_a_backup_overwrites_nothing(store, tmp_path, content):
+    make_workload()
+    (tmp_path / "copy.db").write_bytes(content)
+
+    with pytest.raises(StoreUnavailableError) as refusal:
+        backup_store(str(tmp_path / "copy.db"))
+
+    assert refusal.value.target == str(tmp_path / "copy.db")
+    assert (tmp_path / "copy.db").read_bytes() == content
+
+
+def test_a_backup_onto_the_store_itself_is_refused(path):
+    with open_store(path):
+        made = make_workload()
+
+        with pytest.raises(StoreUnavailableError):
+            backup_store(path)
+
+        assert get_workload(made.id).__data__ == made.__data__
+
+
+@pytest.mark.parametrize("workload_store_target", ["memory", "file"], indirect=True)
+def test_nothing_is_left_of_a_backup_that_failed(store, tmp_path):
+    finished(5)
+    before = set(os.listdir(tmp_path))
+
+    with pytest.raises(ZeroDivisionError):
+        backup_store(tmp_path / "copy.db", progress=lambda done, pages: 1 / 0)
+    with pytest.raises(StoreUnavailableError):
+        backup_store(tmp_path / "missing" / "copy.db")
+
+    assert set(os.listdir(tmp_path)) == before
+    assert list_workloads(0).total == 5
+
+
+@pytest.mark.parametrize("workload_store_target", ["postgres"], indirect=True)
+def test_a_server_is_backed_up_by_its_own_program(store, tmp_path):
+    with pytest.raises(StoreUnavailableError, match="pg_dump"):
+        backup_store(tmp_path / "copy.db")
+
+    assert os.listdir(tmp_path) == []

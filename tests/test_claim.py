@@ -1,0 +1,176 @@
+"""Claiming: the oldest pending workload that matches goes to one caller, however many ask at once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from guarantees.processes import PATIENCE, in_processes, in_threads
+
+from vulcan_store import (
+    InvalidWorkloadError,
+    Status,
+    claim_workload,
+    create_workloads,
+    get_workload,
+    iter_workloads,
+    list_workloads,
+    open_store,
+    update_workload_status,
+)
+from vulcan_store.testing import make_workload
+
+NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
+MANY = 400
+
+
+def claim_all(node_id, **filters):
+    """The ids of what is handed out until there is no more."""
+    return [workload.id for workload in iter(lambda: claim_workload(node_id, **filters), None)]
+
+
+def claim_in_a_process(barrier, place, target):
+    with open_store(target):
+        barrier.wait(PATIENCE)
+        return claim_all(f"node {place}")
+
+
+def claim_in_a_thread(barrier, place):
+    barrier.wait(PATIENCE)
+    return claim_all(f"node {place}")
+
+
+def assert_that_all_went_to_one_each(handed_out):
+    stored = {workload.id: workload for workload in iter_workloads()}
+    assert sorted(key for ids in handed_out for key in ids) == sorted(stored)
+    for place, ids in enumerate(handed_out):
+        assert {(stored[key].status, stored[key].node_id) for key in ids} <= {("running", f"node {place}")}
+
+
+def test_the_claimed_workload_runs_on_the_node_from_now_on(store):
+    made = make_workload(created_at=NOON, input_hash="h", cpu_limit=2)
+    start = datetime.now(UTC)
+
+    claimed = claim_workload("n1")
+
+    assert start <= claimed.started_at <= datetime.now(UTC)
+    assert claimed.__data__ == get_workload(made.id).__data__ == {
+        **made.__data__, "status": "running", "node_id": "n1", "started_at": claimed.started_at
+    }
+    assert claimed.status is Status.RUNNING
+
+
+def test_the_oldest_comes_first_and_at_equal_times_the_lowest_id(store):
+    for key, minutes in [("c", 2), ("b", 1), ("d", 1), ("e", 0), ("a", 3)]:
+        make_workload(id=key, created_at=NOON + timedelta(minutes=minutes))
+
+    assert claim_all("n") == ["e", "b", "d", "c", "a"]
+
+
+def test_only_what_is_pending_is_handed_out(store):
+    made = [make_workload(status=status, created_at=NOON) for status in Status]
+
+    assert claim_all("n") == [made[0].id]
+    assert [get_workload(other.id).__data__ for other in made[1:]] == [other.__data__ for other in made[1:]]
+
+
+def test_with_nothing_pending_it_is_none(store):
+    assert claim_workload("n") is None
+    make_workload(status="completed")
+    assert claim_workload("n") is None
+
+
+def test_what_goes_back_to_pending_is_handed_out_again(store):
+    make_workload(id="a")
+    claim_workload("n1")
+    update_workload_status("a", "pending")
+
+    again = claim_workload("n2")
+
+    assert (again.id, again.node_id) == ("a", "n2")
+    assert again.started_at is not None
+
+
+@pytest.mark.parametrize("filters, expected", [
+    ({}, "abcdef"), ({"runtime": "go"}, "ae"), ({"runtime": ["go", "wasm"]}, "acef"),
+    ({"isolation": "gvisor"}, "bc"), ({"isolation": {"gvisor", "microvm"}}, "bcd"), ({"isolation": ""}, "f"),
+    ({"isolation": "auto", "runtime": "go"}, "ae"), ({"isolation": ("auto", ""), "runtime": ["wasm", "oci"]}, "f"),
+    ({"isolation": None, "runtime": None}, "abcdef"), ({"runtime": "oci"}, ""), ({"runtime": []}, ""),
+], ids=str)
+def test_filters_choose_the_oldest_of_those_that_match(store, filters, expected):
+    kinds = [
+        ("go", "auto"), ("python", "gvisor"), ("wasm", "gvisor"), ("node", "microvm"), ("go", "auto"), ("wasm", ""),
+    ]
+    for place, (runtime, isolation) in enumerate(kinds):
+        make_workload(
+            id="abcdef"[place], runtime=runtime, isolation=isolation, created_at=NOON + timedelta(seconds=place)
+        )
+
+    first = claim_workload("n", **filters)
+
+    assert (first.id if first else "") == expected[:1]
+    assert "".join(claim_all("n", **filters)) == expected[1:]
+
+
+@pytest.mark.parametrize("name", ["status", "node", "input_hash", "created_since", "limit"])
+def test_an_unknown_filter_is_refused(store, name):
+    made = make_workload()
+
+    with pytest.raises(TypeError):
+        claim_workload("n", **{name: None})
+
+    assert get_workload(made.id).__data__ == made.__data__
+
+
+@pytest.mark.parametrize("filters", [
+    {"runtime": "ruby"}, {"runtime": ["go", "ruby"]}, {"isolation": "docker"}, {"runtime": 5}, {"isolation": [None]},
+], ids=str)
+def test_a_filter_that_nothing_can_match_is_refused(store, filters):
+    made = make_workload()
+
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        claim_workload("n", **filters)
+
+    assert refusal.value.field == next(iter(filters))
+    assert get_workload(made.id).__data__ == made.__data__
+
+
+@pytest.mark.parametrize("node_id", [None, 5, b"n", True, "a\ud800", ["n"]], ids=repr)
+@pytest.mark.parametrize("pending", [0, 1])
+def test_a_node_that_is_no_text_is_refused(store, node_id, pending):
+    made = [make_workload() for _ in range(pending)]
+
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        claim_workload(node_id)
+
+    assert (refusal.value.field, refusal.value.value) == ("node_id", node_id)
+    assert [get_workload(workload.id).__data__ for workload in made] == [workload.__data__ for workload in made]
+
+
+def test_a_transaction_of_ones_own_gives_it_back(store):
+    made = make_workload(id="a")
+
+    with pytest.raises(ZeroDivisionError), store.database.atomic():
+        assert claim_workload("n").id == "a"
+        1 / 0
+
+    assert get_workload("a").__data__ == made.__data__
+    assert claim_all("n") == ["a"]
+
+
+@pytest.mark.parametrize("workload_store_target", ["file", "postgres"], indirect=True)
+def test_six_processes_get_every_workload_once(store, workload_store_target):
+    create_workloads({"runtime": "go", "created_at": NOON + timedelta(seconds=place // 9)} for place in range(MANY))
+
+    handed_out = in_processes(6, claim_in_a_process, workload_store_target)
+
+    assert_that_all_went_to_one_each(handed_out)
+    assert list_workloads(0).total == MANY
+
+
+def test_eight_threads_get_every_workload_once(store):
+    create_workloads({"runtime": "go", "created_at": NOON} for _ in range(100))
+
+    handed_out = in_threads(8, claim_in_a_thread)
+
+    assert_that_all_went_to_one_each(handed_out)

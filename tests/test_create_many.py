@@ -1,0 +1,215 @@
+"""Creating many at once: all or none, whatever they come from, and an error says which one it was."""
+
+from __future__ import annotations
+
+import tracemalloc
+from datetime import UTC, datetime
+
+import pytest
+from guarantees.processes import in_processes
+
+from vulcan_store import (
+    InvalidWorkloadError,
+    Isolation,
+    Runtime,
+    Status,
+    Workload,
+    WorkloadExistsError,
+    create_workload,
+    create_workloads,
+    get_workload,
+    iter_workloads,
+    list_workloads,
+    open_store,
+)
+from vulcan_store.testing import make_workload
+
+NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
+FULL = {
+    "id": "full", "status": "failed", "isolation": "gvisor", "runtime": "wasm", "node_id": "n1", "input_hash": "h",
+    "output": b"\x00\xff", "exit_code": -9, "error": "e", "cpu_limit": 0, "mem_limit": 128, "timeout_s": 30,
+    "duration_ms": 12, "created_at": NOON, "started_at": NOON, "finished_at": NOON,
+}
+
+
+class OutOfInput(Exception):
+    pass
+
+
+def ids():
+    return sorted(workload.id for workload in iter_workloads())
+
+
+def copy_all(barrier, place, target):
+    with open_store(target):
+        create_workloads({"id": w.id.replace("a", "b"), "runtime": w.runtime} for w in iter_workloads())
+
+
+def refusing(offender, position, *, after=3):
+    """As many good elements as the position says, the offender, and some that nobody should come to need."""
+    yield from ({"id": f"w{place}", "runtime": "go"} for place in range(position))
+    yield offender
+    yield from ({"runtime": "go"} for _ in range(after))
+
+
+def test_a_generator_of_mappings_is_stored_in_full(store):
+    count = create_workloads({"id": f"w{place:04}", "runtime": "go", "exit_code": place} for place in range(1500))
+
+    assert count == 1500
+    assert [(w.id, w.exit_code) for w in sorted(iter_workloads(), key=lambda w: w.id)] == [
+        (f"w{place:04}", place) for place in range(1500)
+    ]
+
+
+def test_every_field_is_stored_as_it_was_given(store):
+    create_workloads([FULL])
+
+    assert get_workload("full").__data__ == FULL
+
+
+def test_mappings_and_workloads_may_be_mixed(store):
+    count = create_workloads([Workload(id="a", runtime="go"), {"id": "b", "runtime": "oci"}, Workload(**FULL)])
+
+    assert count == 3
+    assert ids() == ["a", "b", "full"]
+
+
+def test_what_is_left_out_is_filled_in_as_for_one(store):
+    start = datetime.now(UTC)
+
+    create_workloads([{"runtime": "node"}])
+
+    (stored,) = iter_workloads()
+    assert (stored.status, stored.isolation, stored.runtime) == (Status.PENDING, Isolation.AUTO, Runtime.NODE)
+    assert (len(stored.id), stored.node_id, stored.output) == (26, "", None)
+    assert start <= stored.created_at <= datetime.now(UTC)
+
+
+def test_ids_that_are_filled_in_rise_in_the_order_of_the_iterable(store):
+    create_workloads({"runtime": "go", "exit_code": place} for place in range(300))
+
+    assert [w.exit_code for w in sorted(iter_workloads(), key=lambda w: w.id)] == list(range(300))
+
+
+def test_nothing_given_stores_nothing(store):
+    assert create_workloads([]) == 0
+    assert create_workloads(iter(())) == 0
+    assert list_workloads().total == 0
+
+
+@pytest.mark.parametrize("fields", [{"runtime": "go"}, {"runtime": "go", "id": "mine", "created_at": NOON}], ids=str)
+def test_the_given_objects_stay_as_they_are(store, fields):
+    workload, mapping = Workload(**fields), {**fields, "id": "other"}
+    data, unsaved = dict(workload.__data__), list(workload.dirty_fields)
+
+    create_workloads([workload, mapping])
+
+    assert (workload.__data__, workload.dirty_fields) == (data, unsaved)
+    assert mapping == {**fields, "id": "other"}
+
+
+@pytest.mark.parametrize("position", [0, 1, 700])
+@pytest.mark.parametrize("offender, field", [
+    ({"id": "bad"}, "runtime"), ({"runtime": "ruby"}, "runtime"), ({"runtime": "go", "colour": "red"}, "colour"),
+    ({"runtime": "go", "cpu_limit": -1}, "cpu_limit"), ({"runtime": "go", "node_id": None}, "node_id"),
+    (Workload(runtime="go", output="text"), "output"), (Workload(), "runtime"), (5, "workload"), (None, "workload"),
+    ("go", "workload"),
+], ids=repr)
+def test_an_invalid_element_is_named_by_its_position_and_nothing_is_stored(store, offender, field, position):
+    made = make_workload()
+
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        create_workloads(refusing(offender, position))
+
+    assert (refusal.value.field, refusal.value.position) == (field, position)
+    assert f"element {position}" in str(refusal.value)
+    assert ids() == [made.id]
+
+
+@pytest.mark.parametrize("position", [0, 1, 700])
+@pytest.mark.parametrize("after", [0, 700])
+def test_a_taken_id_is_named_by_its_position_and_nothing_is_stored(store, position, after):
+    made = make_workload(id="taken", output=b"first")
+
+    with pytest.raises(WorkloadExistsError) as refusal:
+        create_workloads(refusing({"id": "taken", "runtime": "go"}, position, after=after))
+
+    assert (refusal.value.workload_id, refusal.value.position) == ("taken", position)
+    assert f"element {position}" in str(refusal.value)
+    assert ids() == ["taken"]
+    assert get_workload("taken").__data__ == made.__data__
+
+
+@pytest.mark.parametrize("position", [1, 700])
+def test_an_id_that_comes_twice_is_named_by_its_second_position(store, position):
+    with pytest.raises(WorkloadExistsError) as refusal:
+        create_workloads(refusing({"id": "w0", "runtime": "go"}, position))
+
+    assert (refusal.value.workload_id, refusal.value.position) == ("w0", position)
+    assert ids() == []
+
+
+@pytest.mark.parametrize("error", [
+    OutOfInput("line 17"), KeyError("x"), OSError(5, "input"), KeyboardInterrupt(), InvalidWorkloadError("f", 1, "2"),
+    WorkloadExistsError("elsewhere"),
+], ids=repr)
+@pytest.mark.parametrize("position", [0, 700])
+def test_an_error_of_the_iterables_own_passes_through_and_nothing_is_stored(store, error, position):
+    def interrupted():
+        yield from ({"runtime": "go"} for _ in range(position))
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        create_workloads(interrupted())
+
+    assert raised.value is error
+    assert ids() == []
+    assert create_workloads([{"runtime": "go"}]) == 1
+
+
+def test_what_cannot_be_iterated_over_is_a_type_error(store):
+    with pytest.raises(TypeError):
+        create_workloads(5)
+
+    assert ids() == []
+
+
+@pytest.mark.parametrize("workload_store_target", ["file", "postgres"], indirect=True)
+def test_the_iterable_may_read_the_store(store, workload_store_target):
+    create_workloads({"id": f"a{place}", "runtime": "go"} for place in range(50))
+
+    in_processes(1, copy_all, workload_store_target)
+
+    assert ids() == sorted(f"{letter}{place}" for letter in "ab" for place in range(50))
+
+
+def test_a_transaction_of_ones_own_takes_them_back(store):
+    with pytest.raises(OutOfInput), store.database.atomic():
+        create_workloads({"runtime": "go"} for _ in range(10))
+        raise OutOfInput
+
+    assert ids() == []
+
+
+def test_a_refusal_within_a_transaction_takes_back_its_own_elements_alone(store):
+    with store.database.atomic():
+        create_workload(id="before", runtime="go")
+        with pytest.raises(WorkloadExistsError):
+            create_workloads(refusing({"id": "before", "runtime": "go"}, 5))
+        with pytest.raises(InvalidWorkloadError):
+            create_workloads(refusing({"runtime": "ruby"}, 5))
+        create_workloads([{"id": "after", "runtime": "go"}])
+
+    assert ids() == ["after", "before"]
+
+
+def test_memory_does_not_grow_with_their_number(store):
+    tracemalloc.start()
+    try:
+        create_workloads({"runtime": "go", "output": bytes(1_000_000)} for _ in range(30))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 15_000_000
+    assert list_workloads(0).total == 30

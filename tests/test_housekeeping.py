@@ -1,0 +1,212 @@
+"""Counting what is there, and deleting what is old while others write."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+import server_file
+from guarantees.processes import run
+
+from vulcan_store import (
+    InvalidWorkloadError,
+    LogLine,
+    Status,
+    append_log_lines,
+    create_workloads,
+    iter_workloads,
+    list_log_lines,
+    open_store,
+    purge_workloads,
+    workload_stats,
+)
+from vulcan_store.lifecycle import FINAL
+from vulcan_store.testing import make_workload
+
+NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
+INSTANT = timedelta(microseconds=1)
+CREATE_ONE = """
+import sys
+from vulcan_store import create_workload, open_store
+with open_store(sys.argv[1]):
+    create_workload(id=sys.argv[2], runtime="go")
+"""
+TIMES_THAT_ARE_NONE = [None, "2026-02-18", 0, NOON.replace(tzinfo=None), NOON.date()]
+
+
+def say(store, key, **words):
+    """What a newer server may write, past what is checked on the way in."""
+    for name, value in words.items():
+        store.database.execute_sql(f"UPDATE workloads SET {name} = '{value}' WHERE id = '{key}'")
+
+
+def ids():
+    return sorted(workload.id for workload in iter_workloads())
+
+
+def finished(count, **fields):
+    create_workloads(
+        {"id": f"w{place:03}", "runtime": "go", "status": "failed", "finished_at": NOON, **fields}
+        for place in range(count)
+    )
+
+
+def contents():
+    return [w.__data__ for w in iter_workloads()], [line.__data__ for line in LogLine.select().order_by(LogLine.id)]
+
+
+def test_an_empty_store_counts_nothing(store):
+    stats = workload_stats()
+
+    assert (stats.total, dict(stats.by_status), dict(stats.by_isolation)) == (0, {}, {})
+    assert stats.average_duration_ms is None
+
+
+def test_everything_is_counted_by_status_and_isolation(store):
+    for status, isolation in [("pending", "auto"), ("running", "gvisor"), ("pending", "gvisor"), ("killed", "")]:
+        make_workload(status=status, isolation=isolation)
+
+    stats = workload_stats()
+
+    assert stats.total == 4
+    assert stats.by_status == {"pending": 2, "running": 1, "killed": 1}
+    assert stats.by_isolation == {"auto": 1, "gvisor": 2, "": 1}
+    assert stats.by_status[Status.FAILED] == stats.by_isolation["microvm"] == 0
+    assert Status.PENDING in stats.by_status
+
+
+def test_words_that_no_enumeration_knows_are_counted_as_they_are(store):
+    make_workload(id="a")
+    make_workload(id="b", duration_ms=5)
+    say(store, "a", status="paused", isolation="firecracker")
+    say(store, "b", status="paused")
+
+    stats = workload_stats()
+
+    assert (stats.by_status, stats.by_isolation) == ({"paused": 2}, {"firecracker": 1, "auto": 1})
+    assert stats.average_duration_ms is None
+
+
+@pytest.mark.parametrize("durations, average", [
+    ([], None), ([None, None], None), ([7], 7), ([0], 0), ([1, 2, None], 1.5), ([2**63 - 1] * 3, 2.0**63),
+    ([2**53 + 1, 0], 2.0**52),
+], ids=str)
+def test_the_average_is_that_of_the_completed_ones_that_have_a_duration(store, durations, average):
+    for isolation, duration in zip(["auto", "gvisor", "auto"], durations, strict=False):
+        make_workload(status="completed", isolation=isolation, duration_ms=duration)
+    make_workload(status="failed", duration_ms=1000)
+    make_workload(status="running", duration_ms=1000)
+
+    stats = workload_stats()
+
+    assert stats.average_duration_ms == (None if average is None else pytest.approx(average))
+
+
+def test_a_purge_deletes_only_what_is_final_and_finished_before(store):
+    for status in Status:
+        make_workload(id=f"old {status}", status=status, finished_at=NOON - INSTANT)
+        make_workload(id=f"new {status}", status=status, finished_at=NOON)
+        make_workload(id=f"none {status}", status=status, finished_at=None)
+    make_workload(id="odd", finished_at=NOON - INSTANT)
+    say(store, "odd", status="paused")
+    before = set(ids())
+
+    assert purge_workloads(NOON) == 3
+
+    assert before - set(ids()) == {f"old {status}" for status in FINAL}
+
+
+def test_the_time_may_be_of_any_zone(store):
+    make_workload(id="before", status="failed", finished_at=NOON - INSTANT)
+    make_workload(id="at", status="failed", finished_at=NOON)
+
+    assert purge_workloads(NOON.astimezone(timezone(timedelta(hours=-7)))) == 1
+
+    assert ids() == ["at"]
+
+
+@pytest.mark.parametrize("moment, gone", [
+    (NOON - timedelta(hours=5), 0), (NOON + timedelta(seconds=4, microseconds=123456), 0),
+    (NOON + timedelta(seconds=4, microseconds=123457), 1),
+], ids=str)
+def test_times_as_the_server_writes_them_are_compared_as_times(path, moment, gone):
+    server_file.build(path)
+
+    with open_store(path):
+        assert purge_workloads(moment) == gone
+
+        assert ids() == [key for key in ("s1", "s2", "s3", "s4") if not (gone and key == "s3")]
+
+
+def test_log_lines_go_with_their_workload_however_many(store):
+    finished(3)
+    make_workload(id="kept")
+    for key, count in [("w000", 4500), ("w001", 2), ("kept", 3)]:
+        append_log_lines(key, map(str, range(count)))
+
+    assert purge_workloads(NOON + INSTANT) == 3
+
+    assert ids() == ["kept"]
+    assert LogLine.select().count() == len(list_log_lines("kept")) == 3
+
+
+def test_the_progress_of_a_purge_rises_to_what_it_returns(store):
+    finished(250)
+    told = []
+
+    assert purge_workloads(NOON + INSTANT, progress=told.append) == 250
+
+    assert ids() == []
+    assert told == sorted(told)
+    assert told[-1] == 250
+    assert len(set(told)) > 2
+
+
+@pytest.mark.parametrize("workload_store_target", ["file", "postgres"], indirect=True)
+def test_another_process_writes_while_a_purge_is_under_way(store, workload_store_target):
+    finished(250)
+
+    def create_elsewhere(done):
+        if done == 100:
+            run(CREATE_ONE, workload_store_target, f"new {done}")
+
+    purge_workloads(NOON + INSTANT, progress=create_elsewhere)
+
+    assert ids() == ["new 100"]
+
+
+def test_a_purge_that_is_interrupted_keeps_whole_workloads(store):
+    finished(250)
+    for key in ids()[::10]:
+        append_log_lines(key, ["a", "b"])
+
+    with pytest.raises(ZeroDivisionError):
+        purge_workloads(NOON + INSTANT, progress=lambda done: 1 / 0)
+
+    left = set(ids())
+    assert 0 < len(left) < 250
+    assert {line.workload_id for line in LogLine.select()} == {key for key in left if key.endswith("0")}
+
+
+def test_a_transaction_of_ones_own_takes_a_purge_back(store):
+    finished(150)
+    append_log_lines("w000", ["a"])
+    before = contents()
+
+    with pytest.raises(ZeroDivisionError), store.database.atomic():
+        assert purge_workloads(NOON + INSTANT) == 150
+        assert ids() == []
+        1 / 0
+
+    assert contents() == before
+
+
+@pytest.mark.parametrize("moment", TIMES_THAT_ARE_NONE, ids=repr)
+def test_a_purge_before_what_is_no_time_is_refused(store, moment):
+    made = make_workload(status="failed", created_at=NOON)
+
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        purge_workloads(moment)
+
+    assert (refusal.value.field, refusal.value.value) == ("finished_before", moment)
+    assert ids() == [made.id]

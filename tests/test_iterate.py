@@ -1,0 +1,194 @@
+"""Walking through all that match: in order, exactly once, holding neither a transaction nor much memory."""
+
+from __future__ import annotations
+
+import sqlite3
+import tracemalloc
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from vulcan_store import (
+    InvalidWorkloadError,
+    Workload,
+    create_workload,
+    create_workloads,
+    get_workload,
+    iter_workloads,
+    list_workloads,
+    open_store,
+    update_workload_status,
+)
+from vulcan_store.lifecycle import FINAL, Status
+
+NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
+RUNTIMES = ["go", "python", "wasm"]
+
+
+def fill(count, **fields):
+    """Workloads of which three at a time share their time of creation, in no order of their ids."""
+    create_workloads(
+        {
+            "id": f"{place * 7919 % count:05}",
+            "status": list(Status)[place % 5],
+            "runtime": RUNTIMES[place % 3],
+            "created_at": NOON + timedelta(seconds=place // 3),
+            **fields,
+        }
+        for place in range(count)
+    )
+
+
+def keys(workloads):
+    return [workload.id for workload in workloads]
+
+
+@pytest.mark.parametrize("filters", [
+    {}, {"status": "pending"}, {"status": ["pending"]}, {"status": ["pending", "running"]}, {"status": FINAL},
+    {"status": list(Status)}, {"status": {"killed", "killed"}}, {"runtime": "wasm"}, {"runtime": ["go", "wasm"]},
+    {"status": ["failed", "running"], "runtime": "go", "isolation": "auto"},
+    {"created_since": NOON + timedelta(seconds=50), "created_before": NOON + timedelta(seconds=300)},
+    {"status": ["killed", "completed"], "created_before": NOON + timedelta(seconds=300)},
+    {"status": None, "node_id": None}, {"node_id": ""},
+], ids=str)
+def test_it_yields_what_a_listing_holds_in_the_same_order(store, filters):
+    fill(1300)
+
+    walked = list(iter_workloads(**filters))
+
+    listed = list_workloads(2000, **filters)
+    assert keys(walked) == keys(listed.items)
+    assert len(walked) == listed.total > 0
+    assert [w.__data__ for w in walked] == [w.__data__ for w in listed.items]
+
+
+def test_it_is_newest_first_and_then_by_id(store):
+    fill(1300)
+
+    walked = [(workload.created_at, workload.id) for workload in iter_workloads()]
+
+    assert walked == sorted(walked, reverse=True)
+    assert len(walked) == 1300
+
+
+@pytest.mark.parametrize("filters", [
+    {}, {"status": "killed"}, {"status": []}, {"runtime": ()}, {"status": ["killed", "failed"]},
+], ids=str)
+def test_nothing_that_matches_yields_nothing(store, filters):
+    if filters:
+        create_workload(runtime="go")
+
+    assert list(iter_workloads(**filters)) == []
+
+
+@pytest.mark.parametrize("count", [1, 19, 20, 21, 59, 60, 61])
+def test_the_end_of_a_page_is_no_end(store, count):
+    fill(count)
+
+    assert len(set(keys(iter_workloads()))) == count
+
+
+def test_output_is_left_in_the_store_when_it_is_not_wanted(store):
+    fill(100, output=b"large", exit_code=3)
+
+    walked = list(iter_workloads(with_output=False))
+
+    assert {(w.output, w.exit_code) for w in walked} == {(None, 3)}
+    assert get_workload(walked[0].id).output == b"large"
+
+
+def test_what_exists_throughout_comes_exactly_once_whatever_is_written_meanwhile(store):
+    fill(150)
+    staying = {f"{place:05}" for place in range(150) if place % 3}
+    walked = []
+
+    for step, workload in enumerate(iter_workloads()):
+        walked.append(workload.id)
+        if step < 50:
+            Workload.delete_by_id(f"{3 * (49 - step):05}")
+            create_workload(id=f"new {step}", runtime="go", created_at=NOON + timedelta(seconds=step - 10))
+            Workload.update(status="failed", node_id="n").where(Workload.id == f"{3 * step + 1:05}").execute()
+
+    assert staying <= set(walked)
+    assert len(walked) == len(set(walked))
+
+
+def test_what_goes_from_one_wanted_status_to_another_comes_exactly_once(store):
+    fill(150, status="pending")
+    turned = {"pending": "running", "running": "pending"}
+    walked = []
+
+    for step, workload in enumerate(iter_workloads(status=["pending", "running"])):
+        walked.append(workload.id)
+        other = get_workload(f"{step * 37 % 150:05}")
+        update_workload_status(other.id, turned[other.status])
+
+    assert sorted(walked) == [f"{place:05}" for place in range(150)]
+
+
+def test_what_was_walked_through_may_be_deleted_and_changed_on_the_way(store):
+    fill(90, status="pending")
+
+    for place, workload in enumerate(iter_workloads(status="pending")):
+        if place % 2:
+            Workload.delete_by_id(workload.id)
+        else:
+            update_workload_status(workload.id, "running")
+
+    assert list_workloads(0, status="running").total == list_workloads(0).total == 45
+
+
+def test_between_rows_no_transaction_is_held(store):
+    fill(50)
+    rows = iter_workloads()
+    next(rows)
+
+    assert not store.database.in_transaction()
+    with store.database.atomic():
+        create_workload(id="meanwhile", runtime="go", created_at=NOON)
+    assert len({*keys(rows)} - {"meanwhile"}) == 49
+
+
+@pytest.mark.parametrize("taken", [1, 20, 21, 70])
+def test_in_the_middle_of_a_walk_another_connection_writes_and_the_wal_is_emptied(path, taken):
+    with open_store(path), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+        fill(200)
+        rows = iter_workloads(status=["pending", "running", "failed"])
+        first = [next(rows) for _ in range(taken)]
+
+        other.execute("UPDATE workloads SET exit_code = 1")
+        checkpoint = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+        assert checkpoint == (0, 0, 0)
+        assert len(set(keys(first + list(rows)))) == 120
+
+
+@pytest.mark.parametrize("small", [0, 2000], ids=["from the first", "after many small ones"])
+def test_large_outputs_are_not_held_in_great_numbers(store, small):
+    large = 200
+    create_workloads(
+        {"runtime": "go", "output": bytes(250_000), "created_at": NOON} for _ in range(large)
+    )
+    create_workloads({"runtime": "go", "created_at": NOON + timedelta(1)} for _ in range(small))
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in iter_workloads())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert count == small + large
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize("filters, error", [
+    ({"colour": "red"}, TypeError), ({"limit": 5}, TypeError), ({"id": "x"}, TypeError),
+    ({"status": "paused"}, InvalidWorkloadError), ({"status": ["pending", "paused"]}, InvalidWorkloadError),
+    ({"runtime": 5}, InvalidWorkloadError), ({"node_id": b"n"}, InvalidWorkloadError),
+    ({"created_since": NOON.replace(tzinfo=None)}, InvalidWorkloadError),
+    ({"created_before": "2026-02-18"}, InvalidWorkloadError),
+], ids=str)
+def test_a_filter_that_is_none_is_refused_at_the_call(store, filters, error):
+    with pytest.raises(error):
+        iter_workloads(**filters)

@@ -1,0 +1,210 @@
+"""Log lines: appended without gaps, whoever else appends, and read from where one left off."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from guarantees.processes import PATIENCE, in_processes
+
+from vulcan_store import (
+    InvalidWorkloadError,
+    LogLine,
+    WorkloadNotFoundError,
+    append_log_lines,
+    list_log_lines,
+    open_store,
+)
+from vulcan_store.testing import make_workload
+
+NOBODY = ["nobody", "", "a\0", "\ud800"]
+NUMBERS_THAT_ARE_NONE = [-1, 1.0, "1", True, 2**63, b"1"]
+
+
+class OutOfInput(Exception):
+    pass
+
+
+def log(workload_id="w", **options):
+    return [(line.seq, line.line) for line in list_log_lines(workload_id, **options)]
+
+
+def interrupted():
+    yield "one"
+    raise OutOfInput
+
+
+def append_often(barrier, place, target):
+    with open_store(target):
+        barrier.wait(PATIENCE)
+        for time in range(15):
+            append_log_lines("w", [f"{place} {time} {number}" for number in range(3)])
+
+
+def test_lines_are_numbered_from_zero_without_gaps(store):
+    make_workload(id="w")
+
+    assert append_log_lines("w", ["a", "b"]) == 2
+    assert append_log_lines("w", ["c"]) == 1
+    assert append_log_lines("w", (str(number) for number in range(1000))) == 1000
+
+    assert log() == list(enumerate(["a", "b", "c", *map(str, range(1000))]))
+
+
+def test_each_workload_has_numbers_of_its_own(store):
+    for key in "wv":
+        make_workload(id=key)
+
+    append_log_lines("w", ["w0"])
+    append_log_lines("v", ["v0", "v1"])
+    append_log_lines("w", ["w1"])
+
+    assert log("w") == [(0, "w0"), (1, "w1")]
+    assert log("v") == [(0, "v0"), (1, "v1")]
+
+
+def test_a_line_says_whose_it_is_and_when_it_was_written(store):
+    make_workload(id="w")
+    start = datetime.now(UTC)
+
+    append_log_lines("w", ["a"])
+
+    (line,) = list_log_lines("w")
+    assert isinstance(line, LogLine)
+    assert (line.workload_id, line.workload.id, line.seq, line.line) == ("w", "w", 0, "a")
+    assert start <= line.created_at <= datetime.now(UTC)
+    assert line.__data__ == LogLine.get_by_id(line.id).__data__
+
+
+@pytest.mark.parametrize("line", ["", " a \n", "two\nlines", "ünïcödé 🦊", "x" * 100_000], ids=["", " ", "2", "u", "x"])
+def test_a_line_is_stored_as_it_is(store, line):
+    make_workload(id="w")
+
+    append_log_lines("w", [line])
+
+    assert log() == [(0, line)]
+
+
+def test_no_lines_append_nothing(store):
+    make_workload(id="w")
+
+    assert append_log_lines("w", []) == append_log_lines("w", iter(())) == 0
+
+    assert log() == []
+    append_log_lines("w", ["a"])
+    assert log() == [(0, "a")]
+
+
+@pytest.mark.parametrize("options, expected", [
+    ({}, [0, 1, 2, 3, 4]), ({"after": None, "limit": None}, [0, 1, 2, 3, 4]), ({"after": 0}, [1, 2, 3, 4]),
+    ({"after": 2}, [3, 4]), ({"after": 4}, []), ({"after": 2**63 - 1}, []), ({"limit": 2}, [0, 1]),
+    ({"limit": 0}, []), ({"limit": 99}, [0, 1, 2, 3, 4]), ({"after": 1, "limit": 2}, [2, 3]),
+    ({"after": 4, "limit": 2}, []),
+], ids=str)
+def test_a_part_of_the_log_is_read_by_number(store, options, expected):
+    make_workload(id="w")
+    append_log_lines("w", list("abcde"))
+
+    assert log(**options) == [(seq, "abcde"[seq]) for seq in expected]
+
+
+def test_lines_come_by_number_in_whatever_order_they_were_stored(store):
+    made = make_workload(id="w")
+    for seq in (2, 0, 1):
+        LogLine.create(workload=made, seq=seq, line=str(seq))
+
+    assert log() == [(0, "0"), (1, "1"), (2, "2")]
+
+
+def test_numbers_go_on_after_the_highest(store):
+    made = make_workload(id="w")
+    LogLine.create(workload=made, seq=7, line="the server's")
+
+    append_log_lines("w", ["a"])
+
+    assert log() == [(7, "the server's"), (8, "a")]
+
+
+@pytest.mark.parametrize("workload_id", NOBODY)
+@pytest.mark.parametrize("lines", [["a"], []], ids=str)
+def test_an_unknown_workload_is_not_found(store, workload_id, lines):
+    make_workload()
+
+    with pytest.raises(WorkloadNotFoundError) as appending:
+        append_log_lines(workload_id, lines)
+    with pytest.raises(WorkloadNotFoundError) as reading:
+        list_log_lines(workload_id)
+
+    assert appending.value.workload_id == reading.value.workload_id == workload_id
+    assert LogLine.select().count() == 0
+
+
+@pytest.mark.parametrize("workload_id", [None, 5, b"w"], ids=repr)
+def test_an_id_that_is_no_text_is_refused(store, workload_id):
+    with pytest.raises(InvalidWorkloadError):
+        append_log_lines(workload_id, ["a"])
+    with pytest.raises(InvalidWorkloadError):
+        list_log_lines(workload_id)
+
+
+@pytest.mark.parametrize("lines", [
+    "text", b"text", ["a", 5], ["a", None], ["a", b"b"], ["a", "\ud800"], [["a"]],
+], ids=repr)
+def test_what_is_no_list_of_text_is_refused_and_nothing_is_appended(store, lines):
+    make_workload(id="w")
+    append_log_lines("w", ["before"])
+
+    with pytest.raises(InvalidWorkloadError):
+        append_log_lines("w", lines)
+
+    assert log() == [(0, "before")]
+
+
+def test_an_error_of_the_iterables_own_passes_through_and_nothing_is_appended(store):
+    make_workload(id="w")
+
+    with pytest.raises(OutOfInput):
+        append_log_lines("w", interrupted())
+
+    assert log() == []
+    append_log_lines("w", ["a"])
+    assert log() == [(0, "a")]
+
+
+@pytest.mark.parametrize("name", ["after", "limit"])
+@pytest.mark.parametrize("value", NUMBERS_THAT_ARE_NONE, ids=repr)
+def test_a_part_that_is_no_whole_number_is_refused(store, name, value):
+    make_workload(id="w")
+
+    with pytest.raises(ValueError):
+        list_log_lines("w", **{name: value})
+
+
+def test_a_transaction_of_ones_own_takes_lines_back(store):
+    make_workload(id="w")
+    append_log_lines("w", ["kept"])
+
+    with pytest.raises(OutOfInput), store.database.atomic():
+        append_log_lines("w", ["a", "b"])
+        with pytest.raises(WorkloadNotFoundError):
+            append_log_lines("nobody", ["a"])
+        assert log() == [(0, "kept"), (1, "a"), (2, "b")]
+        raise OutOfInput
+
+    append_log_lines("w", ["c"])
+    assert log() == [(0, "kept"), (1, "c")]
+
+
+@pytest.mark.parametrize("workload_store_target", ["file", "postgres"], indirect=True)
+def test_processes_that_append_at_once_leave_no_gap_and_mix_no_lines(store, workload_store_target):
+    make_workload(id="w")
+
+    in_processes(4, append_often, workload_store_target)
+
+    lines = log()
+    assert [seq for seq, _ in lines] == list(range(4 * 15 * 3))
+    triples = [tuple(line.rsplit(" ", 1) for _, line in lines[place:place + 3]) for place in range(0, len(lines), 3)]
+    assert all(one[0] == two[0] == three[0] for one, two, three in triples)
+    assert {tuple(number for _, number in triple) for triple in triples} == {("0", "1", "2")}
+    for place in range(4):
+        assert [one for (one, _), *_ in triples if one.startswith(f"{place} ")] == [f"{place} {t}" for t in range(15)]

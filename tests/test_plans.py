@@ -1,0 +1,172 @@
+"""How SQLite answers the store's queries: by an index, in the order of that index."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import server_file
+
+from vulcan_store import (
+    append_log_lines,
+    claim_workload,
+    create_workloads,
+    get_workload,
+    iter_workloads,
+    list_log_lines,
+    list_workloads,
+    open_store,
+    purge_workloads,
+    update_workload,
+    update_workload_status,
+)
+from vulcan_store.lifecycle import FINAL, Runtime, Status
+
+NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
+BOTH = {"created_since": NOON, "created_before": NOON + timedelta(days=1)}
+
+QUERIES = {
+    "get": lambda: get_workload("w0"),
+    "status": lambda: update_workload_status("w0", "running"),
+    "update": lambda: update_workload("w0", output=b"x"),
+    "page": lambda: list_workloads(),
+    "page without output": lambda: list_workloads(with_output=False),
+    "far page": lambda: list_workloads(5, 90),
+    "page of a status": lambda: list_workloads(status="pending"),
+    "page of one status in a list": lambda: list_workloads(status=["failed"]),
+    "page of two statuses": lambda: list_workloads(status=["pending", "running"]),
+    "page of the final statuses": lambda: list_workloads(20, 40, status=FINAL),
+    "page of every status": lambda: list_workloads(status=list(Status)),
+    "page of a span": lambda: list_workloads(**BOTH),
+    "page of a status in a span": lambda: list_workloads(status="completed", **BOTH),
+    "page of an input": lambda: list_workloads(input_hash="h3"),
+    "walk": lambda: list(iter_workloads()),
+    "walk without output": lambda: list(iter_workloads(with_output=False)),
+    "walk of a status": lambda: list(iter_workloads(status="pending")),
+    "walk of several statuses": lambda: list(iter_workloads(status=FINAL)),
+    "walk of a span": lambda: list(iter_workloads(**BOTH)),
+    "claim": lambda: claim_workload("n"),
+    "claim of a runtime": lambda: claim_workload("n", runtime="go"),
+    "claim of runtimes": lambda: claim_workload("n", runtime=["go", "wasm", "oci"]),
+    "claim of an isolation": lambda: claim_workload("n", isolation="auto"),
+    "claim of both": lambda: claim_workload("n", isolation=["auto", "gvisor"], runtime="go"),
+    "purge": lambda: purge_workloads(NOON + timedelta(minutes=90)),
+    "append": lambda: append_log_lines("w0", ["line"]),
+    "log": lambda: list_log_lines("w0"),
+    "rest of a log": lambda: list_log_lines("w0", after=1, limit=2),
+}
+NARROWED = {
+    "walk of a runtime": lambda: list(iter_workloads(runtime=["go", "wasm"])),
+    "walk of a node": lambda: list(iter_workloads(node_id=["n1", "n2"], isolation="auto")),
+    "walk of statuses and a runtime": lambda: list(iter_workloads(status=["pending", "failed"], runtime="go")),
+}
+ABOUT_ALL = {"page", "page without output", "far page", "walk", "walk without output"}
+CLAIMS = [name for name in QUERIES if name.startswith("claim")]
+
+
+def fill(count=150):
+    create_workloads(
+        {
+            "id": f"w{place}",
+            "status": list(Status)[place % 5],
+            "runtime": list(Runtime)[place % 4],
+            "input_hash": f"h{place}",
+            "created_at": NOON + timedelta(minutes=place),
+            "finished_at": NOON + timedelta(minutes=place) if place % 5 > 1 else None,
+        }
+        for place in range(count)
+    )
+    append_log_lines("w0", map(str, range(5)))
+
+
+def of_our_own(path):
+    """A new store."""
+
+
+def of_the_servers(path):
+    server_file.build(path)
+
+
+def analysed(path):
+    """A store that the planner has statistics of."""
+    with open_store(path) as store:
+        fill(1500)
+        append_log_lines("w1", map(str, range(2000)))
+        store.database.execute_sql("ANALYZE")
+        store.database.execute_sql("DELETE FROM log_lines")
+        store.database.execute_sql("DELETE FROM workloads")
+
+
+@pytest.fixture(params=[of_our_own, of_the_servers, analysed], ids=lambda build: build.__name__)
+def filled(request, path):
+    request.param(path)
+    with open_store(path) as store:
+        fill()
+        yield store
+
+
+def statements(store, call):
+    """What is sent to SQLite while a function runs."""
+    sent = []
+    connection = store.database.connection()
+    connection.set_trace_callback(sent.append)
+    call()
+    connection.set_trace_callback(None)
+    return [sql for sql in sent if sql.startswith(("SELECT", "UPDATE", "DELETE", "WITH"))]
+
+
+def plan(store, sql):
+    return [row[3] for row in store.database.execute_sql(f"EXPLAIN QUERY PLAN {sql}").fetchall()]
+
+
+def assert_that_indexes_serve(store, sql, steps):
+    assert steps, sql
+    for step in steps:
+        assert "TEMP B-TREE" not in step, (sql, steps)
+        assert not step.startswith("SCAN") or " INDEX " in step, (sql, steps)
+        assert "AUTOMATIC" not in step, (sql, steps)
+
+
+@pytest.mark.parametrize("name", [*QUERIES, *NARROWED])
+def test_every_query_is_served_by_an_index_and_sorts_nothing(filled, name):
+    sent = statements(filled, {**QUERIES, **NARROWED}[name])
+
+    assert sent
+    for sql in sent:
+        assert_that_indexes_serve(filled, sql, plan(filled, sql))
+
+
+@pytest.mark.parametrize("name", [name for name in QUERIES if name not in {*ABOUT_ALL, *CLAIMS}])
+def test_a_query_about_a_few_does_not_walk_through_all(filled, name):
+    sent = statements(filled, QUERIES[name])
+
+    assert not [step for sql in sent for step in plan(filled, sql) if step.startswith("SCAN")]
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_claim_looks_only_at_what_can_be_claimed(filled, name):
+    partial = {
+        row[1] for row in filled.database.execute_sql("PRAGMA index_list(workloads)").fetchall() if row[4]
+    }
+
+    (sql,) = statements(filled, QUERIES[name])
+
+    searches = [step for step in plan(filled, sql) if " INDEX " in step and "(id=?)" not in step]
+    assert len(searches) == 1
+    assert searches[0].split(" INDEX ")[1].split()[0] in partial
+
+
+def test_indexes_of_our_own_have_names_of_their_own_on_the_servers_file_too(path, tmp_path):
+    server_file.build(path)
+    with open_store(path), open_store(tmp_path / "own.db"):
+        pass
+
+    listings = []
+    for file in (path, tmp_path / "own.db"):
+        with closing(sqlite3.connect(file)) as connection:
+            query = "SELECT name, tbl_name FROM sqlite_master WHERE type = 'index'"
+            listings.append(connection.execute(query).fetchall())
+    assert sorted(listings[0]) == sorted(listings[1])
+    assert all(name.startswith(("vulcan_store_", "idx_log_lines_", "sqlite_autoindex_")) for name, _ in listings[0])

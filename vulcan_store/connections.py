@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from peewee import PeeweeException, _savepoint
+from peewee import PeeweeException
 
 from vulcan_store import connection as connection_module
 from vulcan_store.connection import Connection, Cursor, Ender
@@ -22,18 +22,9 @@ from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.forks import ForkingDatabase
 from vulcan_store.paths import identity_of, path_of
 from vulcan_store.pragmas import checked_pragmas
+from vulcan_store.transactions import Savepoint, Transaction
 
 _names = itertools.count()
-
-
-class Savepoint(_savepoint):
-    """Peewee's, but that it is rolled back only if it is there: after a full disk SQLite has rolled back everything."""
-
-    db: ConnectedDatabase
-
-    def rollback(self, begin: bool = True) -> None:
-        if self.db.mine().in_transaction:
-            super().rollback(begin)
 
 
 class ConnectedDatabase(ForkingDatabase):
@@ -103,6 +94,9 @@ class ConnectedDatabase(ForkingDatabase):
                 yield connection
             finally:
                 connection.shut()
+
+    def transaction(self, *args: Any, **kwargs: Any) -> Transaction:
+        return Transaction(self, *args, **kwargs)
 
     def savepoint(self) -> Savepoint:
         return Savepoint(self)
@@ -194,7 +188,9 @@ class ConnectedDatabase(ForkingDatabase):
         """Raise StoreUnavailableError if the path no longer leads to the open file: what is written would be lost."""
         if not self.in_memory and identity_of(self.path) != self.identity:
             raise StoreUnavailableError(
-                self.target, "its file was deleted or replaced while it was open; close the store and open it again"
+                self.target,
+                "its file was deleted or replaced while it was open; close the store, take away what is left of the "
+                "old file (its -wal and -shm, which would be taken for the new one's), and open it again",
             )
 
     def fail(self, error: Exception) -> NoReturn:

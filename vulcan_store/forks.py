@@ -112,10 +112,14 @@ def _keep_for_ever(connection: Connection) -> None:
 
 
 def _before_fork() -> None:
-    forking.extend(_databases)
-    for database in forking:
-        database.quiesce()
-    connection_module.changing.acquire()
+    while True:
+        for database in [database for database in _databases if database not in forking]:
+            forking.append(database)
+            database.quiesce()
+        connection_module.changing.acquire()
+        if all(database in forking for database in _databases):
+            return  # whoever opens one more has to wait before its first connection
+        connection_module.changing.release()
 
 
 def _after_fork_in_parent() -> None:

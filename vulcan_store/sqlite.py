@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from itertools import chain
 from typing import Any, NoReturn, TypeVar, cast
 
 from peewee import IntegrityError, PeeweeException, _manual
@@ -31,7 +31,7 @@ class SqliteEngine(ConnectedDatabase, Engine):
     def of(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> SqliteEngine:
         return cls(target, pragmas, read_only)
 
-    def read(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
+    def read(self, sql: str, values: Iterable[Any] = (), in_one: bool = False) -> list[Row]:
         connection = self._state.conn
         if connection is None or not connection.open:
             connection = self.mine()
@@ -39,12 +39,14 @@ class SqliteEngine(ConnectedDatabase, Engine):
             with connection.lock:
                 if self._state.transactions and not connection.in_transaction:
                     self._check_transaction()
+                if in_one:
+                    return list(chain.from_iterable(map(connection.execute, (sql,), (values,))))
                 # No name for the cursor: a traceback would keep it, and with it an unfinished statement.
                 rows: list[Row] = connection.execute(sql, values).fetchall()
                 return rows
         except sqlite3.Error as error:
             if not connection.open:  # closed just before the call, which has done nothing yet
-                return self.read(sql, values)
+                return self.read(sql, values, in_one)
             self.fail(error)
 
     def read_part(self, sql: str, values: Iterable[Any], column: int, most: int) -> list[Row]:
@@ -56,7 +58,8 @@ class SqliteEngine(ConnectedDatabase, Engine):
 
     def write(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
         self.check_file()
-        return self.read(sql, values)
+        # Executed and read in C: a signal handler that called the store in between would find it in mid-statement.
+        return self.read(sql, values, in_one=True)
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         index, row = -1, cast(Sequence[Any], ())
@@ -150,6 +153,8 @@ class SqliteEngine(ConnectedDatabase, Engine):
         raise StoreUnavailableError(self.target, self._reason(cause)) from cause
 
     def _reason(self, error: Exception) -> str:
+        if not self.in_memory and os.path.isdir(self.path):
+            return "it is a folder"
         if has_code(error, "SQLITE_BUSY_SNAPSHOT"):
             return "another connection has written since this transaction began to read; begin it with IMMEDIATE"
         if has_code(error, "SQLITE_BUSY", "SQLITE_LOCKED"):
@@ -170,14 +175,19 @@ class SqliteEngine(ConnectedDatabase, Engine):
         return str(error)
 
     def _obstacle(self) -> str:
-        path = Path(self.path)
-        if not path.parent.is_dir():
-            return f"the folder {str(path.parent)!r} does not exist"
-        if path.is_dir():
-            return "it is a folder"
-        if self.read_only and not path.exists():
-            return "there is no such file, and read_only=True creates none"
-        if self.read_only and os.access(path, os.R_OK):
+        folder = os.path.dirname(self.path)
+        try:
+            os.stat(self.path)
+        except FileNotFoundError:
+            if not os.path.isdir(folder):
+                return f"the folder {folder!r} does not exist"
+            if self.read_only:
+                return "there is no such file, and read_only=True creates none"
+        except PermissionError:
+            return "this user may not enter its folder"
+        except OSError as error:
+            return f"it cannot be reached: {error.strerror}"
+        if self.read_only and os.access(self.path, os.R_OK):
             return (
                 "it is in WAL mode and its folder may not be written, which even reading needs; allow that, "
                 "read it while the server has it open, or read a copy in another folder"

@@ -20,6 +20,9 @@ import pytest
 PATIENCE = 60
 """Seconds after which whatever a test waits for is taken to hang."""
 
+PATIENT = {"busy_timeout": PATIENCE * 1000}
+"""The pragmas of a store whose writers may have to wait, because a test makes many write at once."""
+
 WRITER = Path(__file__).with_name("writer.py")
 
 spawn = multiprocessing.get_context("spawn")
@@ -104,9 +107,8 @@ def forked(work, *arguments):
 
 def run(source, *arguments, check=True, **options):
     """Run the text of a program to its end in a new process."""
-    done = subprocess.run(
-        [sys.executable, "-c", source, *map(str, arguments)], text=True, capture_output=True, timeout=PATIENCE, **options
-    )
+    command = [sys.executable, "-c", source, *map(str, arguments)]
+    done = subprocess.run(command, text=True, capture_output=True, timeout=PATIENCE, **options)
     assert not check or done.returncode == 0, done.stderr
     return done
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from guarantees.processes import PATIENCE, in_processes, integrity, rows
+from guarantees.processes import PATIENCE, PATIENT, in_processes, integrity, rows
 from vulcan_store import (
     Workload,
     create_workload,
@@ -20,7 +20,7 @@ PROCESSES, TIMES = 8, 40
 
 def create_update_and_list(barrier, place, path):
     made, totals = [], []
-    with open_store(path):
+    with open_store(path, pragmas=PATIENT):
         barrier.wait(PATIENCE)
         for _ in range(TIMES):
             workload = create_workload(runtime="node", node_id=f"node {place}")
@@ -32,7 +32,7 @@ def create_update_and_list(barrier, place, path):
 
 
 def add_one_often(barrier, place, path, workload_id):
-    with open_store(path) as store:
+    with open_store(path, pragmas=PATIENT) as store:
         barrier.wait(PATIENCE)
         for _ in range(TIMES):
             with store.database.atomic():
@@ -40,7 +40,7 @@ def add_one_often(barrier, place, path, workload_id):
 
 
 def save_one_often(barrier, place, path, workload_id):
-    with open_store(path) as store:
+    with open_store(path, pragmas=PATIENT) as store:
         barrier.wait(PATIENCE)
         for _ in range(TIMES):
             with store.database.atomic():

@@ -16,13 +16,13 @@ from vulcan_store import open_store
 CALLS = "write,pwrite64,pwritev,fsync,fdatasync"
 
 
-def traced(path, folder, synchronous):
+def traced(path, folder, *synchronous):
     """For each write that a writer acknowledged: how often the WAL reached the disk since the one before it, and
     whether something of it had not."""
     log = folder / "strace.txt"
     subprocess.run(
         ["strace", "-f", "-y", "-e", f"trace={CALLS}", "-o", log]
-        + [sys.executable, WRITER, path, "traced", "20", synchronous],
+        + [sys.executable, WRITER, path, "traced", "20", *synchronous],
         stdout=subprocess.DEVNULL, check=True, timeout=PATIENCE,
     )
     acknowledged, syncs, unsynced = [], 0, False
@@ -48,7 +48,7 @@ def traceable():
 
 
 def test_every_acknowledged_write_was_on_the_disk_before(path, tmp_path, traceable):
-    acknowledged = traced(path, tmp_path, "full")
+    acknowledged = traced(path, tmp_path)
 
     assert len(acknowledged) == 60
     assert [place for place, (syncs, unsynced) in enumerate(acknowledged) if not syncs or unsynced] == []

@@ -52,7 +52,7 @@ def refused(target, **options):
     return caught.value
 
 
-@pytest.mark.parametrize("text", [b"not a database, but a text\n" * 100, b"SQLite format 3\0" + bytes(84), b"\0" * 8192])
+@pytest.mark.parametrize("text", [b"not a database\n" * 100, b"SQLite format 3\0" + bytes(84), bytes(8192)])
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path, tmp_path, text):
     Path(path).write_bytes(text)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from guarantees.processes import PATIENCE, forked, in_threads, integrity, rows, run
+from guarantees.processes import PATIENCE, PATIENT, forked, in_threads, integrity, rows, run
 from vulcan_store import (
     StoreUnavailableError,
     Workload,
@@ -70,7 +70,7 @@ def test_children_write_at_once_while_threads_of_the_parent_write(path):
             made[place].extend(mine)
             list_workloads(200)
 
-    with open_store(path, pragmas={"busy_timeout": PATIENCE * 1000}) as store:
+    with open_store(path, pragmas=PATIENT) as store:
         with thread(call), thread(lambda: transact(1)), thread(lambda: transact(2)):
             children = [forked(create, 4) for _ in range(25)]
             made[3].extend(key for answer in children for key in answer())

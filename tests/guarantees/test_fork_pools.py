@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from guarantees.processes import PATIENCE, forked, integrity, rows
+from guarantees.processes import PATIENCE, PATIENT, forked, integrity, rows
 from vulcan_store import Workload, create_workload, list_workloads, open_store, update_workload_status
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -41,7 +41,7 @@ def busy(path):
             made.append(create_and_run(0))
             list_workloads(200)
 
-    with open_store(path, pragmas={"busy_timeout": PATIENCE * 1000}) as store:
+    with open_store(path, pragmas=PATIENT) as store:
         writing = threading.Thread(target=write, daemon=True)
         writing.start()
 

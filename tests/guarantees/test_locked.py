@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from guarantees.processes import PATIENCE, integrity, rows
+from guarantees.processes import PATIENCE, PATIENT, integrity, rows
 from vulcan_store import (
     StoreUnavailableError,
     create_workload,
@@ -92,7 +92,7 @@ def test_readers_do_not_wait_for_a_writer_in_another_process(opened, path):
 
 
 def test_a_write_waits_for_a_lock_that_is_given_back_in_time(path):
-    with open_store(path, pragmas={"busy_timeout": PATIENCE * 1000}):
+    with open_store(path, pragmas=PATIENT):
         with another_process_holds_the_lock(path) as holder:
             writer = threading.Thread(target=create_workload, kwargs={"runtime": "go", "id": "patient"})
             writer.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from guarantees.processes import PATIENCE, in_processes, in_threads
+from guarantees.processes import PATIENCE, PATIENT, in_processes, in_threads
 from vulcan_store import InvalidTransitionError, create_workload, get_workload, open_store, update_workload
 from vulcan_store.lifecycle import FINAL
 
@@ -23,7 +23,7 @@ def end_each(barrier, place, ids):
 
 
 def end_each_in_a_process(barrier, place, path, ids):
-    with open_store(path):
+    with open_store(path, pragmas=PATIENT):
         return end_each(barrier, place, ids)
 
 

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from guarantees.processes import PATIENCE, in_threads, integrity
+from guarantees.processes import PATIENCE, PATIENT, in_threads, integrity
 from vulcan_store import (
     StoreUnavailableError,
     close_store,
@@ -25,7 +25,7 @@ TIMES = 25
 
 @pytest.fixture(params=["memory", "file"])
 def opened(request, path):
-    with open_store(":memory:" if request.param == "memory" else path) as store:
+    with open_store(":memory:" if request.param == "memory" else path, pragmas=PATIENT) as store:
         yield store
 
 
@@ -45,7 +45,7 @@ def create_update_and_list(barrier, place):
     return made
 
 
-def test_sixteen_threads_that_create_update_and_list_at_once_lose_nothing(store):
+def test_sixteen_threads_that_create_update_and_list_at_once_lose_nothing(opened):
     made = in_threads(16, create_update_and_list)
 
     stored = list_workloads(1000).items

@@ -143,7 +143,7 @@ def test_outputs_of_sixteen_mebibytes_come_back_whole(opened):
     create_workload(runtime="oci", id="0", output=memoryview(large[2]), created_at=FIRST)
 
     assert get_workload(created.id).output == large[1]
-    assert [found.output == bytes_ for found, bytes_ in zip(list_workloads().items, large[1:], strict=True)] == [True] * 2
+    assert all(found.output == bytes_ for found, bytes_ in zip(list_workloads().items, large[1:], strict=True))
     assert [found.output for found in list_workloads(with_output=False).items] == [None, None]
 
 

@@ -14,9 +14,9 @@ def say(*words):
     os.write(sys.stdout.fileno(), (" ".join(words) + "\n").encode())
 
 
-def main(path, seed, count, synchronous="full"):
+def main(path, seed, count, synchronous=None):
     rng = random.Random(seed)
-    with open_store(path, pragmas={"synchronous": synchronous}):
+    with open_store(path, pragmas={"synchronous": synchronous} if synchronous else None):
         for _ in range(int(count)):
             workload = create_workload(runtime="python", node_id=seed)
             say(workload.id, "pending")

@@ -1,0 +1,216 @@
+"""Calls of several statements, and KeyboardInterrupt: interrupted at every moment at which Python hears of a signal."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import signal
+import sqlite3
+import sys
+import threading
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from guarantees.processes import PATIENCE, integrity
+from vulcan_store import (
+    append_log_lines,
+    claim_workload,
+    create_workload,
+    create_workloads,
+    get_workload,
+    list_log_lines,
+    list_workloads,
+    open_store,
+    purge_workloads,
+    update_workload,
+    workload_stats,
+)
+
+# What a signal interrupts may be the end of an object, where Python reports what is raised and goes on.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+COUNT = "SELECT (SELECT COUNT(*) FROM workloads), (SELECT COUNT(*) FROM log_lines)"
+LATE = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+class Alarm(Exception):
+    pass
+
+
+def raise_alarm(number, frame):
+    raise Alarm
+
+
+def create():
+    create_workload(runtime="go", output=b"result")
+
+
+def create_many():
+    create_workloads({"runtime": "go", "output": b"result"} for _ in range(3))
+
+
+def update():
+    update_workload("one", status="running", node_id="n", output=b"result")
+
+
+def append():
+    append_log_lines("one", ["first", "second", "third"])
+
+
+def claim():
+    claim_workload("n")
+
+
+def purge():
+    purge_workloads(LATE)
+
+
+def make_finished():
+    create_workload(runtime="go", id="done", status="killed", finished_at=datetime.now(UTC))
+    append_log_lines("done", ["line"] * 5)
+
+
+CHANGES = {
+    create: {(1, 0)},
+    create_many: {(3, 0)},
+    update: set(),
+    append: {(0, 3)},
+    claim: set(),
+    purge: {(-1, -5)},
+    list_workloads: set(),
+}
+"""What each call may change about the numbers of workloads and of log lines, if it changes them."""
+
+
+@pytest.fixture
+def handled():
+    """Sets how a signal is handled during the test."""
+    before = {}
+
+    def handle(number, handler):
+        before.setdefault(number, signal.signal(number, handler))
+
+    yield handle
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def opened(path):
+    """An open store with a workload; it is closed by another thread, which no lock that was left may stop."""
+    store = open_store(path)
+    create_workload(runtime="go", id="one")
+    yield store
+    closing_thread = threading.Thread(target=store.close, daemon=True)
+    closing_thread.start()
+    closing_thread.join(PATIENCE)
+    assert not closing_thread.is_alive(), "a lock was left behind"
+    assert integrity(path) == "ok"
+
+
+@pytest.fixture
+def other(path, opened):
+    """Another connection, which does not wait."""
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+        yield connection
+
+
+def signalled(call, moment, number):
+    """Call a function and send this process a signal at one of the moments at which Python looks for one."""
+    moments = itertools.count()
+
+    def watch(frame, event, argument):
+        if event in ("call", "c_return") and next(moments) == moment:
+            sys.setprofile(None)
+            signal.raise_signal(number)
+
+    sys.setprofile(watch)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return next(moments) > moment
+
+
+def assert_nothing_is_held(other):
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize(
+    "number, handler, error",
+    [(signal.SIGINT, signal.default_int_handler, KeyboardInterrupt), (signal.SIGUSR1, raise_alarm, Alarm)],
+    ids=["KeyboardInterrupt", "exception of a handler"],
+)
+@pytest.mark.parametrize("call", CHANGES)
+def test_a_call_interrupted_at_any_moment_has_done_all_or_nothing_and_the_next_works(
+    opened, other, handled, call, number, handler, error
+):
+    handled(number, handler)
+    interrupted, reached = 0, True
+
+    for moment in itertools.count():
+        if call is purge and not other.execute("SELECT 1 FROM workloads WHERE id = 'done'").fetchone():
+            make_finished()
+        before = other.execute(COUNT).fetchone()
+        try:
+            reached = signalled(call, moment, number)
+        except error:
+            interrupted += 1
+        assert_nothing_is_held(other)
+        after = other.execute(COUNT).fetchone()
+        assert (after[0] - before[0], after[1] - before[1]) in {(0, 0)} | CHANGES[call]
+        call()
+        assert_nothing_is_held(other)
+        if not reached:
+            break
+
+    assert interrupted > 20
+
+
+@pytest.mark.parametrize("call", CHANGES)
+def test_calls_interrupted_by_an_alarm_at_random_moments_leave_a_sound_store(opened, other, handled, call):
+    handled(signal.SIGALRM, raise_alarm)
+    rng = random.Random(20260218)
+
+    for _ in range(200):
+        try:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 2e-3), 1e-3)
+                while True:
+                    call()
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        except Alarm:
+            pass
+        assert_nothing_is_held(other)
+
+    workloads, lines = other.execute(COUNT).fetchone()
+    assert call is not create_many or (workloads - 1) % 3 == 0
+    assert call is not append or [line.seq for line in list_log_lines("one")] == list(range(lines))
+    assert lines % 3 == 0
+
+
+@pytest.mark.parametrize("call", CHANGES)
+def test_a_handler_that_calls_the_store_in_the_middle_of_a_call_works(opened, other, handled, call):
+    made = []
+
+    def use(number, frame):
+        assert get_workload("one").id == "one"
+        made.append(create_workload(runtime="wasm").id)
+        update_workload(made[-1], exit_code=1)
+        assert list_workloads(1, runtime="wasm").items[0].id == made[-1]
+
+    handled(signal.SIGUSR1, use)
+    for moment in itertools.count():
+        if call is purge:
+            make_finished()
+        if not signalled(call, moment, signal.SIGUSR1):
+            break
+        assert_nothing_is_held(other)
+
+    assert len(made) > 20
+    assert workload_stats().by_isolation["auto"] == other.execute(COUNT).fetchone()[0]
+    assert [get_workload(key).exit_code for key in made] == [1] * len(made)

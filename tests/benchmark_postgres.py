@@ -156,6 +156,7 @@ def main():
             with vulcan_store.open_store(url) as store:
                 ((version,),) = store.database.read("SHOW server_version")
                 vulcan_store.create_workloads(map(fields, range(ROWS)))
+                store.database.read("ANALYZE workloads")
             print(
                 f"PostgreSQL {version} over loopback, psycopg {psycopg.__version__}, {os.cpu_count()} processors, "
                 f"{ROWS:,} rows, {options.rounds} rounds, medians",

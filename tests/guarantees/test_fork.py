@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -112,10 +113,11 @@ def test_a_child_of_a_fork_in_another_threads_endless_transaction_is_told_so_and
         with thread(transact):
             inside.wait(PATIENCE)
             child = forked(create)
-            with pytest.raises(StoreUnavailableError, match="fork"):
+            with pytest.raises(StoreUnavailableError) as caught:
                 child()
             leave.set()
 
+    assert "was forked" in caught.value.reason
     assert_sound(path, made)
 
 
@@ -124,12 +126,13 @@ def test_a_child_of_a_fork_inside_a_transaction_of_its_own_thread_is_told_so_and
         with store.database.atomic():
             made = create()
             child = forked(create)
-            with pytest.raises(StoreUnavailableError, match="fork") as caught:
+            with pytest.raises(StoreUnavailableError) as caught:
                 child()
             made += create()
         made += create()
 
     assert caught.value.target == path
+    assert "was forked" in caught.value.reason
     assert_sound(path, made)
 
 
@@ -242,20 +245,13 @@ def test_every_store_that_is_open_at_a_fork_serves_the_child(tmp_path):
 
 
 def test_a_query_that_the_parent_reads_row_by_row_goes_on_after_a_fork(path):
-    def write():
-        try:
-            return create()
-        except StoreUnavailableError as error:
-            assert "fork" in str(error)
-            return []
-
     with open_store(path):
         made = create(50)
         seen = []
         for workload in Workload.select().order_by(Workload.id).iterator():
             seen.append(workload.id)
             if len(seen) in (1, 25):
-                made += forked(write)() + create()
+                made += forked(create)() + create()
 
     assert [key for key in seen if key in made[:50]] == made[:50]
     assert_sound(path, made)
@@ -277,7 +273,8 @@ def test_a_child_works_on_its_own_copy_of_a_store_in_memory():
         assert len(create()) == 1
 
 
-def test_parent_and_children_never_make_the_same_id(path):
+def test_parent_and_children_never_make_the_same_id_though_the_clock_stands_still(monkeypatch):
+    monkeypatch.setattr(time, "time_ns", lambda moment=time.time_ns(): moment)
     with open_store(":memory:"):
         made = create()
         children = [forked(create, 500) for _ in range(6)]

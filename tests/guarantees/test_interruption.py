@@ -84,6 +84,16 @@ def interrupted(step, handler, call, *arguments, of=None):
     return left <= 0
 
 
+@pytest.fixture(autouse=True)
+def ends_in_time():
+    """A lock that is never given back ends the test instead of hanging it."""
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail(f"hangs for {PATIENCE} s"))
+    signal.alarm(PATIENCE)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
 @pytest.fixture
 def opened(path):
     with open_store(path, pragmas={"synchronous": "off", "busy_timeout": 200}) as store:

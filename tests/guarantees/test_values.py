@@ -9,6 +9,7 @@ from operator import attrgetter
 
 import pytest
 
+from guarantees.processes import rows
 from vulcan_store import (
     Isolation,
     Runtime,
@@ -160,7 +161,7 @@ def test_every_character_of_unicode_comes_back_in_every_text(opened):
     assert list_workloads(input_hash=everything).total == 1
 
 
-def test_times_sort_as_times_from_the_first_microsecond_to_the_last(opened):
+def test_times_sort_as_times_from_the_first_microsecond_to_the_last(opened, path):
     times = [FIRST, FIRST + MICROSECOND, datetime(999, 12, 31, tzinfo=UTC), datetime(1969, 7, 20, tzinfo=UTC)]
     times += [datetime(2026, 2, 18, 11, 12, 42, microsecond, UTC) for microsecond in (0, 1, 10, 100_000, 999_999)]
     times += [LAST - MICROSECOND, LAST]
@@ -172,3 +173,5 @@ def test_times_sort_as_times_from_the_first_microsecond_to_the_last(opened):
     for place, at in enumerate(times):
         assert list_workloads(0, created_since=at).total == len(times) - place
         assert list_workloads(0, created_before=at).total == place
+    stored = [text for text, in rows(path, "created_at")]
+    assert sorted(stored) == [at.strftime("%Y-%m-%d %H:%M:%S.%f+00:00").zfill(32) for at in times]

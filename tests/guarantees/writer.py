@@ -22,7 +22,7 @@ def main(path, seed, count, synchronous=None):
             say(workload.id, "pending")
             update_workload_status(workload.id, "running")
             say(workload.id, "running")
-            output = rng.randbytes(rng.randrange(20_000))
+            output = rng.randbytes(rng.randrange(60_000))
             update_workload(
                 workload.id, status="completed", output=output, error=hashlib.sha256(output).hexdigest()
             )

@@ -99,7 +99,7 @@ def test_closing_from_the_main_thread_leaves_one_file_while_other_threads_still_
         except StoreUnavailableError:
             refused.append(None)
 
-    open_store(path)
+    store = open_store(path)
     threads = [threading.Thread(target=write_and_stay) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -113,6 +113,7 @@ def test_closing_from_the_main_thread_leaves_one_file_while_other_threads_still_
     for thread in threads:
         thread.join(PATIENCE)
     assert len(refused) == 8
+    assert repr(store) == f"<Store {path!r}, closed>"
     assert os.listdir(tmp_path) == [os.path.basename(path)]
 
 

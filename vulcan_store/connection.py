@@ -10,8 +10,10 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-# Held while a connection is opened, while one that its thread left behind is closed, and while the process forks, so
-# that SQLite's own mutexes are free then. It is always taken last: a thread may end while any other lock is held.
+# Held while a connection is opened or closed, and while the process forks: SQLite's own mutexes are free then, and of
+# several connections that are closed at once the last finds itself alone and takes the WAL away. It is always taken
+# last, and whoever has it waits for nothing, a lock of the database's included: a thread may end, or the garbage of
+# one be collected, while any other lock is held.
 changing = threading.RLock()
 
 
@@ -19,16 +21,18 @@ class Connection(sqlite3.Connection):
     """A connection that is closed only while nobody is in the middle of a call on it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        with changing:
+            super().__init__(*args, **kwargs)
         # Reentrant: a signal handler may call the store in the middle of a call.
         self.lock = threading.RLock()
         self.open = True
         self.reading: weakref.WeakSet[Cursor] = weakref.WeakSet()
 
     def shut(self) -> None:
-        """Close; the caller holds the lock."""
+        """Close, if it is open; the caller holds the lock."""
         self.open = False
-        self.close()
+        with changing:
+            self.close()
 
 
 class Ender:
@@ -44,9 +48,7 @@ class Ender:
         if self.process == os.getpid():  # in a forked child the threads of the parent end, but not their connections
             # Who has the lock, if not this thread, is about to close the connection.
             if self.connection.lock.acquire(blocking=False):
-                with changing:
-                    if self.connection.open:
-                        self.connection.shut()
+                self.connection.shut()
                 self.connection.lock.release()
 
 

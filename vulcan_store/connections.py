@@ -21,7 +21,7 @@ from vulcan_store.connection import Connection, Cursor, Ender
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.forks import ForkingDatabase
 from vulcan_store.paths import identity_of, path_of
-from vulcan_store.pragmas import checked_pragmas
+from vulcan_store.pragmas import PRAGMAS, checked_pragmas
 from vulcan_store.transactions import Savepoint, Transaction
 
 _names = itertools.count()
@@ -45,7 +45,11 @@ class ConnectedDatabase(ForkingDatabase):
         if self.in_memory:
             # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
             name = f"file:/vulcan_store-{os.getpid()}-{next(_names)}?vfs=memdb"
-            pragmas = {key: value for key, value in pragmas.items() if key != "journal_mode"}
+            # Neither means anything here, and setting one waits for whoever is writing.
+            pragmas = {
+                name: value for name, value in pragmas.items()
+                if name != "journal_mode" and (name, value) != ("synchronous", PRAGMAS["synchronous"])
+            }
         else:
             name = f"{Path(path).as_uri()}?mode={'ro' if read_only else 'rwc'}"
         self.pragmas = pragmas
@@ -80,7 +84,7 @@ class ConnectedDatabase(ForkingDatabase):
 
     def extra(self) -> Connection:
         """A connection that is nobody's own yet."""
-        with connection_module.changing:
+        with self._lock:
             connection: Connection = super()._connect()  # type: ignore[misc]
             self.connections.add(connection)
         return connection
@@ -222,7 +226,9 @@ class ConnectedDatabase(ForkingDatabase):
         # itself removes them, once nobody uses them, when a connection that may write is closed.
         try:
             uri = f"{Path(self.path).as_uri()}?mode=rw"
-            with connection_module.changing, contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            with connection_module.changing, contextlib.closing(
+                sqlite3.connect(uri, uri=True, timeout=0)
+            ) as connection:
                 connection.execute("SELECT 1 FROM sqlite_master").fetchall()
         except sqlite3.Error:
             pass

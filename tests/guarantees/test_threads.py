@@ -69,6 +69,31 @@ def test_sixteen_threads_that_read_and_then_write_in_transactions_of_their_own_o
     assert get_workload(counter).exit_code == 16 * TIMES
 
 
+@pytest.mark.parametrize("pragmas", [{}, {"cache_size": -1000}], ids=str)
+def test_threads_that_end_while_others_wait_for_a_transaction_to_end_keep_nobody_waiting(pragmas):
+    totals = []
+
+    def read_and_stay(read, end):
+        totals.append(list_workloads(0).total)
+        read.set()
+        end.wait(PATIENCE)
+
+    with open_store(":memory:", pragmas=pragmas) as store:
+        for round in range(1, 11):
+            read, end = threading.Event(), threading.Event()
+            ending = threading.Thread(target=read_and_stay, args=(read, end))
+            ending.start()
+            read.wait(PATIENCE)
+            with store.database.atomic():
+                create_workload(runtime="go")
+                reading = threading.Thread(target=read_and_stay, args=(threading.Event(), end))
+                reading.start()
+                end.set()
+                ending.join(PATIENCE)
+            reading.join(PATIENCE)
+            assert totals[-2:] == [round - 1, round]
+
+
 def test_three_hundred_threads_one_after_another_leave_no_connection_behind(opened):
     made = []
     before = descriptors()
@@ -124,6 +149,24 @@ def test_closing_from_the_main_thread_leaves_one_file_after_other_threads_have_e
     close_store()
 
     assert os.listdir(tmp_path) == [os.path.basename(path)]
+
+
+def test_closing_while_other_threads_end_leaves_one_file(path, tmp_path):
+    def write_and_end(barrier):
+        create_workload(runtime="go")
+        barrier.wait(PATIENCE)
+
+    for _ in range(150):
+        store = open_store(path, pragmas={"synchronous": "off"})
+        barrier = threading.Barrier(5)
+        threads = [threading.Thread(target=write_and_end, args=(barrier,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        barrier.wait(PATIENCE)
+        store.close()
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert os.listdir(tmp_path) == [os.path.basename(path)]
 
 
 def test_closing_in_the_middle_of_the_calls_of_other_threads_breaks_none_of_them(path, tmp_path):

@@ -136,7 +136,8 @@ def test_an_unknown_pragma_is_refused(tmp_path, monkeypatch, target):
 
 
 @pytest.mark.parametrize("pragmas", [
-    {"journal_mode": "bogus"}, {"busy_timeout": "soon"}, {"busy_timeout": None}, {"cache_size": "1; DROP TABLE x"},
+    {"journal_mode": "bogus"}, {"synchronous": "banana"}, {"busy_timeout": "soon"}, {"busy_timeout": None},
+    {"cache_size": "1; DROP TABLE x"},
 ], ids=str)
 def test_a_pragma_value_that_cannot_be_is_refused_and_leaves_no_file(path, pragmas):
     with pytest.raises(StoreError) as refusal:

@@ -28,6 +28,7 @@ from vulcan_store import (
     get_workload,
     list_workloads,
     open_store,
+    purge_workloads,
     update_workload_status,
 )
 from vulcan_store.testing import make_workload
@@ -173,6 +174,50 @@ def test_a_transaction_that_was_lost_with_its_connection_says_so_and_leaves_noth
                 make_workload()
 
         assert list_workloads().total == 0
+
+
+def test_a_write_whose_connection_is_lost_is_not_sent_again_and_says_that_its_end_is_not_known(remote):
+    remote.database.read("CREATE SEQUENCE tries")
+    remote.database.read(
+        "CREATE FUNCTION end_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('tries'); "
+        "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60); RETURN NEW; END $$"
+    )
+    remote.database.read("CREATE TRIGGER ends BEFORE INSERT ON workloads FOR EACH ROW EXECUTE FUNCTION end_it()")
+
+    with pytest.raises(StoreUnavailableError, match="may or may not have been done"):
+        create_workload(runtime="go")
+
+    assert remote.database.read("SELECT last_value, is_called FROM tries") == [(1, True)]
+    assert list_workloads().total == 0
+
+
+def test_a_server_that_is_opened_read_only_is_read_and_not_written(postgres_target):
+    with open_store(postgres_target):
+        made = make_workload()
+
+    with open_store(postgres_target, read_only=True):
+        for write in (make_workload, lambda: update_workload_status(made.id, "killed"), lambda: purge_workloads(ZONE)):
+            with pytest.raises(StoreUnavailableError, match="read_only=True"):
+                write()
+
+        assert get_workload(made.id) == made
+        assert list_workloads().items[0].status == "pending"
+
+
+def test_a_server_without_the_tables_is_refused_read_only_and_gets_none(postgres_target):
+    with pytest.raises(StoreUnavailableError, match="has no table 'workloads'"):
+        open_store(postgres_target, read_only=True)
+
+    with open_store(postgres_target) as store:
+        assert list_workloads().total == 0 and store.database.names() >= {"workloads", "log_lines"}
+
+
+def test_a_closed_store_is_not_reopened_by_its_database(postgres_target):
+    store = open_store(postgres_target)
+    store.close()
+
+    with pytest.raises(StoreUnavailableError, match="closed"):
+        store.database.execute_sql("SELECT 1")
 
 
 def test_processes_that_open_a_new_store_at_the_same_instant_all_succeed(postgres_target):

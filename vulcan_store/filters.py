@@ -70,7 +70,7 @@ def newest_first(query: CountingSelect, shape: Shape) -> Any:
     statuses = dict(shape).get("status", -1)
     if statuses < 2:
         return filtered(query, shape).order_by(*order)
-    rest = tuple(filter for filter in shape if filter[0] != "status")
+    rest = tuple((name, length) for name, length in shape if name != "status")
     walks = (filtered(query, rest).where(Workload.status == Param(f"status {place}")) for place in range(statuses))
     return reduce(lambda one, other: one.union_all(other), walks).order_by(*order)
 

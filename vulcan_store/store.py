@@ -147,8 +147,7 @@ def list_workloads(limit: int = 20, offset: int = 0, *, with_output: bool = True
         with_output: False leaves the result bytes in the store; ``output`` is then None.
         filters: ``status``, ``isolation``, ``runtime``, ``node_id`` and ``input_hash``, each one value or a
             collection of up to 8,192 values; ``created_since`` (inclusive) and ``created_before`` (exclusive), aware
-            datetimes.
-            None is no filter.
+            datetimes. None is no filter.
 
     Raises:
         ValueError: ``limit`` or ``offset`` is no whole number from 0; as InvalidWorkloadError, a filter's value is

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -81,6 +81,18 @@ def test_a_write_that_waits_too_long_says_why_has_written_nothing_and_succeeds_l
     assert rows(path, "*") == before
     call(one)
     assert rows(path, "*") != before
+
+
+def test_a_transaction_that_began_to_read_before_others_wrote_is_told_how_to_begin(opened, path):
+    with pytest.raises(StoreUnavailableError, match="begin it with IMMEDIATE") as refusal:
+        with opened.database.atomic("DEFERRED"):
+            list_workloads()
+            with closing(sqlite3.connect(path)) as other, other:
+                other.execute("CREATE TABLE theirs (id)")
+            create_workload(runtime="go")
+
+    assert refusal.value.__cause__.sqlite_errorname == "SQLITE_BUSY_SNAPSHOT"
+    assert rows(path) == []
 
 
 def test_readers_do_not_wait_for_a_writer_in_another_process(opened, path):

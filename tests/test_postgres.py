@@ -82,10 +82,11 @@ def in_processes(count, source, *arguments):
         (lambda url: url.replace("/postgres", "/"), "names no database"),
         (lambda url: url.replace("/postgres", ""), "names no database"),
         (lambda url: url.replace(f":{urlsplit(url).port}", ":port"), "cannot be read"),
+        (lambda url: url.replace(f":{PASSWORD}@", f":1/{PASSWORD}@"), "as %2F"),
         (lambda url: url.replace("postgresql:", "mysql:"), "no engine"),
         (lambda url: f"{url}?sslmode=bogus", "sslmode"),
     ],
-    ids=["password", "database", "port", "no name", "no path", "no number", "scheme", "option"],
+    ids=["password", "database", "port", "no name", "no path", "no number", "slash", "scheme", "option"],
 )
 def test_a_server_that_cannot_be_reached_says_why_and_never_its_password(postgres, change, said):
     if os.environ.get("VULCAN_TEST_POSTGRES_URL"):

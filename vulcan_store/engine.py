@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl
 
 from peewee import Database, IntegrityError, Model, SchemaManager
 
@@ -14,18 +15,23 @@ from vulcan_store.prepared import Convert, Row
 T = TypeVar("T")
 
 
+# A password that holds a /, ? or # as it is leaves an @ behind them, which fits nowhere here.
+_SHOWABLE = re.compile(
+    r"([^:/]+://)(?:([^:@/?#]*)(?::[^/?#]*)?(@))?((?:\[[^]@/?#]*\]|[^]:@/?#[]*)(?::\d*)?(?:/[^@?#]*)?)(?:\?([^@#]*))?"
+)
+
+
 def without_password(target: str) -> str:
-    """A URL as it may be shown; a path is shown as it is."""
-    if "://" not in target:
+    """A URL as it may be shown, only its scheme if in doubt; a path is shown as it is."""
+    scheme, mark, _ = target.partition("://")
+    if not mark:
         return target
-    try:
-        url = urlsplit(target)
-        query = "&".join(f"{key}={value}" for key, value in parse_qsl(url.query) if "password" not in key.lower())
-        user = f"{url.username}@" if url.username else ""
-        port = f":{url.port}" if url.port else ""
-        return urlunsplit((url.scheme, f"{user}{url.hostname or ''}{port}", url.path, query, ""))
-    except ValueError:
-        return target[: target.index("://")] + "://..."
+    found = _SHOWABLE.fullmatch(target)
+    if found is None:
+        return f"{scheme}://..."
+    start, user, at, place, query = found.groups("")
+    options = "&".join(f"{name}={value}" for name, value in parse_qsl(query) if "password" not in name.lower())
+    return start + user + at + place + (options and f"?{options}")
 
 
 class KeyTakenError(IntegrityError):

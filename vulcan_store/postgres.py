@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase, _ConnectionLocal
 from playhouse import db_url
@@ -51,6 +52,8 @@ class PsycopgEngine(PostgresqlDatabase, Engine):
             raise StoreUnavailableError(shown, f"pragmas are SQLite's; a server has none, so leave out {pragmas!r}")
         try:
             parameters = db_url.parse(target, unquote_password=True, unquote_user=True)
+            if "@" in urlsplit(target).path:
+                raise ValueError("an @ behind the host")
         except ValueError as error:
             raise StoreUnavailableError(
                 shown, "its host or port cannot be read; write characters like / and @ in a password as %2F and %40"

@@ -20,6 +20,7 @@ from vulcan_store import (
     purge_workloads,
     workload_stats,
 )
+from vulcan_store.housekeeping import count_purgeable
 from vulcan_store.lifecycle import FINAL
 from vulcan_store.testing import make_workload
 
@@ -136,6 +137,20 @@ def test_times_as_the_server_writes_them_are_compared_as_times(path, moment, gon
         assert purge_workloads(moment) == gone
 
         assert ids() == [key for key in ("s1", "s2", "s3", "s4") if not (gone and key == "s3")]
+
+
+@pytest.mark.parametrize("hour, gone", [(10, 0), (12, 3), (15, 4)])
+def test_as_many_are_counted_as_would_be_deleted(path, hour, gone):
+    with open_store(path) as store:
+        for number, text in enumerate([
+            "2026-02-18 13:00:00 +0200 CEST", "2026-02-18 06:00:00 -0500 EST", "2026-02-18 11:00:00 +0000 UTC",
+            "2026-02-18 11:00:00.000000+00:00", "2026-02-18T11:00:00Z",
+        ]):
+            make_workload(id=f"{number}", status="killed", finished_at=NOON)
+            say(store, f"{number}", finished_at=text)
+
+        assert count_purgeable(NOON.replace(hour=hour)) == gone
+        assert purge_workloads(NOON.replace(hour=hour)) == gone
 
 
 def test_log_lines_go_with_their_workload_however_many(store):

@@ -77,6 +77,30 @@ def test_what_peewee_offers_works(five, read, expected):
     assert read() == expected
 
 
+def of_an_alias():
+    other = Workload.alias()
+    return other.select().where(other.status == "paused")
+
+
+@pytest.mark.parametrize("query, count", [
+    (lambda: Workload.select().where(Workload.status == "paused"), 1),
+    (lambda: Workload.select().where(Workload.status.in_(["paused", "completed"])), 2),
+    (lambda: Workload.select().where(Workload.status.contains("aus")), 1),
+    (lambda: Workload.select().where(Workload.runtime.startswith("g")), 4),
+    (lambda: Workload.select().where(Workload.id > ""), 5),
+    (lambda: Workload.select().where(Workload.duration_ms / 1000.0 > 1.25), 1),
+    (lambda: Workload.select().where(Workload.duration_ms > -1), 2),
+    (lambda: Workload.select().where(Workload.duration_ms.between(0.5, 1499.5)), 1),
+    (of_an_alias, 1),
+], ids=["word", "words", "contains", "startswith", "id", "quotient", "negative", "between", "alias"])
+def test_a_query_may_compare_a_column_with_what_it_cannot_hold(store, query, count):
+    for number, fields in enumerate([{"duration_ms": 1500}, {"duration_ms": 5}, {}, {"status": "completed"}, {}]):
+        make_workload(id=f"{number}", runtime="go" if number else "wasm", **fields)
+    store.database.execute_sql("UPDATE workloads SET status = 'paused' WHERE id = '4'")
+
+    assert query().count() == len(list(query())) == count
+
+
 def test_a_column_of_ones_own_can_be_selected(five):
     query = Workload.select(Workload.id, (Workload.exit_code * 2).alias("twice")).where(Workload.id == "w2")
 
@@ -158,6 +182,19 @@ def test_create_fills_in_what_create_workload_does(store):
     stored = get_workload(created.id)
     assert (stored.status, stored.isolation, stored.node_id, len(stored.id)) == ("pending", "auto", "", 26)
     assert stored.to_dict() == created.to_dict()
+
+
+@pytest.mark.parametrize("size", [None, 2])
+def test_bulk_create_fills_in_what_create_workload_does(store, size):
+    made = [Workload(runtime="go", id="own"), *(Workload(runtime="wasm") for _ in range(4))]
+
+    Workload.bulk_create(made, size)
+
+    assert sorted(workload.id for workload in list_workloads().items) == sorted(workload.id for workload in made)
+    assert all(get_workload(workload.id).created_at == workload.created_at for workload in made)
+    made[0].node_id = "n"
+    assert made[0].save() == 1
+    assert made[0].save() == 0 and get_workload("own").node_id == "n"
 
 
 def test_insert_many_fills_in_an_id_for_each(store):

@@ -120,6 +120,15 @@ def test_a_backup_is_left_to_pg_dump(remote, path):
     assert not os.path.exists(path)
 
 
+def test_text_has_the_order_that_it_has_in_a_file(remote):
+    collations = remote.database.read(
+        "SELECT DISTINCT collation_name FROM information_schema.columns "
+        "WHERE table_schema = current_schema() AND data_type = 'text'"
+    )
+
+    assert collations == [("C",)]
+
+
 def test_times_are_in_utc_though_the_server_is_elsewhere(remote):
     made = make_workload(created_at=ZONE)
 
@@ -133,9 +142,13 @@ def test_times_are_in_utc_though_the_server_is_elsewhere(remote):
 
 
 @pytest.mark.parametrize("field", ["id", "node_id", "input_hash", "error"])
-def test_a_nul_is_refused_by_the_name_of_its_field(remote, field):
+@pytest.mark.parametrize("write", [
+    create_workload, Workload.create, lambda **row: Workload.insert(row).execute(),
+    lambda **row: Workload.bulk_create([Workload(**row)]), lambda **row: Workload.update(row).execute(),
+], ids=["create_workload", "create", "insert", "bulk_create", "update"])
+def test_a_nul_is_refused_by_the_name_of_its_field(remote, write, field):
     with pytest.raises(InvalidWorkloadError) as refusal:
-        create_workload(**{"runtime": "go", field: "a\0b"})
+        write(**{"runtime": "go", field: "a\0b"})
 
     assert refusal.value.field == field
     assert list_workloads().total == 0

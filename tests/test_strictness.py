@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
+from peewee import Case
 
 from vulcan_store import InvalidWorkloadError, Workload, create_workload, get_workload, update_workload
 from vulcan_store.testing import make_workload
@@ -26,7 +27,7 @@ NEW_ROW = {
     "insert_many": lambda row: Workload.insert_many([row]).execute(),
     "insert_many, second row": lambda row: Workload.insert_many([good(row), row]).execute(),
     "insert_many of tuples": lambda row: Workload.insert_many([tuple(row.values())], fields=list(row)).execute(),
-    "bulk_create": lambda row: Workload.bulk_create([Workload(**{"id": "b", "created_at": GOOD["created_at"], **row})]),
+    "bulk_create": lambda row: Workload.bulk_create([Workload(**row)]),
     "replace": lambda row: Workload.replace(**row).execute(),
 }
 CHANGED_ROW = {
@@ -40,7 +41,7 @@ NO_WORD = [
     *(("status", value) for value in ("paused", "", "Running", 1, b"running", ["running"])),
     *(("isolation", value) for value in ("docker", 0)), *(("runtime", value) for value in ("ruby", "", b"go")),
 ]
-NONE = [(name, None) for name in ("status", "isolation", "runtime", "node_id")]
+NONE = [(name, None) for name in ("id", "status", "isolation", "runtime", "node_id", "created_at")]
 NO_TEXT = [
     *(("node_id", value) for value in (5, b"x", True, "a\ud800b")),
     ("input_hash", 5), ("input_hash", "\udfff"), ("error", b"x"), ("error", "\ud800"),
@@ -157,11 +158,33 @@ def test_a_runtime_missing_in_a_later_row_refuses_all(store):
     assert stored(store) == []
 
 
-def test_a_comparison_in_a_query_of_ones_own_is_checked_too(store):
-    with pytest.raises(InvalidWorkloadError) as refusal:
-        Workload.select().where(Workload.status == "paused").count()
+@pytest.mark.parametrize("name, change", [
+    ("duration_ms", lambda: Workload.duration_ms + 1.5),
+    ("status", lambda: Workload.status.concat("x")),
+    ("status", lambda: Case(None, [(Workload.status == "paused", "running")], "killed")),
+], ids=["number", "text", "case"])
+@pytest.mark.parametrize("update", [
+    lambda name, value: Workload.update(**{name: value}), lambda name, value: Workload.update({name: value}),
+], ids=["by name", "a mapping"])
+def test_what_is_calculated_to_be_stored_is_checked_too(store, update, name, change):
+    make_workload(duration_ms=5)
+    before = stored(store)
 
-    check(refusal, "status", "paused")
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        update(name, change()).execute()
+
+    assert refusal.value.field == name
+    assert stored(store) == before
+
+
+@pytest.mark.parametrize("compare", [
+    lambda: Workload.created_at < NAIVE, lambda: Workload.output == "text", lambda: Workload.exit_code == "5",
+    lambda: Workload.status == 5, lambda: Workload.error == "\ud800", lambda: Workload.id == 5,
+    lambda: Workload.cpu_limit > True, lambda: Workload.mem_limit < 2**63,
+], ids=["naive", "output", "number", "word", "surrogate", "id", "bool", "too large"])
+def test_a_comparison_with_what_would_be_compared_wrongly_is_refused(store, compare):
+    with pytest.raises(InvalidWorkloadError):
+        Workload.select().where(compare()).count()
 
 
 @pytest.mark.parametrize("name, value", [

@@ -8,7 +8,8 @@ from vulcan_store import clock
 from vulcan_store.database import current
 from vulcan_store.filters import filtered, read_filters
 from vulcan_store.lifecycle import Status
-from vulcan_store.models import CLAIMABLE, Workload
+from vulcan_store.indexes import CLAIMABLE
+from vulcan_store.models import Workload
 from vulcan_store.prepared import Param, Prepared
 
 

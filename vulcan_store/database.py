@@ -12,14 +12,14 @@ from typing import Any, Self
 
 from vulcan_store.engine import Engine, without_password
 from vulcan_store.errors import StoreUnavailableError
-from vulcan_store.models import LogLine, Workload
+from vulcan_store.indexes import TABLES
 from vulcan_store.sqlite import SqliteEngine
 
 ENGINES = {
     "sqlite": "vulcan_store.sqlite:SqliteEngine",
     "postgresql": "vulcan_store.postgres:PostgresEngine",
     "postgres": "vulcan_store.postgres:PostgresEngine",
-    "cockroachdb": "vulcan_store.postgres:CockroachEngine",
+    "cockroachdb": "vulcan_store.cockroach:CockroachEngine",
 }
 """The engine of each kind of URL, imported when it is asked for. A further engine is one more entry here."""
 
@@ -98,7 +98,7 @@ def open_store(
     database = _engine_of(name).of(name, pragmas or {}, read_only)
     try:
         database.start()
-        database.migrate([Workload, LogLine])
+        database.migrate(TABLES)
     except BaseException:
         database.shutdown()
         raise
@@ -135,7 +135,7 @@ def current() -> Engine:
 
 def _bind() -> None:
     database: Any = _stores[-1].database if _stores else None
-    for model in (Workload, LogLine):
+    for model in TABLES:
         model._meta.set_database(database)
 
 

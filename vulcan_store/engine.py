@@ -11,8 +11,11 @@ from peewee import Database, IntegrityError, Model, SchemaManager
 
 from vulcan_store.errors import SchemaMismatchError, StoreUnavailableError
 from vulcan_store.prepared import Convert, Row
+from vulcan_store.strict import StrictContext
 
 T = TypeVar("T")
+
+READ_ONLY = "it was opened with read_only=True, so nothing can be written"
 
 
 # A password that holds a /, ? or # as it is leaves an @ behind them, which fits nowhere here.
@@ -59,6 +62,7 @@ class Engine(Database):
 
     target: str
     read_only: bool
+    context_class = StrictContext
 
     @classmethod
     def of(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> Engine:
@@ -120,11 +124,16 @@ class Engine(Database):
         """Raise what an error of the driver's, or of Peewee's around it, means."""
         raise NotImplementedError
 
+    def require_writable(self) -> None:
+        """Raise StoreUnavailableError if the store is read only, for a write that happened to have nothing to write."""
+        if self.read_only:
+            raise StoreUnavailableError(self.target, READ_ONLY)
+
     def names(self) -> set[str]:
         """The names of the tables and indexes that are there."""
         raise NotImplementedError
 
-    def migrate(self, models: list[type[Model]]) -> None:
+    def migrate(self, models: Sequence[type[Model]]) -> None:
         """Create what is missing of the tables and their indexes; repeat it as often as you like.
 
         Raises:
@@ -141,12 +150,12 @@ class Engine(Database):
         for model in models:
             SchemaManager(model, self).create_all(**options)
 
-    def _create(self, models: list[type[Model]]) -> None:
+    def _create(self, models: Sequence[type[Model]]) -> None:
         # First the columns: an index on one that is missing would index its name, as a string.
         self._check_columns(models)
         self.create_tables(models, safe=True)
 
-    def _check_columns(self, models: list[type[Model]]) -> None:
+    def _check_columns(self, models: Sequence[type[Model]]) -> None:
         for model in models:
             table = model._meta.table_name
             there = {column.name for column in self.get_columns(table)}

@@ -14,14 +14,15 @@ from peewee import SQL, Case, Tuple, fn
 from vulcan_store import clock
 from vulcan_store.database import current
 from vulcan_store.fields import aware
+from vulcan_store.indexes import STATUS_AS_IT_IS
 from vulcan_store.lifecycle import FINAL, Status
-from vulcan_store.models import STATUS_AS_IT_IS, LogLine, Workload
-from vulcan_store.prepared import UNSENT, Param, Prepared
-from vulcan_store.strict import CountingSelect
+from vulcan_store.models import LogLine, Workload
+from vulcan_store.prepared import Param, Prepared
 
 WORKLOADS_AT_ONCE = 100
 LINES_AT_ONCE = 2_000
 """How much one transaction of a purge deletes at most."""
+WORKLOADS_COUNTED_AT_ONCE = 10_000
 
 
 class WorkloadStats(NamedTuple):
@@ -76,9 +77,7 @@ def purge_workloads(finished_before: datetime, *, progress: Callable[[int], obje
         InvalidWorkloadError: the time is no aware datetime.
         StoreUnavailableError: the store cannot be written.
     """
-    database = current()
-    values = {"before": aware("finished_before", finished_before, clock.to_bound), "most": WORKLOADS_AT_ONCE}
-    values.update(after_time=clock.to_text(datetime.min.replace(tzinfo=UTC)), after_id="")
+    database, values = current(), _from_the_oldest(finished_before, WORKLOADS_AT_ONCE)
     purged, more = 0, True
 
     def delete() -> tuple[int, bool]:
@@ -114,10 +113,17 @@ def _is_before(stored: Any, moment: datetime) -> bool:
 
 def count_purgeable(finished_before: datetime) -> int:
     """How many workloads :func:`purge_workloads` would delete now; raises what it raises."""
-    database = current()
-    values = {"before": aware("finished_before", finished_before, clock.to_bound)}
-    ((count,),) = database.read(*_purgeable_count(database, values))
-    return int(count)
+    database, values, count = current(), _from_the_oldest(finished_before, WORKLOADS_COUNTED_AT_ONCE), 0
+    while rows := database.read(*_purgeable(database, values, False)):
+        count += sum(_is_before(text, finished_before) for _, text in rows)
+        values["after_id"], values["after_time"] = rows[-1]
+    return count
+
+
+def _from_the_oldest(finished_before: datetime, most: int) -> dict[str, Any]:
+    before = aware("finished_before", finished_before, clock.to_bound)
+    first = clock.to_text(datetime.min.replace(tzinfo=UTC))
+    return {"before": before, "after_time": first, "after_id": "", "most": most}
 
 
 def backup_store(path: str | os.PathLike[str], *, progress: Callable[[int, int], object] | None = None) -> None:
@@ -143,24 +149,16 @@ def _stats() -> Any:
     return Workload.select(Workload.status, Workload.isolation, *counts).group_by(Workload.status, Workload.isolation)
 
 
-def _old(query: CountingSelect) -> CountingSelect:
-    old: CountingSelect = query.where(Workload.finished_at < Param("before", str), STATUS_AS_IT_IS.in_(FINAL))
-    return old
-
-
 @Prepared
 def _purgeable(lock: bool) -> Any:
     order = Workload.finished_at, Workload.id
-    query = _old(Workload.select(Workload.id, Workload.finished_at)).where(
-        Tuple(*order) > Tuple(Param("after_time"), Param("after_id"))
+    query = Workload.select(Workload.id, Workload.finished_at).where(
+        Workload.finished_at < Param("before", str),
+        STATUS_AS_IT_IS.in_(FINAL),
+        Tuple(*order) > Tuple(Param("after_time"), Param("after_id")),
     )
     query = query.order_by(*order).limit(Param("most"))
     return query.for_update() if lock else query
-
-
-@Prepared
-def _purgeable_count() -> Any:
-    return _old(Workload.select()).count(UNSENT)
 
 
 @Prepared

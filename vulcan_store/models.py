@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,7 +10,7 @@ from peewee import SQL
 
 from vulcan_store import clock
 from vulcan_store.clock import from_text
-from vulcan_store.errors import StoreError
+from vulcan_store.errors import InvalidWorkloadError, StoreError
 from vulcan_store.fields import (
     MISSING,
     BytesField,
@@ -92,15 +92,29 @@ class Workload(StrictModel):
             The number of rows written, 0 when nothing was changed or no such row is left.
         """
         if not (force_insert or self.id is None or "id" in self._dirty):
-            return super().save(only=only)
-        filled = [name for name, make in FILLED_IN.items() if self.__data__.get(name) is None]
-        self.__data__.update((name, FILLED_IN[name]()) for name in filled)
+            return int(super().save(only=only))
+        filled = self._fill_in()
         try:
             return super().save(force_insert=True, only=only)
         except BaseException:
             for name in filled:
                 del self.__data__[name]
             raise
+
+    def _fill_in(self) -> list[str]:
+        filled = [name for name in FILLED_IN if name not in self.__data__]
+        self.__data__.update((name, FILLED_IN[name]()) for name in filled)
+        return filled
+
+    @classmethod
+    def bulk_create(cls, model_list: Iterable[Self], batch_size: int | None = None) -> None:
+        """As in Peewee, with ids and times of creation filled in."""
+        workloads = list(model_list)
+        for workload in workloads:
+            workload._fill_in()
+        super().bulk_create(workloads, batch_size)
+        for workload in workloads:
+            workload._dirty.clear()
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
@@ -147,8 +161,10 @@ class Workload(StrictModel):
         """An unsaved workload from the server's JSON form, the reverse of :meth:`to_dict`.
 
         Raises:
-            InvalidWorkloadError: a key that is no field, a time or ``output`` that is not in that form.
+            InvalidWorkloadError: no mapping, a key that is no field, a time or ``output`` that is not in that form.
         """
+        if not isinstance(mapping, Mapping):
+            raise InvalidWorkloadError("workload", mapping, "a mapping of its fields")
         cls.require(mapping)
         fields = cls._meta.fields
         return cls(**{name: from_json(fields[name], value) for name, value in mapping.items() if value is not None})
@@ -218,30 +234,6 @@ FILLED_IN: dict[str, Callable[[], Any]] = {"id": new_id, "created_at": clock.now
 Workload._meta.defaults.update({Workload.id: new_id, Workload.created_at: clock.now, Workload.runtime: MISSING})
 LogLine._meta.defaults.update(dict.fromkeys((LogLine.workload, LogLine.seq, LogLine.line), MISSING))
 
-
 _status, _isolation, _runtime = (
     field.members.get for field in (Workload.status, Workload.isolation, Workload.runtime)
 )
-
-STATUS_AS_IT_IS = Workload.status.concat(SQL("''"))
-"""The status where the planner is not to look it up in the index of statuses, because another one serves better."""
-
-CLAIMABLE = STATUS_AS_IT_IS == SQL(f"'{Status.PENDING}'")
-"""What the index of pending workloads holds, as text without values, so that a query that says it can be served."""
-
-Workload.add_index(Workload.created_at, Workload.id, name="vulcan_store_created")
-Workload.add_index(Workload.status, Workload.created_at, Workload.id, name="vulcan_store_status")
-Workload.add_index(
-    Workload.created_at, Workload.id, Workload.isolation, Workload.runtime, name="vulcan_store_pending", where=CLAIMABLE
-)
-Workload.add_index(
-    Workload.input_hash,
-    Workload.created_at,
-    Workload.id,
-    name="vulcan_store_input_hash",
-    where=Workload.input_hash.is_null(False),
-)
-Workload.add_index(
-    Workload.finished_at, Workload.id, name="vulcan_store_finished", where=Workload.finished_at.is_null(False)
-)
-LogLine.add_index(LogLine.workload, LogLine.seq, name="idx_log_lines_workload")

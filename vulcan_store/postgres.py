@@ -1,4 +1,4 @@
-"""PostgreSQL as an engine, through Peewee and psycopg 3; and CockroachDB, which speaks its language.
+"""PostgreSQL as an engine, through Peewee and psycopg 3.
 
 Every thread has a connection of its own, as in Peewee. What is added here: it is closed when its thread ends and when
 the store closes; a child that is forked leaves its parent's alone; and one that the server has dropped is replaced
@@ -11,16 +11,16 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase, _ConnectionLocal
 from playhouse import db_url
-from playhouse.cockroachdb import CockroachDatabase
 
-from vulcan_store.engine import Engine, KeyTakenError, without_password
-from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
+from vulcan_store.engine import READ_ONLY, Engine, KeyTakenError, without_password
+from vulcan_store.errors import StoreUnavailableError
+from vulcan_store.postgres_values import PostgresContext, batches, without_nul
 from vulcan_store.prepared import Convert, Row, until
 from vulcan_store.psycopg_connection import Adapter, Connection, driver
 
@@ -31,22 +31,23 @@ CONNECT_TIMEOUT = 5
 MIGRATION_LOCK = 0x76756C63616E
 """The advisory lock that those who open a store for the first time take in turn."""
 
-ROWS_AT_ONCE, BYTES_AT_ONCE = 100, 2_000_000
-"""How many rows are sent at once at most, and how many bytes in them make them fewer."""
-
-_databases: weakref.WeakSet[PsycopgEngine] = weakref.WeakSet()
+_databases: weakref.WeakSet[PostgresEngine] = weakref.WeakSet()
 # The connections of the parent, in a child: to forget one would be to close it, on the socket that both have.
 _inherited: list[Connection] = []
 
 
-class PsycopgEngine(PostgresqlDatabase, Engine):
-    """What the engines that psycopg reaches have in common."""
+class PostgresEngine(PostgresqlDatabase, Engine):
+    """A PostgreSQL server."""
 
     psycopg3_adapter = Adapter
-    field_types = {**PostgresqlDatabase.field_types, "DATETIME": "TIMESTAMPTZ", "AUTO": "BIGSERIAL"}
+    context_class = PostgresContext
+    # Text has the order of its bytes, as in SQLite, whatever the database's own collation.
+    field_types = {
+        **PostgresqlDatabase.field_types, "TEXT": 'TEXT COLLATE "C"', "DATETIME": "TIMESTAMPTZ", "AUTO": "BIGSERIAL"
+    }
 
     @classmethod
-    def of(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> PsycopgEngine:
+    def of(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> PostgresEngine:
         shown = without_password(target)
         if pragmas:
             raise StoreUnavailableError(shown, f"pragmas are SQLite's; a server has none, so leave out {pragmas!r}")
@@ -129,13 +130,11 @@ class PsycopgEngine(PostgresqlDatabase, Engine):
         self.connections = weakref.WeakSet()
 
     def adapt(self, name: str, convert: Convert) -> Convert:
-        def without_nul(value: Any) -> Any:
+        def adapted(value: Any) -> Any:
             converted = convert(value)
-            if type(converted) is str and "\0" in converted:
-                raise InvalidWorkloadError(name, value, "a str without NUL, which PostgreSQL cannot hold")
-            return converted
+            return without_nul(name, converted) if type(converted) is str else converted
 
-        return without_nul
+        return adapted
 
     def read(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
         connection = self.mine()
@@ -166,7 +165,7 @@ class PsycopgEngine(PostgresqlDatabase, Engine):
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         # The rows are taken before they are sent: taking them may itself need the connection.
         sent = 0
-        for batch in _batches(rows):
+        for batch in batches(rows):
             try:
                 with self.mine().transaction(), self.mine().cursor() as cursor:
                     cursor.executemany(sql, batch)
@@ -200,16 +199,18 @@ class PsycopgEngine(PostgresqlDatabase, Engine):
         connection = self.mine()
         try:
             with connection.lock_of_calls, connection.transaction():
-                return work()
+                result = work()
         except driver.Error as error:
             self.fail(error)
+        self.require_writable()
+        return result
 
     def names(self) -> set[str]:
         tables = "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
         indexes = "SELECT indexname FROM pg_catalog.pg_indexes WHERE schemaname = current_schema()"
         return {name for (name,) in self.read(f"{tables} UNION ALL {indexes}")}
 
-    def _create(self, models: list[type[Model]]) -> None:
+    def _create(self, models: Sequence[type[Model]]) -> None:
         # CREATE ... IF NOT EXISTS fails for some of several at once; the lock goes with the transaction.
         self.read("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
         super()._create(models)
@@ -223,42 +224,10 @@ class PsycopgEngine(PostgresqlDatabase, Engine):
             raise IntegrityError(cause, *cause.args) from cause
         reason = " ".join(str(cause).split())
         if isinstance(cause, driver.errors.ReadOnlySqlTransaction) and self.read_only:
-            reason = "it was opened with read_only=True, so nothing can be written"
+            reason = READ_ONLY
         elif self._state.conn is not None and self._state.conn.closed:
             reason += "; what was under way may or may not have been done"
         raise StoreUnavailableError(self.target, reason) from cause
-
-
-class PostgresEngine(PsycopgEngine):
-    """A PostgreSQL server."""
-
-
-class CockroachEngine(PsycopgEngine, CockroachDatabase):  # type: ignore[misc]
-    """A CockroachDB server, whose transactions are tried again as Peewee does it."""
-
-    def together(self, work: Callable[[], T]) -> T:
-        if self._state.transactions:
-            return super().together(work)
-        try:
-            done: T = self.run_transaction(lambda _: work(), max_attempts=10)
-            return done
-        except PeeweeException as error:
-            self.fail(error)
-
-    def _create(self, models: list[type[Model]]) -> None:
-        Engine._create(self, models)  # it has no advisory locks
-
-
-def _batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
-    batch, size = [], 0
-    for row in rows:
-        batch.append(row)
-        size += sum(len(value) for value in row if isinstance(value, bytes))
-        if len(batch) >= ROWS_AT_ONCE or size > BYTES_AT_ONCE:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _after_fork_in_child() -> None:

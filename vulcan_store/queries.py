@@ -32,7 +32,7 @@ def new_row(fields: Mapping[str, Any]) -> dict[str, Any]:
     if len(row) > len(_NEW):
         Workload.require(fields)
     for name, make in FILLED_IN.items():
-        if row[name] is None:
+        if name not in fields:
             row[name] = make()
     return row
 

@@ -12,14 +12,13 @@ from typing import Any, NoReturn, TypeVar, cast
 from peewee import IntegrityError, PeeweeException, _manual
 
 from vulcan_store.connections import ConnectedDatabase, has_code
-from vulcan_store.engine import Engine, KeyTakenError
+from vulcan_store.engine import READ_ONLY, Engine, KeyTakenError
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.prepared import Row, until
 
 T = TypeVar("T")
 
 TAKEN = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
-READ_ONLY = "it was opened with read_only=True, so nothing can be written"
 PAGES_AT_ONCE = 1_000
 """How many pages a backup copies before it lets go of the interpreter and tells its progress."""
 
@@ -84,8 +83,7 @@ class SqliteEngine(ConnectedDatabase, Engine):
     def together(self, work: Callable[[], T]) -> T:
         self.check_file()
         result = self._within("BEGIN IMMEDIATE", work)
-        if self.read_only:  # there was nothing to write, this time
-            raise StoreUnavailableError(self.target, READ_ONLY)
+        self.require_writable()
         return result
 
     def _within(self, begin: str, work: Callable[[], T]) -> T:

@@ -1,13 +1,14 @@
-"""What the models have beyond Peewee's own: they refuse names that they do not have, and count quickly."""
+"""What the models have beyond Peewee's own: they refuse what they cannot hold, and nothing else, and count quickly."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from peewee import SQL, Model, ModelInsert, ModelSelect, ModelUpdate, fn
+from peewee import SQL, ColumnBase, Context, Model, ModelInsert, ModelSelect, ModelUpdate, WrappedNode, fn
 
 from vulcan_store.errors import InvalidWorkloadError
+from vulcan_store.fields import StrictField
 
 
 class CountingSelect(ModelSelect[Any] if TYPE_CHECKING else ModelSelect):  # type: ignore[misc]
@@ -23,6 +24,28 @@ class CountingSelect(ModelSelect[Any] if TYPE_CHECKING else ModelSelect):  # typ
             return int(super().count(database, clear_limit))
         plain = self.columns(fn.COUNT(SQL("*"))).order_by().limit(None).offset(None)
         return int(plain.scalar(database or self._database))
+
+
+class StrictContext(Context):
+    """How the text of a query is built: a column is strict about what it stores, not about what it is compared with.
+
+    Peewee converts the other side of an expression as if it were to be stored in the column.
+    """
+
+    def value(self, value: Any, converter: Any = None, add_param: bool = True) -> Any:
+        if converter is None and self.state.in_expr and not self.state.stored:
+            field = getattr(self.state.converter, "__self__", None)
+            if isinstance(field, StrictField):
+                converter = field.compared
+        return super().value(value, converter, add_param)
+
+
+class _Stored(WrappedNode):
+    """An expression whose value is to be stored."""
+
+    def __sql__(self, ctx: Any) -> Any:
+        with ctx(stored=True):
+            return ctx.sql(self.node)
 
 
 class StrictModel(Model):
@@ -58,8 +81,11 @@ class StrictModel(Model):
 
     @classmethod
     def update(cls, data: Any = None, /, **fields: Any) -> ModelUpdate:
-        cls.require({**_named(data), **fields})
-        return super().update(data, **fields)
+        changes = {**(data or {}), **fields}
+        cls.require(_named(changes))
+        return super().update(
+            {key: _Stored(value) if isinstance(value, ColumnBase) else value for key, value in changes.items()}
+        )
 
 
 def _named(data: Any) -> dict[str, Any]:

@@ -139,7 +139,7 @@ def test_a_duration_is_in_two_units_at_most(milliseconds, expected):
 
 
 @pytest.mark.parametrize("count, expected", [
-    (0, "0 bytes"), (999, "999 bytes"), (1_000, "1.0 kB"), (45_056, "45.1 kB"), (46_141_440, "46.1 MB"),
+    (0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1_000, "1.0 kB"), (45_056, "45.1 kB"), (46_141_440, "46.1 MB"),
     (1_234_567_890_123, "1,234.6 GB"),
 ])
 def test_a_size_is_in_its_largest_unit(count, expected):

@@ -58,3 +58,13 @@ def test_what_is_not_in_the_json_form_is_refused(name, value):
         Workload.from_dict({"runtime": "go", name: value})
 
     assert (refusal.value.field, refusal.value.value) == (name, value)
+
+
+def test_what_is_no_mapping_is_refused():
+    with pytest.raises(InvalidWorkloadError, match="a mapping of its fields"):
+        Workload.from_dict([1])
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_of_any_kind_have_a_json_form(kind):
+    assert Workload(runtime="go", output=kind(b"result")).to_dict()["output"] == "cmVzdWx0"

@@ -38,6 +38,7 @@ def test_a_page_has_items_and_the_total_of_all_pages(seven):
 @pytest.mark.parametrize("limit, offset, expected", [
     (3, 3, "dcb"), (3, 6, "a"), (3, 1, "fed"), (3, 5, "ba"), (5, 3, "dcba"), (2, 4, "cb"), (7, 0, "gfedcba"),
     (20, 6, "a"), (3, 7, ""), (3, 1000, ""), (0, 0, ""), (0, 3, ""), (2**63 - 1, 2, "edcba"), (1, 2**63 - 1, ""),
+    (2**64, 2, "edcba"), (1, 2**64, ""),
 ])
 def test_any_limit_and_offset_give_their_part_of_the_whole(seven, limit, offset, expected):
     page = list_workloads(limit, offset)
@@ -111,6 +112,7 @@ def mixed(store):
     ({"input_hash": "h1"}, "db"),
     ({"input_hash": ""}, "e"),
     ({"input_hash": {"h1": 1, "h2": 2}.keys()}, "dcb"),
+    ({"input_hash": ["h2", "h1"], "status": ["running", "failed"], "node_id": ["n1", "n2"]}, "dcb"),
     ({"created_since": NOON + timedelta(minutes=3)}, "ed"),
     ({"created_before": NOON + timedelta(minutes=3)}, "cba"),
     ({"status": "running", "node_id": "n1"}, "b"),
@@ -171,6 +173,7 @@ def test_the_longest_collections_fit_together_into_sqlites_own_limit(path):
         make_workload(node_id="7", input_hash="9")
 
         assert list_workloads(node_id=values, input_hash=values).total == 1
+        assert len(list_workloads(node_id=values, input_hash=values, status=["pending", "running"]).items) == 1
 
 
 @pytest.mark.parametrize("stored", [NOON, NOON + 500_000 * MICROSECOND, NOON + 123_456 * MICROSECOND])
@@ -210,7 +213,7 @@ def test_without_output_saving_leaves_the_stored_output(store):
 
 
 @pytest.mark.parametrize("name", ["limit", "offset"])
-@pytest.mark.parametrize("value", [-1, 1.0, "1", None, True, 2**63, [1], b"1", float("nan")], ids=repr)
+@pytest.mark.parametrize("value", [-1, 1.0, "1", None, True, [1], b"1", float("nan")], ids=repr)
 def test_a_limit_or_offset_that_is_no_whole_number_from_zero_is_refused(seven, name, value):
     with pytest.raises(ValueError) as refusal:
         list_workloads(**{name: value})

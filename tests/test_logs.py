@@ -18,7 +18,7 @@ from vulcan_store import (
 from vulcan_store.testing import make_workload
 
 NOBODY = ["nobody", "", "a\0", "\ud800"]
-NUMBERS_THAT_ARE_NONE = [-1, 1.0, "1", True, 2**63, b"1"]
+NUMBERS_THAT_ARE_NONE = [-1, 1.0, "1", True, b"1"]
 
 
 class OutOfInput(Exception):
@@ -97,8 +97,9 @@ def test_no_lines_append_nothing(store):
 
 @pytest.mark.parametrize("options, expected", [
     ({}, [0, 1, 2, 3, 4]), ({"after": None, "limit": None}, [0, 1, 2, 3, 4]), ({"after": 0}, [1, 2, 3, 4]),
-    ({"after": 2}, [3, 4]), ({"after": 4}, []), ({"after": 2**63 - 1}, []), ({"limit": 2}, [0, 1]),
-    ({"limit": 0}, []), ({"limit": 99}, [0, 1, 2, 3, 4]), ({"after": 1, "limit": 2}, [2, 3]),
+    ({"after": 2}, [3, 4]), ({"after": 4}, []), ({"after": 2**63}, []), ({"limit": 2}, [0, 1]),
+    ({"limit": 0}, []), ({"limit": 99}, [0, 1, 2, 3, 4]), ({"limit": 2**63}, [0, 1, 2, 3, 4]),
+    ({"after": 1, "limit": 2}, [2, 3]),
     ({"after": 4, "limit": 2}, []),
 ], ids=str)
 def test_a_part_of_the_log_is_read_by_number(store, options, expected):

@@ -72,7 +72,7 @@ def test_the_current_store_stays_current(store, tmp_path, words, make):
     assert get_workload("a").id == "a"
 
 
-@pytest.mark.parametrize("target", ["", "\0", "a\0b", "sqlite:///"])
+@pytest.mark.parametrize("target", ["", "\0", "a\0b", "sqlite:///", "sqlite://host/a.db"])
 def test_a_target_that_names_no_file_is_refused(tmp_path, monkeypatch, target):
     monkeypatch.chdir(tmp_path)
 
@@ -148,7 +148,7 @@ def test_an_unknown_pragma_is_refused(tmp_path, monkeypatch, target):
 
 @pytest.mark.parametrize("pragmas", [
     {"journal_mode": "bogus"}, {"synchronous": "banana"}, {"busy_timeout": "soon"}, {"busy_timeout": None},
-    {"cache_size": "1; DROP TABLE x"},
+    {"busy_timeout": True}, {"busy_timeout": 2**31}, {"busy_timeout": -1}, {"cache_size": "1; DROP TABLE x"},
 ], ids=str)
 def test_a_pragma_value_that_cannot_be_is_refused_and_leaves_no_file(path, pragmas):
     with pytest.raises(StoreError) as refusal:

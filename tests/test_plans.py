@@ -42,6 +42,7 @@ QUERIES = {
     "page of a span": lambda: list_workloads(**BOTH),
     "page of a status in a span": lambda: list_workloads(status="completed", **BOTH),
     "page of an input": lambda: list_workloads(input_hash="h3"),
+    "page of inputs": lambda: list_workloads(input_hash=["h3", "h4", "h5"]),
     "walk": lambda: list(iter_workloads()),
     "walk without output": lambda: list(iter_workloads(with_output=False)),
     "walk of a status": lambda: list(iter_workloads(status="pending")),

@@ -117,6 +117,11 @@ def test_what_others_write_meanwhile_is_seen(stored):
             assert reader.database is not None
 
 
+def test_memory_has_nothing_to_read():
+    with pytest.raises(StoreUnavailableError, match="has no table 'workloads'"):
+        open_store(":memory:", read_only=True)
+
+
 def test_a_missing_file_is_refused_and_not_made(path):
     with pytest.raises(StoreUnavailableError) as refusal:
         open_store(path, read_only=True)

@@ -76,6 +76,17 @@ def test_a_sqlite_url_is_a_path(tmp_path, monkeypatch):
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["absolute.db", "relative.db"]
 
 
+@pytest.mark.parametrize("target", ["sqlite://", "sqlite:///:memory:"])
+def test_a_sqlite_url_without_a_path_is_memory(tmp_path, monkeypatch, target):
+    monkeypatch.chdir(tmp_path)
+
+    with open_store(target):
+        made = make_workload()
+        assert get_workload(made.id) == made
+
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("target", [5, b"vulcan.db", object()], ids=repr)
 def test_a_target_that_is_no_path_is_a_type_error(tmp_path, monkeypatch, target):
     monkeypatch.chdir(tmp_path)

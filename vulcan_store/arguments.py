@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         "list",
         "show workloads, newest first",
         "vulcan-store list --status failed,killed --since 12h --limit 50",
-        f"Filters may be repeated or take several values, with commas between. {TIMES}",
+        f"Filters may be repeated; words may also stand together, with commas between. {TIMES}",
     )
     _add_filters(found, CHOICES)
     found.add_argument("--since", type=moment, metavar="TIME", dest="created_since", help="created then or later")
@@ -151,15 +151,19 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _several(field: Any) -> Callable[[str], list[str]]:
-    def values(text: str) -> list[str]:
+def _one(text: str) -> list[str]:
+    return [text]
+
+
+def _words(field: EnumField[Any]) -> Callable[[str], list[str]]:
+    def words(text: str) -> list[str]:
         found = text.split(",")
-        for value in found if isinstance(field, EnumField) else ():
-            if value not in field.stored:
-                raise argparse.ArgumentTypeError(f"{value!r} is not {field.expected}")
+        for word in found:
+            if word not in field.stored:
+                raise argparse.ArgumentTypeError(f"{word!r} is not {field.expected}")
         return found
 
-    return values
+    return words
 
 
 class _Commands:
@@ -199,7 +203,7 @@ def _add_filters(command: argparse.ArgumentParser, names: Iterable[str]) -> None
         command.add_argument(
             _option(name),
             action="extend",
-            type=_several(field),
+            type=_words(field) if isinstance(field, EnumField) else _one,
             metavar="WORD" if isinstance(field, EnumField) else "TEXT",
             help=field.expected if isinstance(field, EnumField) else ABOUT[name],
         )

@@ -40,12 +40,14 @@ def to_bound(moment: datetime) -> str:
 
 
 def from_text(text: Any) -> Any:
-    """A stored time as an aware ``datetime`` in UTC, cut to microseconds; text that is no time comes back as it is."""
+    """A stored time as an aware ``datetime`` in UTC, cut to microseconds; what is no time comes back as it is."""
     try:
         moment = _parse(text)
     except ValueError:
         return _from_go(text)
     except TypeError:
+        if not isinstance(text, datetime):
+            return text
         moment = text  # a driver that knows times has made one of it, in its session's time zone
     if moment.tzinfo is UTC:
         return moment

@@ -48,8 +48,10 @@ class Ender:
         if self.process == os.getpid():  # in a forked child the threads of the parent end, but not their connections
             # Who has the lock, if not this thread, is about to close the connection.
             if self.connection.lock.acquire(blocking=False):
-                self.connection.shut()
-                self.connection.lock.release()
+                try:
+                    self.connection.shut()
+                finally:
+                    self.connection.lock.release()
 
 
 class Cursor(sqlite3.Cursor):

@@ -205,7 +205,7 @@ class ConnectedDatabase(ForkingDatabase):
         """Connect for the first time, and learn which file it is."""
         if self.in_memory:
             self.anchor = self.extra()  # what is in memory lives as long as a connection does
-        self.left_behind = self.read_only and not os.path.exists(self.path + "-wal")
+        self.left_behind = self.read_only and not self.in_memory and not os.path.exists(self.path + "-wal")
         self.mine()
         if not self.in_memory:
             self.identity = identity_of(self.path)
@@ -218,7 +218,7 @@ class ConnectedDatabase(ForkingDatabase):
                 self._close(connection)
             self._state.reset()
         self.unwatch()
-        if self.read_only and self.left_behind:
+        if self.left_behind:
             self._remove_empty_wal()
 
     def _remove_empty_wal(self) -> None:

@@ -98,7 +98,7 @@ def size(count: int) -> str:
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= factor:
             return f"{count / factor:,.1f} {unit}"
-    return f"{count} bytes"
+    return counted(count, "byte")
 
 
 def counted(count: int, noun: str) -> str:
@@ -152,7 +152,7 @@ def fields(workload: Workload) -> Iterator[str]:
     """A workload, one field a line; ``-`` for what is absent and ``""`` for an empty text."""
     values = workload.to_dict()
     if workload.output is not None:
-        values["output"] = f"{len(workload.output):,} bytes"
+        values["output"] = counted(len(workload.output), "byte")
     return pairs({name: values.get(name) for name in COLUMNS})
 
 

@@ -17,6 +17,9 @@ Shape = tuple[tuple[str, int], ...]
 """Which filters a query has, and how many values each: -1 for one value, otherwise the length of a collection."""
 
 CHOICES = ("status", "isolation", "runtime", "node_id", "input_hash")
+WALKED, MOST_WALKS = ("input_hash", "status"), 16
+"""Which filters choose the index that is walked, and up to how many values of one are walked one by one."""
+
 MOST_MEMBERS = 2**13
 """How many values a collection may have; a query takes some 30,000 in all: https://www.sqlite.org/limits.html"""
 FILTERS = (*CHOICES, "created_since", "created_before")
@@ -51,12 +54,12 @@ def read_filters(filters: Mapping[str, Any], known: tuple[str, ...] = FILTERS) -
 def _members(name: str, collection: Iterable[Any]) -> list[Any]:
     """The different values of a collection, the last one repeated up to a power of two, so that there are few shapes.
 
-    The few statuses are not repeated: see :func:`newest_first`.
+    The few that are walked one by one are not repeated: see :func:`newest_first`.
     """
     members = list({Workload._meta.fields[name].db_value(value): None for value in collection})
     if len(members) > MOST_MEMBERS:
         raise InvalidWorkloadError(name, members, f"at most {MOST_MEMBERS:,} different values")
-    if members and name != "status":
+    if members and not (name in WALKED and len(members) <= MOST_WALKS):
         members += members[-1:] * ((1 << (len(members) - 1).bit_length()) - len(members))
     return members
 
@@ -64,15 +67,16 @@ def _members(name: str, collection: Iterable[Any]) -> list[Any]:
 def newest_first(query: CountingSelect, shape: Shape) -> Any:
     """The matching rows in the order of an index, so that a page costs what it holds, whatever matches.
 
-    Several statuses are several walks of the index, which the engine merges.
+    Several statuses or input hashes are several walks of their index, which the engine merges.
     """
     order = (Workload.created_at.desc(), Workload.id.desc())
-    statuses = dict(shape).get("status", -1)
-    if statuses < 2:
+    name, walks = next(((name, length) for name, length in shape if name in WALKED and length > 1), ("", 1))
+    rest = tuple(part for part in shape if part[0] != name)
+    if not 1 < walks <= MOST_WALKS or walks * sum(abs(length) for _, length in rest) > MOST_MEMBERS:
         return filtered(query, shape).order_by(*order)
-    rest = tuple((name, length) for name, length in shape if name != "status")
-    walks = (filtered(query, rest).where(Workload.status == Param(f"status {place}")) for place in range(statuses))
-    return reduce(lambda one, other: one.union_all(other), walks).order_by(*order)
+    field = Workload._meta.fields[name]
+    parts = (filtered(query, rest).where(field == Param(f"{name} {place}")) for place in range(walks))
+    return reduce(lambda one, other: one.union_all(other), parts).order_by(*order)
 
 
 def filtered(query: CountingSelect, shape: Shape) -> CountingSelect:
@@ -82,15 +86,19 @@ def filtered(query: CountingSelect, shape: Shape) -> CountingSelect:
             query = query.where(Workload.created_at >= Param(name, str))
         elif name == "created_before":
             query = query.where(Workload.created_at < Param(name, str))
-        elif length < 0:
-            query = query.where(Workload._meta.fields[name] == Param(name))
         else:
-            query = query.where(Workload._meta.fields[name].in_([Param(f"{name} {place}") for place in range(length)]))
+            field = Workload._meta.fields[name]
+            values = [Param(f"{name} {place}") for place in range(length)]
+            query = query.where(field == Param(name) if length < 0 else field.in_(values))
     return query
 
 
 def whole(name: str, value: object) -> int:
-    """A whole number from 0; raises InvalidWorkloadError, a ValueError, for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+    """A whole number from 0, or the largest that an engine takes instead of one that is larger.
+
+    Raises:
+        InvalidWorkloadError: a ValueError, for anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InvalidWorkloadError(name, value, "a whole number from 0")
-    return value
+    return min(value, 2**63 - 1)

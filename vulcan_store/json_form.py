@@ -15,7 +15,7 @@ def to_json(value: Any) -> Any:
     """A column's value, ready for ``json.dumps``."""
     if isinstance(value, datetime):
         return to_text(value).replace(" ", "T").replace("+00:00", "Z")
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+    return base64.b64encode(value).decode() if isinstance(value, (bytes, bytearray, memoryview)) else value
 
 
 def from_json(field: StrictField[Any], value: Any) -> Any:

@@ -10,7 +10,7 @@ from vulcan_store.errors import StoreUnavailableError
 OLDEST = (3, 35, 0)  # RETURNING: https://www.sqlite.org/lang_returning.html
 OLDEST_IN_MEMORY = (3, 36, 0)  # a memdb that connections share: https://www.sqlite.org/releaselog/3_36_0.html
 
-SQLITE_URL = "sqlite:///"
+SQLITE_URL = "sqlite://"
 
 
 def path_of(target: str) -> str:
@@ -20,8 +20,13 @@ def path_of(target: str) -> str:
         StoreUnavailableError: it names none, or SQLite is too old.
     """
     oldest, path = OLDEST_IN_MEMORY, target
-    if target != ":memory:":
-        oldest, path = OLDEST, target[len(SQLITE_URL):] if target.lower().startswith(SQLITE_URL) else target
+    if target.lower().startswith(SQLITE_URL):
+        host, slash, path = target[len(SQLITE_URL):].partition("/")
+        if host:
+            raise StoreUnavailableError(target, "a file has no host; write sqlite:///name, or sqlite:////folder/name")
+        path = path if slash else ":memory:"  # as Peewee reads it
+    if path != ":memory:":
+        oldest = OLDEST
         if not path or "\0" in path:
             raise StoreUnavailableError(target, "this is no path of a file")
         path = os.path.abspath(path)  # so that it stays the same file when the process changes its folder

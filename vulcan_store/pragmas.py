@@ -45,6 +45,6 @@ def checked_pragmas(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
         raise StoreUnavailableError(target, f"the pragma journal_mode must be one of {', '.join(JOURNAL_MODES)}")
     if str(checked["synchronous"]).lower() not in SYNCHRONOUS:
         raise StoreUnavailableError(target, f"the pragma synchronous must be one of {', '.join(SYNCHRONOUS)}")
-    if not isinstance(checked["busy_timeout"], int) or checked["busy_timeout"] < 0:
-        raise StoreUnavailableError(target, "the pragma busy_timeout must be a whole number of milliseconds")
+    if type(checked["busy_timeout"]) is not int or not 0 <= checked["busy_timeout"] < 2**31:
+        raise StoreUnavailableError(target, "the pragma busy_timeout must be whole milliseconds below 2**31")
     return checked

@@ -23,6 +23,9 @@ from vulcan_store import (
 )
 from vulcan_store.testing import make_workload
 
+# What a signal interrupts may be the end of an object, where Python reports what is raised and goes on.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 WRITER = """
 import sys
 from vulcan_store import create_workload, list_workloads, open_store, update_workload

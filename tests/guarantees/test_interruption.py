@@ -193,7 +193,8 @@ def test_a_keyboard_interrupt_at_any_moment_of_a_writer_loses_nothing_that_it_ac
             assert one.stdout.readline() == "ready\n"
             heard = [one.stdout.readline().split() for _ in range(moment)]
             one.send_signal(signal.SIGINT)
-            heard += [line.split() for line in one.communicate(timeout=PATIENCE)[0].splitlines()]
+            heard += [line.split() for line in one.stdout]
+            one.wait(PATIENCE)
         assert one.returncode == 0
         assert heard.pop()[0] == "after"
         acknowledged += [words[0] for words in heard] + [f"{number} after"]

@@ -21,6 +21,7 @@ from vulcan_store.housekeeping import backup_store, count_purgeable, purge_workl
 from vulcan_store.lifecycle import FINAL, Isolation, Status
 from vulcan_store.logs import list_log_lines
 from vulcan_store.models import COLUMNS, Workload
+from vulcan_store.paths import is_missing
 from vulcan_store.store import (
     MUTABLE,
     create_workload,
@@ -39,6 +40,7 @@ READING = ("get", "list", "logs", "stats", "backup", "export")
 """The commands that open a store without changing anything about it."""
 
 LINES_AT_ONCE = 1_000
+"""How many lines of a log are read at once."""
 FOLLOW_INTERVAL = 0.2
 """Seconds between two looks at a log that is followed."""
 
@@ -94,8 +96,7 @@ def _run(options: argparse.Namespace) -> int:
 def _open(options: argparse.Namespace) -> Store:
     reads = options.command in READING or getattr(options, "dry_run", False)
     target = default_target() if options.db is None else options.db
-    path = target.removeprefix("sqlite:///")
-    if options.command not in CREATING and "://" not in path and not os.path.exists(path):
+    if options.command not in CREATING and is_missing(target):
         raise StoreUnavailableError(target, "there is no such file; create and import make one, --db names another")
     return open_store(target, read_only=reads)
 
@@ -113,7 +114,6 @@ def _get(options: argparse.Namespace) -> None:
         raise StoreError(f"workload {workload.id!r} has no output")
     elif options.output == "-":
         sys.stdout.buffer.write(workload.output)
-        sys.stdout.buffer.flush()
     else:
         with open(options.output, "wb") as file:
             file.write(workload.output)

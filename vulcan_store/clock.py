@@ -36,7 +36,7 @@ def to_bound(moment: datetime) -> str:
 
     A server's driver leaves trailing zeros out ("...:42 +0000 UTC" for "...:42.000000+00:00").
     """
-    return to_text(moment)[:26].rstrip("0").rstrip(".") if moment.microsecond else to_text(moment)[:19]
+    return to_text(moment)[:26].rstrip("0").rstrip(".")
 
 
 def from_text(text: Any) -> Any:

@@ -7,7 +7,7 @@ import time
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Self, TextIO
+from typing import Self, TextIO
 
 from vulcan_store.lifecycle import Status
 from vulcan_store.models import COLUMNS, Workload
@@ -23,7 +23,10 @@ COLOURS = {
 _STATUS = HEADINGS.index("STATUS")
 _RIGHT = (HEADINGS.index("AGE"), HEADINGS.index("DURATION"))
 # What gives way first where there is no room, and how few columns of it still say something.
-_ELASTIC = ((HEADINGS.index("NODE"), 4), (HEADINGS.index("ID"), 12), (_STATUS, 6), (2, 6), (3, 6))
+_ELASTIC = tuple(
+    (HEADINGS.index(name), least)
+    for name, least in (("NODE", 4), ("ID", 12), ("STATUS", 6), ("ISOLATION", 6), ("RUNTIME", 6))
+)
 
 
 def room(stream: TextIO) -> int | None:
@@ -125,9 +128,9 @@ def table(workloads: Sequence[Workload], now: datetime, columns: int | None, col
             excess = sum(widths) + gap * (len(widths) - 1) - columns
             if excess > 0:
                 widths[place] = max(min(widths[place], least), widths[place] - excess)
-    for number, row in enumerate(rows):
+    for row in rows:
         cells = [_padded(text, widths[place], place in _RIGHT) for place, text in enumerate(row)]
-        if colour and number and row[_STATUS] in COLOURS:
+        if colour and row[_STATUS] in COLOURS:
             cells[_STATUS] = f"\x1b[{COLOURS[Status(row[_STATUS])]}m{cells[_STATUS]}\x1b[0m"
         yield (" " * gap).join(cells)
 
@@ -153,14 +156,9 @@ def fields(workload: Workload) -> Iterator[str]:
     values = workload.to_dict()
     if workload.output is not None:
         values["output"] = counted(len(workload.output), "byte")
-    return pairs({name: values.get(name) for name in COLUMNS})
-
-
-def pairs(values: dict[str, Any]) -> Iterator[str]:
-    """Names and values, one pair a line, the values below each other."""
-    longest = max(map(len, values))
-    for name, value in values.items():
-        shown = "-" if value is None else plain(str(value)) or '""'
+    longest = max(map(len, COLUMNS))
+    for name in COLUMNS:
+        shown = plain(str(values[name])) or '""' if name in values else "-"
         yield f"{name:{longest}}  {shown}"
 
 

@@ -1,4 +1,4 @@
-"""What the store needs of a database: the one place that a further engine has to fill in."""
+"""What the store needs of a database, and so what a further engine has to fill in."""
 
 from __future__ import annotations
 
@@ -84,15 +84,15 @@ class Engine(Database):
         """Close every thread's connection, each after the call that it is in, and open none any more."""
         raise NotImplementedError
 
-    def read(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
+    def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one statement to its end and return its rows."""
         raise NotImplementedError
 
-    def read_part(self, sql: str, values: Iterable[Any], column: int, most: int) -> list[Row]:
+    def read_part(self, sql: str, values: Sequence[Any], column: int, most: int) -> list[Row]:
         """As :meth:`read`, but only until the bytes in one column of the rows are more than so many."""
         raise NotImplementedError
 
-    def write(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
+    def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one statement that writes, as :meth:`read` does; outside a transaction it is one of its own.
 
         Raises:

@@ -16,7 +16,9 @@ class StoreError(Exception):
 
 
 class StoreUnavailableError(StoreError):
-    """The store cannot be used now; nothing was changed.
+    """The store cannot be used now.
+
+    Nothing was changed, unless the reason says that it may have been; a purge keeps the batches that it had finished.
 
     Raised when no store is open, and when the file or server cannot be opened, read or written: not a database,
     corrupted, a missing folder, no permission, locked longer than ``busy_timeout``, a full disk, a server gone.

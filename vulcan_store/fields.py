@@ -81,11 +81,10 @@ class StrictTextField(StrictField[T]):
     def check(self, value: Any) -> str:
         if not isinstance(value, str):
             self.refuse(value)
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                self.refuse(value)
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.refuse(value)
         return str.__str__(value)
 
     def compared(self, value: Any) -> Any:

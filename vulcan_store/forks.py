@@ -16,13 +16,13 @@ import weakref
 
 from peewee import SqliteDatabase, _ConnectionLocal
 
-from vulcan_store import connection as connection_module
-from vulcan_store.connection import Connection
+from vulcan_store import sqlite_connection
+from vulcan_store.sqlite_connection import Connection
 
 _databases: weakref.WeakSet[ForkingDatabase] = weakref.WeakSet()
 
 # Those that were open when the fork that is under way began: another thread may be opening one more.
-forking: list[ForkingDatabase] = []
+_forking: list[ForkingDatabase] = []
 
 
 class ForkingDatabase(SqliteDatabase):
@@ -113,27 +113,27 @@ def _keep_for_ever(connection: Connection) -> None:
 
 def _before_fork() -> None:
     while True:
-        for database in [database for database in _databases if database not in forking]:
-            forking.append(database)
+        for database in [database for database in _databases if database not in _forking]:
+            _forking.append(database)
             database.quiesce()
-        connection_module.changing.acquire()
-        if all(database in forking for database in _databases):
+        sqlite_connection.changing.acquire()
+        if all(database in _forking for database in _databases):
             return  # whoever opens one more has to wait before its first connection
-        connection_module.changing.release()
+        sqlite_connection.changing.release()
 
 
 def _after_fork_in_parent() -> None:
-    connection_module.changing.release()
-    for database in forking:
+    sqlite_connection.changing.release()
+    for database in _forking:
         database.resume()
-    forking.clear()
+    _forking.clear()
 
 
 def _after_fork_in_child() -> None:
-    connection_module.changing = threading.RLock()
-    for database in forking:
+    sqlite_connection.changing = threading.RLock()
+    for database in _forking:
         database.begin_anew()
-    forking.clear()
+    _forking.clear()
 
 
 os.register_at_fork(

@@ -30,8 +30,8 @@ class WorkloadStats(NamedTuple):
 
     Attributes:
         total: how many workloads.
-        by_status: how many of each status; 0 for one that none has.
-        by_isolation: how many of each isolation; 0 for one that none has.
+        by_status: how many of each status; ``by_status["killed"]`` is 0 where none is.
+        by_isolation: how many of each isolation, likewise.
         average_duration_ms: the mean of the durations of the completed ones, in milliseconds; None where none has
             a duration.
     """
@@ -102,7 +102,8 @@ def purge_workloads(finished_before: datetime, *, progress: Callable[[int], obje
         if progress is not None:
             progress(purged)
         # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
-        time.sleep(time.monotonic() - start if more else 0)
+        if more and not database.in_transaction():
+            time.sleep(time.monotonic() - start)
     return purged
 
 
@@ -138,6 +139,7 @@ def backup_store(path: str | os.PathLike[str], *, progress: Callable[[int, int],
     Raises:
         StoreUnavailableError: the file exists or cannot be written, or the store cannot be read; nothing is left of
             a copy that was not finished.
+        TypeError: the path is none.
     """
     current().backup(os.path.abspath(os.fspath(path)), progress)
 

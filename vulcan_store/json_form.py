@@ -19,10 +19,10 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(field: StrictField[Any], value: Any) -> Any:
-    """The reverse of :func:`to_json` for a column.
+    """The reverse of :func:`to_json` for a column, which may also be given a time as a ``datetime``.
 
     Raises:
-        InvalidWorkloadError: a time or bytes are not in that form.
+        InvalidWorkloadError: a time or bytes are in another form.
     """
     if isinstance(field, TimeField):
         moment = from_text(value) if isinstance(value, str) else value

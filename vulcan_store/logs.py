@@ -9,11 +9,14 @@ from peewee import fn
 
 from vulcan_store import clock
 from vulcan_store.database import current
-from vulcan_store.errors import InvalidWorkloadError
+from vulcan_store.errors import InvalidWorkloadError, StoreError
 from vulcan_store.filters import whole
 from vulcan_store.models import LogLine, Workload, WorkloadNotFoundError
 from vulcan_store.prepared import Param, Prepared
 from vulcan_store.queries import key
+
+SEQ = 1
+"""The place of ``seq`` among the values of an inserted line."""
 
 
 def append_log_lines(workload_id: str, lines: Iterable[str]) -> int:
@@ -30,20 +33,24 @@ def append_log_lines(workload_id: str, lines: Iterable[str]) -> int:
 
     Raises:
         WorkloadNotFoundError: there is no such workload.
-        InvalidWorkloadError: a line is no ``str`` of valid Unicode, or ``lines`` is itself one.
+        InvalidWorkloadError: a line is no ``str`` of valid Unicode, or ``lines`` is itself one; the id is no ``str``.
+        StoreError: so many more would have a ``seq`` beyond 2**63-1.
         StoreUnavailableError: the store cannot be written.
     """
     database = current()
     if isinstance(lines, (str, bytes)):
         raise InvalidWorkloadError("lines", lines, "an iterable of str, one for each line")
     row = {"workload": key(workload_id), "created_at": clock.now()}
-    sql, _ = _insert.plan(database)
-    rows = [_insert(database, {**row, "seq": seq, "line": line})[1] for seq, line in enumerate(lines)]
+    sql, _ = insert_line.plan(database)
+    rows = [insert_line(database, {**row, "seq": seq, "line": line})[1] for seq, line in enumerate(lines)]
 
     def append() -> None:
         if not database.read(*_exists(database, {"id": workload_id}, database.for_update)):
             raise WorkloadNotFoundError(workload_id)
-        ((first,),) = database.read(*_next_seq(database, {"id": workload_id}))
+        ((last,),) = database.read(*_last_seq(database, {"id": workload_id}))
+        first = 0 if last is None else last + 1
+        if first + len(rows) > 2**63:
+            raise StoreError(f"the log of workload {workload_id!r} takes no {len(rows):,} lines more after {last:,}")
         for row in rows:
             row[SEQ] += first
         database.write_many(sql, rows)
@@ -63,7 +70,7 @@ def list_log_lines(workload_id: str, after: int | None = None, limit: int | None
 
     Raises:
         WorkloadNotFoundError: there is no such workload.
-        ValueError: ``after`` or ``limit`` is no whole number from 0.
+        ValueError: ``after`` or ``limit`` is no whole number from 0; as InvalidWorkloadError, the id is no ``str``.
         StoreUnavailableError: the store cannot be read.
     """
     database = current()
@@ -78,10 +85,6 @@ def list_log_lines(workload_id: str, after: int | None = None, limit: int | None
     return [LogLine.from_row(row) for row in rows]
 
 
-SEQ = 1
-"""The place of ``seq`` among the values of an inserted line."""
-
-
 @Prepared
 def _exists(lock: bool) -> Any:
     query = Workload.select(Workload.id).where(Workload.id == Param("id", key))
@@ -89,12 +92,13 @@ def _exists(lock: bool) -> Any:
 
 
 @Prepared
-def _next_seq() -> Any:
-    return LogLine.select(fn.COALESCE(fn.MAX(LogLine.seq) + 1, 0)).where(LogLine.workload == Param("id", key))
+def _last_seq() -> Any:
+    return LogLine.select(fn.MAX(LogLine.seq)).where(LogLine.workload == Param("id", key))
 
 
 @Prepared
-def _insert() -> Any:
+def insert_line() -> Any:
+    """Store the values of all columns of a line but its number in the table."""
     fields = (LogLine.workload, LogLine.seq, LogLine.line, LogLine.created_at)
     return LogLine.insert({field: Param(field.name, field.db_value) for field in fields}).returning()
 

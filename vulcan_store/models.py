@@ -229,6 +229,7 @@ class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[
 FIELDS: tuple[StrictField[Any], ...] = tuple(Workload._meta.sorted_fields)
 COLUMNS: tuple[str, ...] = tuple(field.name for field in FIELDS)
 FILLED_IN: dict[str, Callable[[], Any]] = {"id": new_id, "created_at": clock.now}
+"""What a workload gets when it is stored, if it was not given."""
 
 # What an INSERT of Peewee's own takes for a column that is not given; a new Workload does not show them yet.
 Workload._meta.defaults.update({Workload.id: new_id, Workload.created_at: clock.now, Workload.runtime: MISSING})

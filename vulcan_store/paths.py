@@ -36,6 +36,14 @@ def path_of(target: str) -> str:
     return path
 
 
+def is_missing(target: str) -> bool:
+    """Whether a target names a file that is not there; a server's URL names none."""
+    if "://" in target and not target.lower().startswith(SQLITE_URL):
+        return False
+    path = path_of(target)
+    return path != ":memory:" and not os.path.exists(path)
+
+
 def identity_of(path: str) -> tuple[int, int] | None:
     """The device and inode of a file, by which it is known whatever its name; None if there is none."""
     try:

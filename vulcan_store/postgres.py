@@ -32,8 +32,6 @@ MIGRATION_LOCK = 0x76756C63616E
 """The advisory lock that those who open a store for the first time take in turn."""
 
 _databases: weakref.WeakSet[PostgresEngine] = weakref.WeakSet()
-# The connections of the parent, in a child: to forget one would be to close it, on the socket that both have.
-_inherited: list[Connection] = []
 
 
 class PostgresEngine(PostgresqlDatabase, Engine):
@@ -69,7 +67,7 @@ class PostgresEngine(PostgresqlDatabase, Engine):
 
     def __init__(self, name: str, target: str, read_only: bool, **parameters: Any) -> None:
         self.target, self.read_only = target, read_only
-        self.shut = False
+        self.ended = False
         self._adapter: Any
         self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         super().__init__(name, prefer_psycopg3=True, **parameters)
@@ -77,13 +75,13 @@ class PostgresEngine(PostgresqlDatabase, Engine):
         _databases.add(self)
 
     def _connect(self) -> Connection:
-        if self.shut:
+        if self.ended:
             raise StoreUnavailableError(self.target, "it was closed; call open_store() to open it again")
         connection: Connection = super()._connect()  # type: ignore[misc]
         self.connections.add(connection)
         return connection
 
-    def mine(self) -> Connection:
+    def connection(self) -> Connection:
         """The calling thread's connection; opens it if need be, or if the server has dropped it."""
         connection: Connection | None = self._state.conn
         if connection is not None and connection.is_usable():
@@ -98,11 +96,8 @@ class PostgresEngine(PostgresqlDatabase, Engine):
         opened: Connection = self._state.conn
         return opened
 
-    def connection(self) -> Connection:
-        return self.mine()
-
     def cursor(self, named_cursor: bool | None = None) -> Any:
-        connection = self.mine()
+        connection = self.connection()
         return self._adapter.server_side_cursor(connection) if named_cursor else connection.cursor()
 
     def rollback(self) -> None:
@@ -111,11 +106,11 @@ class PostgresEngine(PostgresqlDatabase, Engine):
             super().rollback()
 
     def start(self) -> None:
-        self.mine()
+        self.connection()
 
     def shutdown(self) -> None:
         with self._lock:
-            self.shut = True
+            self.ended = True
             for connection in list(self.connections):
                 with connection.lock_of_calls:
                     connection.close()
@@ -124,7 +119,6 @@ class PostgresEngine(PostgresqlDatabase, Engine):
 
     def begin_anew(self) -> None:
         """After a fork, in the child: a lock and connections of its own."""
-        _inherited.extend(self.connections)
         self._lock = threading.RLock()
         self._state = _ConnectionLocal()
         self.connections = weakref.WeakSet()
@@ -136,26 +130,26 @@ class PostgresEngine(PostgresqlDatabase, Engine):
 
         return adapted
 
-    def read(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
-        connection = self.mine()
+    def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        connection = self.connection()
         try:
             with connection.lock_of_calls:
-                cursor = connection.execute(sql, tuple(values))
+                cursor = connection.execute(sql, values)
                 # Not by the cursor's description, which takes as long to make as the server takes to answer.
                 return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
         except driver.Error as error:
             self.fail(error)
 
-    def read_part(self, sql: str, values: Iterable[Any], column: int, most: int) -> list[Row]:
-        connection = self.mine()
+    def read_part(self, sql: str, values: Sequence[Any], column: int, most: int) -> list[Row]:
+        connection = self.connection()
         try:
             with connection.lock_of_calls, contextlib.closing(connection.cursor()) as cursor:
-                return until(cursor.stream(sql, tuple(values)), column, most)
+                return until(cursor.stream(sql, values), column, most)
         except driver.Error as error:
             self.fail(error)
 
-    def write(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
-        connection = self.mine()
+    def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        connection = self.connection()
         if connection.is_idle():
             return self.read(sql, values)
         # An error would make the rest of the transaction impossible; back to a savepoint, it does not.
@@ -167,7 +161,7 @@ class PostgresEngine(PostgresqlDatabase, Engine):
         sent = 0
         for batch in batches(rows):
             try:
-                with self.mine().transaction(), self.mine().cursor() as cursor:
+                with self.connection().transaction(), self.connection().cursor() as cursor:
                     cursor.executemany(sql, batch)
             except driver.errors.UniqueViolation:
                 self._name_taken(sql, batch, sent)
@@ -184,7 +178,7 @@ class PostgresEngine(PostgresqlDatabase, Engine):
                 raise KeyTakenError(index, row) from error
 
     def snapshot(self, work: Callable[[], T]) -> T:
-        connection = self.mine()
+        connection = self.connection()
         if not connection.is_idle():
             return work()
         with connection.lock_of_calls:
@@ -196,7 +190,7 @@ class PostgresEngine(PostgresqlDatabase, Engine):
                     self.read("ROLLBACK")
 
     def together(self, work: Callable[[], T]) -> T:
-        connection = self.mine()
+        connection = self.connection()
         try:
             with connection.lock_of_calls, connection.transaction():
                 result = work()

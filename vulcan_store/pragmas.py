@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from vulcan_store import connection as connection_module
+from vulcan_store import sqlite_connection
 from vulcan_store.errors import StoreUnavailableError
 
 PRAGMAS: Mapping[str, Any] = {
@@ -16,7 +16,9 @@ PRAGMAS: Mapping[str, Any] = {
     "synchronous": "full",  # what a call has returned survives a power cut
     "foreign_keys": 1,  # a log line has a workload
 }
-SYNCHRONOUS = ("off", "normal", "full", "extra", "0", "1", "2", "3")  # SQLite takes another word for normal
+# SQLite takes any other word for normal and off.
+SYNCHRONOUS = ("off", "normal", "full", "extra", "0", "1", "2", "3")
+SWITCH = ("on", "off", "true", "false", "yes", "no", "1", "0")
 JOURNAL_MODES = ("delete", "truncate", "persist", "memory", "wal", "off")
 
 
@@ -29,7 +31,7 @@ def checked_pragmas(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
         StoreUnavailableError: SQLite has no such pragma, or it cannot have that value.
     """
     given = {name.lower(): value for name, value in pragmas.items()}
-    with connection_module.changing, contextlib.closing(sqlite3.connect(":memory:")) as connection:
+    with sqlite_connection.changing, contextlib.closing(sqlite3.connect(":memory:")) as connection:
         known = {name for (name,) in connection.execute("SELECT name FROM pragma_pragma_list")}
         for name, value in given.items():
             if name not in known:
@@ -45,6 +47,8 @@ def checked_pragmas(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
         raise StoreUnavailableError(target, f"the pragma journal_mode must be one of {', '.join(JOURNAL_MODES)}")
     if str(checked["synchronous"]).lower() not in SYNCHRONOUS:
         raise StoreUnavailableError(target, f"the pragma synchronous must be one of {', '.join(SYNCHRONOUS)}")
+    if str(checked["foreign_keys"]).lower() not in SWITCH:
+        raise StoreUnavailableError(target, "the pragma foreign_keys must be on or off")
     if type(checked["busy_timeout"]) is not int or not 0 <= checked["busy_timeout"] < 2**31:
         raise StoreUnavailableError(target, "the pragma busy_timeout must be whole milliseconds below 2**31")
     return checked

@@ -18,8 +18,8 @@ Convert = Callable[[Any], Any]
 class Param(ColumnBase):
     """The place of a value that each run gives by name.
 
-    It stands in a query wherever a value would. The column that it is compared with checks and converts the value;
-    where there is none (what is inserted, what is set), ``convert`` does.
+    It stands in a query wherever a value would. ``convert``, where it is given, checks and converts the value; else the
+    column that it is compared with does.
     """
 
     def __init__(self, name: str, convert: Convert | None = None) -> None:

@@ -5,10 +5,8 @@ Importing this raises StoreUnavailableError where psycopg is missing.
 
 from __future__ import annotations
 
-import os
 import select
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from peewee import PostgresqlDatabase, Psycopg3Adapter
@@ -33,7 +31,6 @@ class Connection(driver.Connection[Row]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.lock_of_calls = threading.RLock()
-        self.process = os.getpid()
         self.arrivals = select.poll()
         self.arrivals.register(self.fileno(), select.POLLIN)
 
@@ -50,9 +47,8 @@ class Connection(driver.Connection[Row]):
             self.close()
         return not self.closed
 
-    def __del__(self, getpid: Callable[[], int] = os.getpid) -> None:
-        if getattr(self, "process", None) == getpid():
-            self.close()
+    def __del__(self, *_: Any) -> None:
+        """Silent, where psycopg warns; libpq's connection ends with it, in the process that opened it."""
 
 
 class Adapter(Psycopg3Adapter):

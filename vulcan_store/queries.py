@@ -11,19 +11,13 @@ from vulcan_store import clock
 from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.fields import MISSING
 from vulcan_store.filters import filtered, newest_first
-from vulcan_store.lifecycle import FINAL, Isolation, Status
+from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import COLUMNS, FIELDS, FILLED_IN, Workload, WorkloadNotFoundError
 from vulcan_store.prepared import UNSENT, Param, Prepared
 
 ID, OUTPUT, CREATED_AT = (COLUMNS.index(name) for name in ("id", "output", "created_at"))
 
-_NEW = {
-    **dict.fromkeys(COLUMNS),
-    "status": Status.PENDING,
-    "isolation": Isolation.AUTO,
-    "runtime": MISSING,
-    "node_id": "",
-}
+_NEW = {**{field.name: field.default for field in FIELDS}, "runtime": MISSING}
 
 
 def new_row(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +57,7 @@ def by_id() -> Any:
 def page(with_output: bool, *shape: tuple[str, int]) -> Any:
     """What matches, newest first, ``limit`` of it after ``offset``."""
     query = newest_first(Workload.select(*_columns(with_output)), shape)
-    return query.paginate(1, Param("limit")).offset(Param("offset"))
+    return query.limit(Param("limit")).offset(Param("offset"))
 
 
 @Prepared

@@ -11,10 +11,10 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from peewee import IntegrityError, PeeweeException, _manual
 
-from vulcan_store.connections import ConnectedDatabase, has_code
 from vulcan_store.engine import READ_ONLY, Engine, KeyTakenError
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.prepared import Row, until
+from vulcan_store.sqlite_database import ConnectedDatabase, has_code
 
 T = TypeVar("T")
 
@@ -30,10 +30,8 @@ class SqliteEngine(ConnectedDatabase, Engine):
     def of(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> SqliteEngine:
         return cls(target, pragmas, read_only)
 
-    def read(self, sql: str, values: Iterable[Any] = (), in_one: bool = False) -> list[Row]:
-        connection = self._state.conn
-        if connection is None or not connection.open:
-            connection = self.mine()
+    def read(self, sql: str, values: Sequence[Any] = (), in_one: bool = False) -> list[Row]:
+        connection = self.connection()
         try:
             with connection.lock:
                 if self._state.transactions and not connection.in_transaction:
@@ -48,14 +46,14 @@ class SqliteEngine(ConnectedDatabase, Engine):
                 return self.read(sql, values, in_one)
             self.fail(error)
 
-    def read_part(self, sql: str, values: Iterable[Any], column: int, most: int) -> list[Row]:
+    def read_part(self, sql: str, values: Sequence[Any], column: int, most: int) -> list[Row]:
         try:
             with self.steady() as connection:
-                return until(connection.execute(sql, tuple(values)), column, most)
+                return until(connection.execute(sql, values), column, most)
         except sqlite3.Error as error:
             self.fail(error)
 
-    def write(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
+    def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         self.check_file()
         # Executed and read in C: a signal handler that called the store in between would find it in mid-statement.
         return self.read(sql, values, in_one=True)
@@ -69,7 +67,7 @@ class SqliteEngine(ConnectedDatabase, Engine):
                 yield row
 
         try:
-            self.mine().executemany(sql, counted())
+            self.connection().executemany(sql, counted())
         except sqlite3.IntegrityError as error:
             if not has_code(error, *TAKEN):
                 self.fail(error)
@@ -88,20 +86,16 @@ class SqliteEngine(ConnectedDatabase, Engine):
 
     def _within(self, begin: str, work: Callable[[], T]) -> T:
         try:
-            while True:
-                connection = self.mine()
-                with connection.lock:
-                    if not connection.open:
-                        continue  # closed just before; the next is opened without its lock
-                    if not connection.in_transaction:
-                        # The connection commits or rolls back in C, so that no signal handler can come in between.
-                        with connection:
-                            connection.execute(begin)
-                            return work()
-                    if begin == "BEGIN":
+            with self.steady() as connection:
+                if not connection.in_transaction:
+                    # The connection commits or rolls back in C, so that no signal handler can come in between.
+                    with connection:
+                        connection.execute(begin)
                         return work()
-                    with self.savepoint():
-                        return work()
+                if begin == "BEGIN":
+                    return work()
+                with self.savepoint():
+                    return work()
         except (sqlite3.Error, PeeweeException) as error:
             if isinstance(error, IntegrityError):
                 raise

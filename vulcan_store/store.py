@@ -1,4 +1,4 @@
-"""What is done with workloads: they are created, looked up, walked through, claimed and moved on."""
+"""What is done with workloads: they are created, looked up, walked through and moved on."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ def create_workload(workload: Workload | None = None, /, **fields: Any) -> Workl
         InvalidWorkloadError: a field cannot take its value, or does not exist.
         WorkloadExistsError: the id is taken.
         StoreUnavailableError: the store cannot be written.
+        TypeError: a workload and fields are given, or something that is no workload.
     """
     database = current()
     if workload is not None and fields:
@@ -204,7 +205,7 @@ def update_workload_status(workload_id: str, status: str) -> Workload:
     Raises:
         InvalidTransitionError: it has another final status already; of several at once, one wins.
         WorkloadNotFoundError: there is no such workload.
-        InvalidWorkloadError: there is no such status.
+        InvalidWorkloadError: there is no such status, or the id is no ``str``.
         StoreUnavailableError: the store cannot be written.
     """
     return update_workload(workload_id, status=status)
@@ -226,7 +227,8 @@ def update_workload(workload_id: str, **fields: Any) -> Workload:
 
     Raises:
         InvalidTransitionError: it has another final status already; nothing is changed.
-        InvalidWorkloadError: a field is fixed once created or does not exist, or cannot take its value.
+        InvalidWorkloadError: a field is fixed once created or does not exist, or cannot take its value; the id is no
+            ``str``.
         WorkloadNotFoundError: there is no such workload.
         StoreUnavailableError: the store cannot be written.
     """

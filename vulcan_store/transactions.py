@@ -9,7 +9,7 @@ from peewee import _savepoint, _transaction
 
 
 class Transaction(_transaction):
-    """Peewee's, but that an exception while it begins or ends, from a signal handler say, rolls it back."""
+    """Peewee's; an exception while it begins or ends (a signal handler's, say) rolls it back too."""
 
     def __enter__(self) -> Any:
         try:
@@ -37,7 +37,7 @@ class Transaction(_transaction):
 
 
 class Savepoint(_savepoint):
-    """Peewee's, but that it is rolled back only if it is there: after a full disk SQLite has rolled back everything."""
+    """Peewee's, rolled back only if it still exists: on a full disk SQLite rolls everything back by itself."""
 
     def rollback(self, begin: bool = True) -> None:
         if self.db.connection().in_transaction:

@@ -15,7 +15,7 @@ from vulcan_store.engine import Engine
 from vulcan_store.errors import InvalidWorkloadError, StoreError, WorkloadExistsError
 from vulcan_store.ids import new_id
 from vulcan_store.json_form import from_json, to_json
-from vulcan_store.logs import list_log_lines
+from vulcan_store.logs import insert_line, list_log_lines
 from vulcan_store.models import LogLine, Workload
 from vulcan_store.prepared import UNSENT, Param, Prepared, Row
 from vulcan_store.store import create_workloads, get_workload
@@ -107,7 +107,7 @@ def import_workloads(lines: Iterable[bytes], progress: Callable[[int], object] |
 
     def load() -> int:
         done = 0
-        for batch in _batches(itertools.chain([first], waiting)):
+        for batch in _batches(database, itertools.chain([first], waiting)):
             _store(database, batch)
             done += len(batch)
             if progress is not None:
@@ -159,14 +159,14 @@ class _Entry(NamedTuple):
     log_lines: list[list[Any]]
 
 
-def _batches(lines: Iterable[bytes]) -> Iterator[list[_Entry]]:
+def _batches(database: Engine, lines: Iterable[bytes]) -> Iterator[list[_Entry]]:
     batch: list[_Entry] = []
     size = 0
     for number, text in enumerate(lines, 1):
         if not text.strip():
             continue
         try:
-            batch.append(_parse(number, text))
+            batch.append(_parse(database, number, text))
         except InvalidLineError:
             yield batch  # an earlier line that cannot be stored is the one to be named
             raise
@@ -177,7 +177,7 @@ def _batches(lines: Iterable[bytes]) -> Iterator[list[_Entry]]:
     yield batch
 
 
-def _parse(number: int, text: bytes) -> _Entry:
+def _parse(database: Engine, number: int, text: bytes) -> _Entry:
     try:
         found = json.loads(text.rstrip())  # or the end of the text would be in a line of its own
     except json.JSONDecodeError as error:
@@ -187,13 +187,13 @@ def _parse(number: int, text: bytes) -> _Entry:
     if not isinstance(found, dict):
         raise InvalidLineError(number, "this is no JSON object")
     try:
-        log_lines = [_log_row(entry) for entry in _log_of(found)]
+        entries = _log_of(found)
         workload = Workload.from_dict(found)
+        if workload.id is None:
+            workload.id = new_id()  # its log lines need one
+        return _Entry(number, workload, [_log_row(database, workload.id, entry) for entry in entries])
     except InvalidWorkloadError as error:
         raise InvalidLineError(number, str(error)) from error
-    if workload.id is None:
-        workload.id = new_id()  # its log lines need one
-    return _Entry(number, workload, log_lines)
 
 
 def _log_of(found: dict[str, Any]) -> list[Any]:
@@ -203,15 +203,13 @@ def _log_of(found: dict[str, Any]) -> list[Any]:
     return entries
 
 
-def _log_row(entry: Any) -> list[Any]:
+def _log_row(database: Engine, workload_id: str, entry: Any) -> list[Any]:
     if not isinstance(entry, dict) or not entry.keys() <= set(LINE_KEYS):
         raise InvalidWorkloadError(LOG_LINES, entry, f"a list of objects with {', '.join(LINE_KEYS)}")
     moment = entry.get("created_at")
-    return [
-        LogLine.seq.db_value(entry.get("seq")),
-        LogLine.line.db_value(entry.get("line")),
-        LogLine.created_at.db_value(clock.now() if moment is None else from_json(LogLine.created_at, moment)),
-    ]
+    created_at = clock.now() if moment is None else from_json(LogLine.created_at, moment)
+    values = {"seq": None, "line": None, **entry, "workload": workload_id, "created_at": created_at}
+    return insert_line(database, values)[1]
 
 
 def _store(database: Engine, batch: list[_Entry]) -> None:
@@ -221,11 +219,5 @@ def _store(database: Engine, batch: list[_Entry]) -> None:
         number = batch[error.position or 0].number
         error.position = None  # it was one within the batch
         raise InvalidLineError(number, str(error)) from error
-    sql, _ = _insert_line.plan(database)
-    database.write_many(sql, ([entry.workload.id, *row] for entry in batch for row in entry.log_lines))
-
-
-@Prepared
-def _insert_line() -> Any:
-    fields = (LogLine.workload, LogLine.seq, LogLine.line, LogLine.created_at)
-    return LogLine.insert({field: Param(field.name) for field in fields}).returning()
+    sql, _ = insert_line.plan(database)
+    database.write_many(sql, (row for entry in batch for row in entry.log_lines))

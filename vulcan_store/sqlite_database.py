@@ -1,6 +1,6 @@
 """A SQLite file or memory, and the connections to it: one for each thread, as Peewee has them, but looked after.
 
-Each has the pragmas, with their reasons; closing closes those of all threads; and a closed store stays closed.
+Each has the pragmas of :mod:`vulcan_store.pragmas`; closing closes those of all threads; a closed store stays closed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any, NoReturn
 
 from peewee import PeeweeException
 
-from vulcan_store import connection as connection_module
-from vulcan_store.connection import Connection, Cursor, Ender
+from vulcan_store import sqlite_connection
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.forks import ForkingDatabase
 from vulcan_store.paths import identity_of, path_of
 from vulcan_store.pragmas import PRAGMAS, checked_pragmas
+from vulcan_store.sqlite_connection import Connection, Cursor, Ender
 from vulcan_store.transactions import Savepoint, Transaction
 
 _names = itertools.count()
@@ -40,24 +40,23 @@ class ConnectedDatabase(ForkingDatabase):
         self.target, self.path, self.read_only = target, path_of(target), read_only
         path, pragmas = self.path, checked_pragmas(target, pragmas)
         self.in_memory = path == ":memory:"
-        self.shut = self.settled = False
+        self.ended = self.settled = self.left_behind = False
         self.identity: tuple[int, int] | None = None
         if self.in_memory:
             # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
-            name = f"file:/vulcan_store-{os.getpid()}-{next(_names)}?vfs=memdb"
+            uri = f"file:/vulcan_store-{os.getpid()}-{next(_names)}?vfs=memdb"
             # Neither means anything here, and setting one waits for whoever is writing.
             pragmas = {
                 name: value for name, value in pragmas.items()
                 if name != "journal_mode" and (name, value) != ("synchronous", PRAGMAS["synchronous"])
             }
         else:
-            name = f"{Path(path).as_uri()}?mode={'ro' if read_only else 'rwc'}"
+            uri = f"{Path(path).as_uri()}?mode={'ro' if read_only else 'rwc'}"
         self.pragmas = pragmas
         self.busy_timeout = float(pragmas["busy_timeout"]) / 1000
         super().__init__(
-            name,
+            uri,
             pragmas=dict(pragmas),
-            timeout=self.busy_timeout,
             # A transaction that reads first and then writes would be refused at once, however long the timeout:
             # https://www.sqlite.org/rescode.html#busy_snapshot
             lock_type=None if read_only else "IMMEDIATE",
@@ -68,7 +67,7 @@ class ConnectedDatabase(ForkingDatabase):
         self.watch()
 
     def _connect(self) -> Connection:
-        if self.shut:
+        if self.ended:
             raise StoreUnavailableError(self.target, "it was closed; call open_store() to open it again")
         if self.forked:
             raise StoreUnavailableError(
@@ -145,7 +144,7 @@ class ConnectedDatabase(ForkingDatabase):
         with connection.lock:
             connection.shut()
 
-    def mine(self) -> Connection:
+    def connection(self) -> Connection:
         """The calling thread's connection; opens it if need be."""
         connection: Connection | None = self._state.conn
         if connection is not None and connection.open:
@@ -162,14 +161,11 @@ class ConnectedDatabase(ForkingDatabase):
     def steady(self) -> Iterator[Connection]:
         """The calling thread's connection, which nobody else closes meanwhile."""
         while True:
-            connection = self.mine()
+            connection = self.connection()
             with connection.lock:
                 if connection.open:
                     yield connection
                     return
-
-    def connection(self) -> Connection:
-        return self.mine()
 
     def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Cursor:
         with self.steady():
@@ -181,11 +177,11 @@ class ConnectedDatabase(ForkingDatabase):
             super().begin(lock_type)
 
     def cursor(self, named_cursor: None = None) -> Cursor:
-        return self.mine().cursor(Cursor)
+        return self.connection().cursor(Cursor)
 
     def rollback(self) -> None:
         # After a full disk SQLite has rolled back by itself; the error to be seen is that one.
-        if self.mine().in_transaction:
+        if self.connection().in_transaction:
             super().rollback()
 
     def check_file(self) -> None:
@@ -206,14 +202,14 @@ class ConnectedDatabase(ForkingDatabase):
         if self.in_memory:
             self.anchor = self.extra()  # what is in memory lives as long as a connection does
         self.left_behind = self.read_only and not self.in_memory and not os.path.exists(self.path + "-wal")
-        self.mine()
+        self.connection()
         if not self.in_memory:
             self.identity = identity_of(self.path)
 
     def shutdown(self) -> None:
         """Close every thread's connection, each after the call that it is in, and open none any more."""
         with self._lock:
-            self.shut = True
+            self.ended = True
             for connection in list(self.connections):
                 self._close(connection)
             self._state.reset()
@@ -226,7 +222,7 @@ class ConnectedDatabase(ForkingDatabase):
         # itself removes them, once nobody uses them, when a connection that may write is closed.
         try:
             uri = f"{Path(self.path).as_uri()}?mode=rw"
-            with connection_module.changing, contextlib.closing(
+            with sqlite_connection.changing, contextlib.closing(
                 sqlite3.connect(uri, uri=True, timeout=0)
             ) as connection:
                 connection.execute("SELECT 1 FROM sqlite_master").fetchall()

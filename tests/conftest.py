@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from postgres_server import PostgresServer, Unavailable, fresh_schema
 
 pytest_plugins = ["vulcan_store.testing"]
+
+
+# A shell starts what runs in the background with Ctrl-C ignored, and so do programs that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):

@@ -103,6 +103,14 @@ def test_get_writes_the_result_bytes_to_a_file_or_to_stdout(store, path, tmp_pat
     assert (tmp_path / "result").read_bytes() == to_stdout.stdout == bytes(range(256))
 
 
+def test_an_empty_result_is_written_too(store, path, tmp_path):
+    make_workload(id="w", output=b"")
+
+    ended = vulcan("--db", path, "get", "w", "--output", tmp_path / "result")
+
+    assert (ended.returncode, (tmp_path / "result").read_bytes()) == (0, b"")
+
+
 def test_get_of_a_result_that_is_not_there_leaves_no_file(store, path, tmp_path):
     make_workload(id="w")
 
@@ -205,7 +213,7 @@ def test_stats_counts_every_status_and_isolation(store, path):
 
 
 def test_purge_deletes_what_finished_long_ago_with_its_log(store, path):
-    for workload_id, day in (("old", "2020-01-01"), ("new", "2040-01-01")):
+    for workload_id, day in (("old", "2020-01-01"), ("new", "9000-01-01")):
         make_workload(id=workload_id, status="failed", finished_at=from_text(day))
         append_log_lines(workload_id, ["a line"])
     make_workload(id="pending")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+import server_file
 from commandline import SCRIPT, environment, rows, started, vulcan
 
 from vulcan_store import arguments, create_workloads, open_store
@@ -95,27 +99,35 @@ def test_the_help_of_a_command_shows_an_example_within_80_columns(capsys, monkey
     assert max(map(len, shown.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("target", ["mistyped.db", "sqlite:///mistyped.db", "SQLite:///mistyped.db"])
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - set(CREATING)))
-def test_a_store_that_is_not_there_is_an_error_and_stays_so(tmp_path, capsys, monkeypatch, command):
+def test_a_store_that_is_not_there_is_an_error_and_stays_so(tmp_path, capsys, monkeypatch, command, target):
     monkeypatch.chdir(tmp_path)
 
-    assert main([command, *NEEDED.get(command, []), "--db", "mistyped.db"]) == 1
+    assert main([command, *NEEDED.get(command, []), "--db", target]) == 1
 
     shown = capsys.readouterr()
     assert (shown.out, os.listdir(tmp_path)) == ("", [])
     assert shown.err == (
-        "vulcan-store: store 'mistyped.db': there is no such file; create and import make one, --db names another\n"
+        f"vulcan-store: store {target!r}: there is no such file; create and import make one, --db names another\n"
     )
 
 
-def test_a_command_that_reads_changes_nothing_about_the_file(filled, capsys):
-    os.chmod(filled, 0o444)
-    before = rows(filled, "PRAGMA data_version"), os.stat(filled).st_mtime_ns
+@pytest.mark.parametrize("command", [
+    "list", "get a", "logs a", "stats", "export", "purge --finished-before 0s --dry-run",
+])
+def test_a_command_that_reads_changes_nothing_about_a_file_without_our_indexes(tmp_path, capsys, command):
+    path = str(tmp_path / "vulcan.db")
+    server_file.build(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE workloads SET id = 'a' WHERE id = 's1'")
+        connection.commit()
+    before = Path(path).read_bytes()
 
-    assert main(["--db", filled, "list"]) == 0
+    assert main(["--db", path, *command.split()]) == 0
 
-    assert (rows(filled, "PRAGMA data_version"), os.stat(filled).st_mtime_ns) == before
-    assert os.listdir(os.path.dirname(filled)) == [os.path.basename(filled)]
+    assert Path(path).read_bytes() == before
+    assert os.listdir(tmp_path) == ["vulcan.db"]
 
 
 def test_the_target_may_come_from_the_environment(filled, capsys, monkeypatch):

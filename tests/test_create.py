@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 import pytest
 
 from vulcan_store import (
+    InvalidWorkloadError,
     Isolation,
     Runtime,
     Status,
@@ -196,3 +197,44 @@ def test_what_is_no_workload_is_refused(store, given):
 
     assert "orkload" in str(refusal.value)
     assert list_workloads().total == 0
+
+
+def test_a_workload_that_was_stored_counts_as_stored(store):
+    workload = create_workload(Workload(runtime="go", id="a"))
+
+    assert workload.dirty_fields == []
+    assert workload.save() == 0
+
+
+def test_a_subclass_of_a_text_or_a_number_is_stored_as_plain_text_or_number(store):
+    class Text(str):
+        pass
+
+    class Number(int):
+        pass
+
+    made = create_workload(runtime="go", id=Text("a"), error=Text("e"), exit_code=Number(5))
+
+    assert {type(made.id), type(made.error)} == {str}
+    assert type(made.exit_code) is int
+
+
+def released():
+    view = memoryview(b"x")
+    view.release()
+    return view
+
+
+class Nowhere(tzinfo):
+    def utcoffset(self, moment):
+        return None
+
+
+@pytest.mark.parametrize("name, value", [
+    ("output", released()), ("created_at", datetime(2026, 2, 18, tzinfo=Nowhere())),
+], ids=["a released view", "a zone without an offset"])
+def test_what_only_looks_right_is_refused(store, name, value):
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        create_workload(runtime="go", **{name: value})
+
+    assert refusal.value.field == name

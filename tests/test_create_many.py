@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tracemalloc
 from datetime import UTC, datetime
 
+import peewee
 import pytest
 from guarantees.processes import in_processes
 
@@ -151,18 +153,21 @@ def test_an_id_that_comes_twice_is_named_by_its_second_position(store, position)
 
 @pytest.mark.parametrize("error", [
     OutOfInput("line 17"), KeyError("x"), OSError(5, "input"), KeyboardInterrupt(), InvalidWorkloadError("f", 1, "2"),
-    WorkloadExistsError("elsewhere"),
+    WorkloadExistsError("elsewhere"), sqlite3.OperationalError("elsewhere"), peewee.OperationalError("elsewhere"),
 ], ids=repr)
 @pytest.mark.parametrize("position", [0, 700])
 def test_an_error_of_the_iterables_own_passes_through_and_nothing_is_stored(store, error, position):
+    cause = KeyError("cause")
+
     def interrupted():
         yield from ({"runtime": "go"} for _ in range(position))
-        raise error
+        raise error from cause
 
     with pytest.raises(type(error)) as raised:
         create_workloads(interrupted())
 
     assert raised.value is error
+    assert raised.value.__cause__ is cause
     assert ids() == []
     assert create_workloads([{"runtime": "go"}]) == 1
 

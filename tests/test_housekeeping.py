@@ -103,6 +103,13 @@ def test_the_average_is_that_of_the_completed_ones_that_have_a_duration(store, d
     assert stats.average_duration_ms == (None if average is None else pytest.approx(average))
 
 
+def test_the_average_counts_every_workload_alike(store):
+    for isolation, duration in (("auto", 1), ("gvisor", 2), ("auto", 6)):
+        make_workload(status="completed", isolation=isolation, duration_ms=duration)
+
+    assert workload_stats().average_duration_ms == 3
+
+
 def test_a_purge_deletes_only_what_is_final_and_finished_before(store):
     for status in Status:
         make_workload(id=f"old {status}", status=status, finished_at=NOON - INSTANT)
@@ -151,6 +158,18 @@ def test_as_many_are_counted_as_would_be_deleted(path, hour, gone):
 
         assert count_purgeable(NOON.replace(hour=hour)) == gone
         assert purge_workloads(NOON.replace(hour=hour)) == gone
+
+
+def test_a_purge_goes_on_past_what_only_reads_as_old(path):
+    with open_store(path) as store:
+        create_workloads(
+            {"id": f"w{number}", "runtime": "go", "status": "killed", "finished_at": NOON} for number in range(150)
+        )
+        store.database.execute_sql("UPDATE workloads SET finished_at = '2026-02-18 05:00:00 -0700 MST'")
+        make_workload(id="old", status="killed", finished_at=NOON - timedelta(hours=1))
+
+        assert purge_workloads(NOON) == 1
+        assert "old" not in ids()
 
 
 def test_log_lines_go_with_their_workload_however_many(store):

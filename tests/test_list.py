@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -145,6 +146,26 @@ def test_a_generator_is_a_collection_too(mixed):
     page = list_workloads(status=(word for word in ("failed", "completed")))
 
     assert (ids(page), page.total) == (["e", "d"], 2)
+
+
+def test_page_and_total_are_of_one_moment(path, monkeypatch):
+    with open_store(path) as store:
+        make_workload()
+        read = store.database.read
+
+        def read_and_let_another_write(*statement):
+            rows = read(*statement)
+            with closing(sqlite3.connect(path)) as other, other:
+                other.execute(
+                    "INSERT INTO workloads (id, status, isolation, runtime, node_id, created_at) SELECT "
+                    "hex(randomblob(8)), status, isolation, runtime, node_id, created_at FROM workloads LIMIT 1"
+                )
+            return rows
+
+        monkeypatch.setattr(store.database, "read", read_and_let_another_write)
+        page = list_workloads()
+
+    assert (len(page.items), page.total) == (1, 1)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 8, 1000, 8_192])

@@ -10,6 +10,7 @@ from guarantees.processes import PATIENCE, in_processes
 from vulcan_store import (
     InvalidWorkloadError,
     LogLine,
+    StoreError,
     WorkloadNotFoundError,
     append_log_lines,
     list_log_lines,
@@ -209,3 +210,24 @@ def test_processes_that_append_at_once_leave_no_gap_and_mix_no_lines(store, work
     assert {tuple(number for _, number in triple) for triple in triples} == {("0", "1", "2")}
     for place in range(4):
         assert [one for (one, _), *_ in triples if one.startswith(f"{place} ")] == [f"{place} {t}" for t in range(15)]
+
+
+@pytest.mark.parametrize("lines", ["line", b"line"])
+def test_one_text_is_no_iterable_of_lines(store, lines):
+    make_workload(id="w")
+
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        append_log_lines("w", lines)
+
+    assert refusal.value.field == "lines"
+
+
+def test_a_log_whose_numbers_are_used_up_takes_no_more_and_says_so(store):
+    make_workload(id="w")
+    LogLine.create(workload="w", seq=2**63 - 2, line="a")
+
+    assert append_log_lines("w", ["b"]) == 1
+    with pytest.raises(StoreError, match="takes no 1 line"):
+        append_log_lines("w", ["c"])
+
+    assert [line.line for line in list_log_lines("w")] == ["a", "b"]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
+from guarantees.processes import PATIENCE
 from postgres_server import PASSWORD, PostgresServer, Unavailable
 import server_file
 
@@ -118,6 +119,40 @@ def test_a_backup_is_left_to_pg_dump(remote, path):
         backup_store(path)
 
     assert not os.path.exists(path)
+
+
+def test_page_and_total_are_of_one_moment(postgres_target, remote, monkeypatch):
+    psycopg = pytest.importorskip("psycopg")
+    make_workload()
+    read = remote.database.read
+
+    def read_and_let_another_write(*statement):
+        rows = read(*statement)
+        with psycopg.connect(postgres_target) as other:
+            other.execute(
+                "INSERT INTO workloads (id, status, isolation, runtime, node_id, created_at) SELECT "
+                "gen_random_uuid()::text, status, isolation, runtime, node_id, created_at FROM workloads LIMIT 1"
+            )
+        return rows
+
+    monkeypatch.setattr(remote.database, "read", read_and_let_another_write)
+    page = list_workloads()
+    monkeypatch.undo()
+
+    assert len(page.items) == page.total < list_workloads().total
+
+
+def test_a_claim_passes_over_what_another_is_just_claiming(remote):
+    first, second = make_workload(), make_workload()
+    claimed = []
+
+    with remote.database.atomic():
+        assert claim_workload("n") == first
+        other = threading.Thread(target=lambda: claimed.append(claim_workload("m")))
+        other.start()
+        other.join(PATIENCE)
+
+        assert claimed == [second]
 
 
 def test_text_has_the_order_that_it_has_in_a_file(remote):

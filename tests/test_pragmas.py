@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
 
-from vulcan_store import open_store
+from vulcan_store import StoreUnavailableError, open_store
 from vulcan_store.testing import make_workload
 
 DEFAULTS = {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 5000, "foreign_keys": 1}
@@ -50,6 +51,25 @@ def test_what_is_given_overrides_them(path, given, expected):
         make_workload()
 
         assert pragmas_of(store) == {**DEFAULTS, **expected}
+
+
+@pytest.mark.parametrize("mode", ["persist", "truncate", "off"])
+def test_the_journal_mode_is_that_of_every_connection(path, mode):
+    modes = []
+    with open_store(path, pragmas={"journal_mode": mode}) as store:
+        thread = threading.Thread(target=lambda: modes.append(pragmas_of(store)["journal_mode"]))
+        thread.start()
+        thread.join()
+
+        assert modes == [pragmas_of(store)["journal_mode"]] == [mode]
+
+
+@pytest.mark.parametrize("value", ["maybe", "", 2])
+def test_a_switch_is_on_or_off(path, value):
+    with pytest.raises(StoreUnavailableError, match="foreign_keys"):
+        open_store(path, pragmas={"foreign_keys": value})
+
+    assert not os.path.exists(path)
 
 
 @pytest.mark.parametrize("target", [":memory:", "vulcan.db"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import peewee
 import pytest
+from guarantees.processes import run
 
 from vulcan_store import (
     LogLine,
@@ -115,6 +116,20 @@ def test_what_others_write_meanwhile_is_seen(stored):
 
             assert get_workload("a").node_id == "m"
             assert reader.database is not None
+
+
+def test_a_wal_that_was_left_behind_is_read_and_left(path):
+    run(
+        "import os, sys; from vulcan_store import *\n"
+        "open_store(sys.argv[1]); create_workload(runtime='go'); os._exit(0)", path
+    )
+    before = contents(Path(path).parent)
+
+    with open_store(path, read_only=True):
+        assert list_workloads().total == 1
+
+    after = contents(Path(path).parent)
+    assert [name for name in before if before[name] != after[name] and not str(name).endswith("-shm")] == []
 
 
 def test_memory_has_nothing_to_read():

@@ -27,6 +27,18 @@ REPEATED = [(status, status) for status in FINAL]
 REFUSED = [(before, after) for before in FINAL for after in [*OPEN, *FINAL] if before != after]
 
 
+@pytest.mark.parametrize("workload_store_target", ["memory", "file"], indirect=True)
+@pytest.mark.parametrize("status", ["running", "pending", "killed"])
+def test_a_status_said_again_writes_nothing(store, status):
+    made = make_workload()
+    update_workload_status(made.id, "running")
+    moved = update_workload_status(made.id, status)
+    before = store.database.connection().total_changes
+
+    assert update_workload_status(made.id, status) == moved
+    assert store.database.connection().total_changes == before
+
+
 def say(workload_id, status):
     return update_workload(workload_id, status=status)
 

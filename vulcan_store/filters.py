@@ -70,9 +70,10 @@ def newest_first(query: CountingSelect, shape: Shape) -> Any:
     Several statuses or input hashes are several walks of their index, which the engine merges.
     """
     order = (Workload.created_at.desc(), Workload.id.desc())
-    name, walks = next(((name, length) for name, length in shape if name in WALKED and length > 1), ("", 1))
+    walked = [part for part in shape if part[0] in WALKED and 1 < part[1] <= MOST_WALKS]
+    name, walks = walked[0] if walked else ("", 1)
     rest = tuple(part for part in shape if part[0] != name)
-    if not 1 < walks <= MOST_WALKS or walks * sum(abs(length) for _, length in rest) > MOST_MEMBERS:
+    if not walked or walks * sum(abs(length) for _, length in rest) > MOST_MEMBERS:
         return filtered(query, shape).order_by(*order)
     field = Workload._meta.fields[name]
     parts = (filtered(query, rest).where(field == Param(f"{name} {place}")) for place in range(walks))

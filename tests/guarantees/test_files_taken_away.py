@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from guarantees.processes import integrity, rows
+from guarantees.processes import PATIENCE, integrity, rows
 from vulcan_store import (
     StoreUnavailableError,
     append_log_lines,
     claim_workload,
     create_workload,
     create_workloads,
+    list_workloads,
     open_store,
     purge_workloads,
     update_workload,
@@ -122,3 +124,24 @@ def test_closing_what_was_replaced_takes_nothing_from_those_who_use_the_new_file
 
     assert [key for key, _ in rows(path)] == ["new", "newer", "theirs 0"]
     assert integrity(path) == "ok"
+
+
+def test_a_new_thread_neither_reads_what_took_its_place_nor_makes_a_new_file(path):
+    raised = []
+
+    def read():
+        try:
+            list_workloads()
+        except BaseException as error:
+            raised.append(error)
+
+    with open_store(path):
+        create_workload(runtime="go")
+        rename(path)
+        thread = threading.Thread(target=read)
+        thread.start()
+        thread.join(PATIENCE)
+
+    (error,) = raised
+    assert isinstance(error, StoreUnavailableError) and "deleted or replaced" in error.reason
+    assert not os.path.exists(path)

@@ -104,10 +104,18 @@ def test_readers_do_not_wait_for_a_writer_in_another_process(opened, path):
 
 
 def test_a_write_waits_for_a_lock_that_is_given_back_in_time(path):
-    with open_store(path, pragmas=PATIENT):
+    begun = threading.Event()
+
+    with open_store(path, pragmas=PATIENT) as store:
+
+        def write():
+            store.database.connection().set_trace_callback(lambda sql: begun.set())
+            create_workload(runtime="go", id="patient")
+
         with another_process_holds_the_lock(path) as holder:
-            writer = threading.Thread(target=create_workload, kwargs={"runtime": "go", "id": "patient"})
+            writer = threading.Thread(target=write)
             writer.start()
+            assert begun.wait(PATIENCE)
             holder.communicate(timeout=PATIENCE)
             writer.join(PATIENCE)
 

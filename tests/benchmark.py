@@ -151,12 +151,23 @@ def memory(folder, rows):
 
 
 def imports(rounds):
-    def turn(module):
-        code = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
-        return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+    # As after an ordinary installation: compiled, and without drivers that importing Peewee would import.
+    with tempfile.TemporaryDirectory() as compiled:
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
-    seconds = in_turn({name: (lambda name=name: turn(name)) for name in ("peewee", "vulcan_store")}, rounds)
-    return result("import", seconds, "peewee")
+        def turn(module):
+            code = (
+                "import sys, time; sys.modules.update(psycopg=None, psycopg2=None); start = time.perf_counter(); "
+                f"import {module}; print(time.perf_counter() - start)"
+            )
+            command = [sys.executable, "-c", code]
+            return float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+
+        works = {name: (lambda name=name: turn(name)) for name in ("peewee", "vulcan_store")}
+        for work in works.values():
+            work()
+        return result("import", in_turn(works, rounds), "peewee")
 
 
 def measure(folder, rows, rounds, wanted):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 
 import pytest
 
+from vulcan_store import ids as ids_module
 from vulcan_store.ids import new_id
 from vulcan_store.testing import make_workload
 
@@ -78,7 +78,7 @@ def test_ids_follow_the_clock_again_once_it_has_caught_up(clock):
 
 
 def test_ids_rise_when_a_millisecond_is_full(clock, monkeypatch):
-    monkeypatch.setattr(secrets, "randbits", lambda bits: 2**bits - 1)
+    monkeypatch.setattr(ids_module, "chance", lambda bits: 2**bits - 1)
 
     ids = [new_id() for _ in range(2**19 + 10)]
 
@@ -108,7 +108,7 @@ def test_ids_rise_across_threads():
 
 def test_an_id_made_in_the_middle_of_another_takes_no_place_twice(clock, monkeypatch):
     made = []
-    bits = secrets.randbits
+    bits = ids_module.chance
 
     def interrupted(number):
         if not made:
@@ -116,7 +116,7 @@ def test_an_id_made_in_the_middle_of_another_takes_no_place_twice(clock, monkeyp
             made[:] = [new_id()]
         return bits(number)
 
-    monkeypatch.setattr(secrets, "randbits", interrupted)
+    monkeypatch.setattr(ids_module, "chance", interrupted)
 
     outer = new_id()
 

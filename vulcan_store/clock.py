@@ -8,7 +8,7 @@ from typing import Any
 
 # Go's time.Time.String(): "2026-02-18 13:12:42.123456789 +0200 CEST m=+0.123".
 # https://pkg.go.dev/time#Time.String
-_GO = re.compile(
+_GO = (
     r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d{1,9}))? ([+-])(\d\d)(\d\d)(?: [^ ]+)?(?: m=[+-][\d.]+)?"
 )
 
@@ -57,7 +57,7 @@ def from_text(text: Any) -> Any:
 
 
 def _from_go(text: str) -> datetime | str:
-    match = _GO.fullmatch(text)
+    match = re.fullmatch(_GO, text)
     if match is None:
         return text
     seconds, decimals, sign, hours, minutes = match.groups()

@@ -23,7 +23,7 @@ ENGINES = {
 }
 """The engine of each kind of URL, imported when it is asked for. A further engine is one more entry here."""
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_URL = r"([A-Za-z][A-Za-z0-9+.-]*)://"
 
 # The stores that are open, the current one last.
 _stores: list[Store] = []
@@ -148,7 +148,7 @@ os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _engine_of(target: str) -> type[Engine]:
-    url = _URL.match(target)
+    url = re.match(_URL, target)
     if url is None:
         return SqliteEngine
     scheme = url[1].lower()

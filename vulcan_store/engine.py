@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import parse_qsl
 
 from peewee import Database, IntegrityError, Model, SchemaManager
 
@@ -19,7 +18,8 @@ READ_ONLY = "it was opened with read_only=True, so nothing can be written"
 
 
 # A password that holds a /, ? or # as it is leaves an @ behind them, which fits nowhere here.
-_SHOWABLE = re.compile(
+# Compiled when it is used, like every expression here: the package is to be imported quickly.
+_SHOWABLE = (
     r"([^:/]+://)(?:([^:@/?#]*)(?::[^/?#]*)?(@))?((?:\[[^]@/?#]*\]|[^]:@/?#[]*)(?::\d*)?(?:/[^@?#]*)?)(?:\?([^@#]*))?"
 )
 
@@ -29,9 +29,11 @@ def without_password(target: str) -> str:
     scheme, mark, _ = target.partition("://")
     if not mark:
         return target
-    found = _SHOWABLE.fullmatch(target)
+    found = re.fullmatch(_SHOWABLE, target)
     if found is None:
         return f"{scheme}://..."
+    from urllib.parse import parse_qsl  # likewise
+
     start, user, at, place, query = found.groups("")
     options = "&".join(f"{name}={value}" for name, value in parse_qsl(query) if "password" not in name.lower())
     return start + user + at + place + (options and f"?{options}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import reprlib
 
 from peewee import IntegrityError
@@ -73,6 +72,8 @@ class InvalidWorkloadError(StoreError, ValueError):
         self.field, self.value, self.expected, self.position = field, value, expected, position
 
     def __reduce__(self) -> tuple[type[InvalidWorkloadError], tuple[object, ...]]:
+        import pickle  # whoever asks for this has it already, and nobody else needs it
+
         value = self.value
         try:
             pickle.dumps(value)

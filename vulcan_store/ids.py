@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import secrets
 import threading
 import time
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS = ["".join(pair) for pair in itertools.product(_ALPHABET, repeat=2)]
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+
+
+def chance(bits: int) -> int:
+    """So many bits from the system's source of randomness, 64 at most."""
+    return int.from_bytes(os.urandom(8)) >> (64 - bits)
 
 
 def _encode(number: int, pairs: int) -> str:
@@ -37,7 +40,7 @@ class _Ulids:
                     return prefix + _PAIRS[count >> 10] + _PAIRS[count & 0x3FF]
                 # A clock set back must not bring back old ids, nor may a full count: then time is lent.
                 millisecond = max(millisecond, self.millisecond + 1)
-                prefix, count = _encode(millisecond, 5) + _encode(secrets.randbits(60), 6), secrets.randbits(19)
+                prefix, count = _encode(millisecond, 5) + _encode(chance(60), 6), chance(19)
                 if millisecond > self.millisecond:
                     self.millisecond, self.prefix, self.count = millisecond, prefix, count
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +14,11 @@ def to_json(value: Any) -> Any:
     """A column's value, ready for ``json.dumps``."""
     if isinstance(value, datetime):
         return to_text(value).replace(" ", "T").replace("+00:00", "Z")
-    return base64.b64encode(value).decode() if isinstance(value, (bytes, bytearray, memoryview)) else value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        import base64  # only where it is used: the package is to be imported quickly
+
+        return base64.b64encode(value).decode()
+    return value
 
 
 def from_json(field: StrictField[Any], value: Any) -> Any:
@@ -30,6 +33,8 @@ def from_json(field: StrictField[Any], value: Any) -> Any:
             raise InvalidWorkloadError(field.name, value, "a time in RFC 3339, like 2026-02-18T11:12:42Z")
         return moment
     if isinstance(field, BytesField):
+        import base64
+
         try:
             return base64.b64decode(value, validate=True)
         except (TypeError, ValueError):

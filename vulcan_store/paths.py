@@ -36,6 +36,13 @@ def path_of(target: str) -> str:
     return path
 
 
+def uri_of(path: str, mode: str) -> str:
+    """The URI by which SQLite opens an absolute path: https://www.sqlite.org/uri.html."""
+    from urllib.parse import quote  # only here: the package is to be imported quickly
+
+    return f"file://{quote(os.fsencode(path))}?mode={mode}"
+
+
 def is_missing(target: str) -> bool:
     """Whether a target names a file that is not there; a server's URL names none."""
     if "://" in target and not target.lower().startswith(SQLITE_URL):

@@ -7,9 +7,12 @@ only on the query's shape and on the database class, so it is kept; each run the
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from peewee import ColumnBase, Context, Node
+
+if TYPE_CHECKING:
+    from vulcan_store.engine import Engine
 
 Row = tuple[Any, ...]
 Convert = Callable[[Any], Any]
@@ -56,16 +59,6 @@ def until(rows: Iterable[Row], column: int, most: int) -> list[Row]:
     return taken
 
 
-class Adapting(Protocol):
-    """A database that a query can be prepared for: see :class:`vulcan_store.engine.Engine`."""
-
-    def adapt(self, name: str, convert: Convert) -> Convert:
-        """The conversion of a value for this database."""
-
-    def get_sql_context(self) -> Context:
-        """As in Peewee."""
-
-
 class _Unsent:
     def execute(self, query: Node) -> NoReturn:
         raise _Caught(query)
@@ -90,7 +83,7 @@ class Prepared:
         self.__doc__ = build.__doc__
         self.plans: dict[Hashable, tuple[str, list[Any]]] = {}
 
-    def __call__(self, database: Adapting, values: Mapping[str, Any], *shape: Hashable) -> tuple[str, list[Any]]:
+    def __call__(self, database: Engine, values: Mapping[str, Any], *shape: Hashable) -> tuple[str, list[Any]]:
         """The text of the query and its values, checked and converted, as a driver takes them."""
         try:
             sql, places = self.plans[type(database), shape]
@@ -98,7 +91,7 @@ class Prepared:
             sql, places = self.plan(database, *shape)
         return sql, [place[1](values[place[0]]) if type(place) is _Place else place for place in places]
 
-    def plan(self, database: Adapting, *shape: Hashable) -> tuple[str, list[Any]]:
+    def plan(self, database: Engine, *shape: Hashable) -> tuple[str, list[Any]]:
         """Build the query's text and the list of its places and constants, and keep them."""
         try:
             query = self.build(*shape)

@@ -11,7 +11,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 
 from peewee import PeeweeException
@@ -19,7 +18,7 @@ from peewee import PeeweeException
 from vulcan_store import sqlite_connection
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.forks import ForkingDatabase
-from vulcan_store.paths import identity_of, path_of
+from vulcan_store.paths import identity_of, path_of, uri_of
 from vulcan_store.pragmas import PRAGMAS, checked_pragmas
 from vulcan_store.sqlite_connection import Connection, Cursor, Ender
 from vulcan_store.transactions import Savepoint, Transaction
@@ -51,7 +50,7 @@ class ConnectedDatabase(ForkingDatabase):
                 if name != "journal_mode" and (name, value) != ("synchronous", PRAGMAS["synchronous"])
             }
         else:
-            uri = f"{Path(path).as_uri()}?mode={'ro' if read_only else 'rwc'}"
+            uri = uri_of(path, "ro" if read_only else "rwc")
         self.pragmas = pragmas
         self.busy_timeout = float(pragmas["busy_timeout"]) / 1000
         super().__init__(
@@ -221,9 +220,8 @@ class ConnectedDatabase(ForkingDatabase):
         # A read-only connection to a file in WAL mode has to create -wal and -shm and cannot remove them; SQLite
         # itself removes them, once nobody uses them, when a connection that may write is closed.
         try:
-            uri = f"{Path(self.path).as_uri()}?mode=rw"
             with sqlite_connection.changing, contextlib.closing(
-                sqlite3.connect(uri, uri=True, timeout=0)
+                sqlite3.connect(uri_of(self.path, "rw"), uri=True, timeout=0)
             ) as connection:
                 connection.execute("SELECT 1 FROM sqlite_master").fetchall()
         except sqlite3.Error:

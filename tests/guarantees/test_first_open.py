@@ -50,7 +50,7 @@ def index_names(path):
 
 
 def test_sixteen_processes_that_open_a_new_path_at_the_same_instant_all_succeed(tmp_path):
-    paths = [str(tmp_path / f"{number}.db") for number in range(25)]
+    paths = [str(tmp_path / f"{number}.db") for number in range(20)]
 
     made = in_processes(16, open_at_once, paths)
 
@@ -61,7 +61,7 @@ def test_sixteen_processes_that_open_a_new_path_at_the_same_instant_all_succeed(
 
 
 def test_processes_that_open_a_file_of_the_server_at_the_same_instant_all_succeed(tmp_path):
-    paths = [str(tmp_path / f"{number}.db") for number in range(10)]
+    paths = [str(tmp_path / f"{number}.db") for number in range(5)]
     for path in paths:
         with closing(sqlite3.connect(path)) as connection:
             connection.executescript(SERVERS_TABLES)

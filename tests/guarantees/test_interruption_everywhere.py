@@ -48,7 +48,7 @@ def create():
 
 
 def create_many():
-    create_workloads({"runtime": "go", "output": b"result"} for _ in range(3))
+    create_workloads({"runtime": "go", "output": b"result"} for _ in range(2))
 
 
 def update():
@@ -74,7 +74,7 @@ def make_finished():
 
 CHANGES = {
     create: {(1, 0)},
-    create_many: {(3, 0)},
+    create_many: {(2, 0)},
     update: set(),
     append: {(0, 3)},
     claim: set(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -100,11 +101,19 @@ def analysed(path):
         store.database.execute_sql("DELETE FROM workloads")
 
 
-@pytest.fixture(params=[of_our_own, of_the_servers, analysed], ids=lambda build: build.__name__)
-def filled(request, path):
+@pytest.fixture(scope="module", params=[of_our_own, of_the_servers, analysed], ids=lambda build: build.__name__)
+def built(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("built") / "vulcan.db"
     request.param(path)
-    with open_store(path) as store:
+    with open_store(path):
         fill()
+    return path
+
+
+@pytest.fixture
+def filled(built, path):
+    shutil.copy(built, path)
+    with open_store(path) as store:
         yield store
 
 

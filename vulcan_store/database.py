@@ -51,7 +51,7 @@ class Store:
             if self in _stores:
                 _stores.remove(self)
                 _bind()
-                self.database.shutdown()
+        self.database.shutdown()  # without the lock: the call that is waited for may need it
 
     def __enter__(self) -> Self:
         return self
@@ -117,8 +117,9 @@ def default_target() -> str:
 def close_store() -> None:
     """Close the current store; with none open, do nothing. See :meth:`Store.close`."""
     with _lock:
-        if _stores:
-            _stores[-1].close()
+        store = _stores[-1] if _stores else None
+    if store is not None:
+        store.close()
 
 
 def current() -> Engine:

@@ -64,6 +64,7 @@ class Engine(Database):
 
     target: str
     read_only: bool
+    _state: Any
     context_class = StrictContext
 
     @classmethod
@@ -130,6 +131,14 @@ class Engine(Database):
         """Raise StoreUnavailableError if the store is read only, for a write that happened to have nothing to write."""
         if self.read_only:
             raise StoreUnavailableError(self.target, READ_ONLY)
+
+    def pop_transaction(self) -> Any:
+        """As in Peewee, also where the connection is gone, and what was open on it."""
+        if not self._state.transactions:
+            raise StoreUnavailableError(
+                self.target, "it was closed or forked in the middle of this transaction, which was rolled back"
+            )
+        return super().pop_transaction()  # type: ignore[no-untyped-call]
 
     def names(self) -> set[str]:
         """The names of the tables and indexes that are there."""

@@ -4,15 +4,17 @@ A child inherits SQLite's memory of which locks its process holds, but not the l
 the fork, one that the child opened later would count on locks that it does not have, and the WAL could be deleted
 under it: https://www.sqlite.org/howtocorrupt.html, section 2.6. So none is open when a process forks, and each
 thread opens its own again when it needs it. A transaction of another thread is waited for; if that takes longer than
-the busy timeout, or the forking thread is in one itself, the child is refused instead.
+the busy timeout, or the forking thread is in one itself or in the middle of a call, the child is refused instead.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 import weakref
+from typing import Any
 
 from peewee import SqliteDatabase, _ConnectionLocal
 
@@ -21,8 +23,9 @@ from vulcan_store.sqlite_connection import Connection
 
 _databases: weakref.WeakSet[ForkingDatabase] = weakref.WeakSet()
 
-# Those that were open when the fork that is under way began: another thread may be opening one more.
-_forking: list[ForkingDatabase] = []
+# Threads fork one at a time, and these are the databases that have made ready for the fork that is under way.
+_turn = threading.RLock()
+_ready: list[ForkingDatabase] = []
 
 
 class ForkingDatabase(SqliteDatabase):
@@ -43,31 +46,42 @@ class ForkingDatabase(SqliteDatabase):
         self._lock = threading.RLock()
         self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self.held: list[Connection] = []
-        self.inherited: list[Connection] = []
+        self.given_up: list[Connection] = []
         self.forked = False
-        _databases.add(self)
+        with sqlite_connection.changing:
+            _databases.add(self)
 
     def unwatch(self) -> None:
         """Take part no more."""
-        _databases.discard(self)
+        with sqlite_connection.changing:
+            _databases.discard(self)
 
     def quiesce(self) -> None:
         """Before a fork: let the calls that are under way end, begin none, and close what can be closed."""
-        self._lock.acquire()
+        if self not in _ready:
+            _ready.append(self)
+            self._lock.acquire()
         deadline = time.monotonic() + self.busy_timeout
-        self.held, self.inherited = [], []
-        for connection in list(self.connections):
-            taken = self._take(connection, deadline)
-            if taken:
-                self.held.append(connection)
-            if not connection.open:
+        for connection in self._open():
+            if connection.lock._is_owned() or not self._take(connection, deadline):  # type: ignore[attr-defined]
+                self.given_up.append(connection)  # in a call, perhaps one that a signal handler forks within
                 continue
-            if not taken or self.in_memory or connection.in_transaction:
-                self.inherited.append(connection)
+            self.held.append(connection)
+            if not connection.open:
+                continue  # its thread has ended, or closed it
+            if self.in_memory or connection.in_transaction:
+                self.given_up.append(connection)
                 continue
             for cursor in list(connection.reading):
                 cursor.read_ahead()
             connection.shut()
+
+    def is_ready(self) -> bool:
+        """Whether no connection is open that a fork need not find open."""
+        return self in _ready and not self._open()
+
+    def _open(self) -> list[Connection]:
+        return [one for one in list(self.connections) if one.open and one not in self.given_up]
 
     def _take(self, connection: Connection, deadline: float) -> bool:
         """Hold a connection's lock, if possible at a moment when it is in no transaction."""
@@ -83,8 +97,9 @@ class ForkingDatabase(SqliteDatabase):
         """After a fork, in the parent: go on."""
         for connection in self.held:
             connection.lock.release()
-        self.held, self.inherited = [], []
-        self._lock.release()
+        self.held, self.given_up = [], []
+        with contextlib.suppress(RuntimeError):  # making ready was interrupted
+            self._lock.release()
 
     def begin_anew(self) -> None:
         """After a fork, in the child: locks of its own, and connections of its own to a file.
@@ -92,16 +107,19 @@ class ForkingDatabase(SqliteDatabase):
         A database in memory was copied with the process, so its connections go on with the copy.
         """
         self._lock = threading.RLock()
+        inherited = [connection for connection in list(self.connections) if connection.open]
         if self.in_memory:
-            for connection in self.inherited:
+            for connection in inherited:
+                if connection in self.held and connection is not self._state.conn:
+                    connection.rollback()  # its thread is not there to end the transaction
                 connection.lock = threading.RLock()
         else:
-            self.forked = bool(self.inherited)
-            for connection in self.inherited:
+            self.forked = bool(inherited)
+            for connection in inherited:
                 _keep_for_ever(connection)
             self.connections = weakref.WeakSet()
-            self._state = _ConnectionLocal()
-        self.held, self.inherited = [], []
+            self._state: Any = _ConnectionLocal()
+        self.held, self.given_up = [], []
 
 
 def _keep_for_ever(connection: Connection) -> None:
@@ -112,28 +130,36 @@ def _keep_for_ever(connection: Connection) -> None:
 
 
 def _before_fork() -> None:
-    while True:
-        for database in [database for database in _databases if database not in _forking]:
-            _forking.append(database)
-            database.quiesce()
-        sqlite_connection.changing.acquire()
-        if all(database in _forking for database in _databases):
-            return  # whoever opens one more has to wait before its first connection
-        sqlite_connection.changing.release()
+    _turn.acquire()
+    try:
+        while True:
+            with sqlite_connection.changing:
+                unready = [database for database in _databases if not database.is_ready()]
+                if not unready:
+                    sqlite_connection.changing.acquire()  # whoever opens one more has to wait until after the fork
+                    return
+            for database in unready:
+                database.quiesce()
+    except BaseException:
+        sqlite_connection.changing.acquire()  # Python goes on with the fork, whatever is raised here
+        raise
 
 
 def _after_fork_in_parent() -> None:
     sqlite_connection.changing.release()
-    for database in _forking:
+    for database in _ready:
         database.resume()
-    _forking.clear()
+    _ready.clear()
+    _turn.release()
 
 
 def _after_fork_in_child() -> None:
+    global _turn
+    _turn = threading.RLock()
     sqlite_connection.changing = threading.RLock()
-    for database in _forking:
+    for database in _databases:
         database.begin_anew()
-    _forking.clear()
+    _ready.clear()
 
 
 os.register_at_fork(

@@ -111,10 +111,11 @@ class PostgresEngine(PostgresqlDatabase, Engine):
     def shutdown(self) -> None:
         with self._lock:
             self.ended = True
-            for connection in list(self.connections):
-                with connection.lock_of_calls:
-                    connection.close()
-            self._state.reset()
+            connections = list(self.connections)
+        for connection in connections:
+            with connection.lock_of_calls:
+                connection.close()
+        self._state.reset()
         _databases.discard(self)
 
     def begin_anew(self) -> None:

@@ -141,6 +141,8 @@ class ConnectedDatabase(ForkingDatabase):
 
     def _close(self, connection: Connection) -> None:
         with connection.lock:
+            for cursor in list(connection.reading):
+                sqlite3.Cursor.close(cursor)  # or the connection would end with its last cursor
             connection.shut()
 
     def connection(self) -> Connection:
@@ -172,6 +174,8 @@ class ConnectedDatabase(ForkingDatabase):
             return cursor
 
     def begin(self, lock_type: str | None = None) -> None:
+        with self._lock:  # whoever forks has it, and waits for a moment without transactions
+            pass
         with self.steady():
             super().begin(lock_type)
 
@@ -209,9 +213,11 @@ class ConnectedDatabase(ForkingDatabase):
         """Close every thread's connection, each after the call that it is in, and open none any more."""
         with self._lock:
             self.ended = True
-            for connection in list(self.connections):
-                self._close(connection)
-            self._state.reset()
+            # First this thread's own, whose transaction the others may be waiting for.
+            connections = sorted(self.connections, key=lambda connection: connection is not self._state.conn)
+        for connection in connections:
+            self._close(connection)
+        self._state.reset()
         self.unwatch()
         if self.left_behind:
             self._remove_empty_wal()

@@ -21,6 +21,8 @@ class Transaction(_transaction):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if kind is not None and self not in self.db._state.transactions:
+            return  # it was lost with its connection; what happened before is what matters
         try:
             super().__exit__(kind, error, traceback)
         except BaseException:

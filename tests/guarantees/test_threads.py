@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
+import time
 
 import pytest
 
-from guarantees.processes import PATIENCE, PATIENT, in_threads, integrity
+from guarantees.processes import PATIENCE, PATIENT, in_threads, integrity, rows
 from vulcan_store import (
     StoreUnavailableError,
+    Workload,
     close_store,
     create_workload,
+    create_workloads,
     get_workload,
+    iter_workloads,
     list_workloads,
     open_store,
     update_workload,
@@ -226,3 +231,114 @@ def test_closing_in_the_middle_of_another_threads_transaction_undoes_it_and_says
     assert [type(error) for error in raised] == [StoreUnavailableError]
     with open_store(path):
         assert list_workloads(0).total == 0
+
+
+def test_closing_waits_for_a_call_that_itself_needs_other_stores_threads_and_connections(path, tmp_path):
+    begun, closing = threading.Event(), threading.Event()
+
+    def elements():
+        yield {"runtime": "go"}
+        begun.set()
+        closing.wait(PATIENCE)
+        with open_store(tmp_path / "other.db"):
+            pass
+        in_threads(1, lambda barrier, place: store.database.is_closed())
+        yield {"runtime": "go"}
+
+    store = open_store(path)
+    made = []
+    calling = threading.Thread(target=lambda: made.append(create_workloads(elements())))
+    calling.start()
+    begun.wait(PATIENCE)
+    closer = threading.Thread(target=lambda: (closing.set(), store.close()))
+    closer.start()
+    for thread in (calling, closer):
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), "a thread hangs"
+
+    assert made == [2]
+    assert len(rows(path)) == 2
+
+
+def test_closing_within_a_transaction_undoes_it_says_so_and_keeps_nobody_waiting(path):
+    began = threading.Event()
+    store = open_store(path)
+
+    def write():
+        store.database.connection().set_trace_callback(lambda sql: began.set())
+        create_workload(runtime="go", id="theirs")
+
+    with pytest.raises(StoreUnavailableError, match="rolled back"):
+        with store.database.atomic():
+            create_workload(runtime="go", id="mine")
+            writing = threading.Thread(target=write)
+            writing.start()
+            began.wait(PATIENCE)
+            store.close()
+
+    writing.join(PATIENCE)
+    assert rows(path) == [("theirs", "pending")]
+
+
+def test_an_error_within_a_transaction_is_seen_though_the_store_was_closed_meanwhile(path):
+    store = open_store(path)
+
+    with pytest.raises(ZeroDivisionError):
+        with store.database.atomic():
+            create_workload(runtime="go")
+            store.close()
+            raise ZeroDivisionError
+
+    assert rows(path) == []
+
+
+def test_closing_that_was_interrupted_can_be_done_again(path, tmp_path):
+    inside, leave = threading.Event(), threading.Event()
+
+    def elements():
+        inside.set()
+        leave.wait(PATIENCE)
+        yield {"runtime": "go"}
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    def signal_once_it_closes():
+        while not store.database.ended:
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    store = open_store(path)
+    calling = threading.Thread(target=lambda: create_workloads(elements()))
+    calling.start()
+    inside.wait(PATIENCE)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    signalling = threading.Thread(target=signal_once_it_closes)
+    signalling.start()
+    with pytest.raises(KeyboardInterrupt):
+        store.close()
+    signalling.join(PATIENCE)
+    signal.signal(signal.SIGUSR1, before)
+    leave.set()
+
+    store.close()
+
+    calling.join(PATIENCE)
+    assert os.listdir(tmp_path) == [os.path.basename(path)]
+
+
+@pytest.mark.parametrize("half_read", [
+    lambda store: store.database.execute_sql("SELECT id FROM workloads"),
+    lambda store: iter(Workload.select().iterator()),
+    lambda store: iter_workloads(),
+], ids=["cursor", "iterator", "iter_workloads"])
+def test_closing_with_a_query_half_read_leaves_one_file(path, tmp_path, half_read):
+    store = open_store(path)
+    create_workloads({"runtime": "go"} for _ in range(300))
+    rest = half_read(store)
+    next(rest)
+
+    store.close()
+
+    assert os.listdir(tmp_path) == [os.path.basename(path)]
+    del rest

@@ -38,9 +38,8 @@ def path_of(target: str) -> str:
 
 def uri_of(path: str, mode: str) -> str:
     """The URI by which SQLite opens an absolute path: https://www.sqlite.org/uri.html."""
-    from urllib.parse import quote  # only here: the package is to be imported quickly
-
-    return f"file://{quote(os.fsencode(path))}?mode={mode}"
+    parts = (chr(byte) if byte < 128 and byte not in b"%?#" else f"%{byte:02x}" for byte in os.fsencode(path))
+    return f"file://{''.join(parts)}?mode={mode}"
 
 
 def is_missing(target: str) -> bool:

@@ -71,8 +71,8 @@ class ConnectedDatabase(ForkingDatabase):
         if self.forked:
             raise StoreUnavailableError(
                 self.target,
-                "this process was forked while a transaction was open, and SQLite cannot be used across that; fork "
-                "outside of it, or start the process with another method than fork",
+                "this process was forked in the middle of a transaction or a call, and SQLite cannot be used across "
+                "that; fork outside of it, or start the process with another method than fork",
             )
         if self.identity is not None:
             self.check_file()

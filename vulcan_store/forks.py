@@ -33,6 +33,7 @@ class ForkingDatabase(SqliteDatabase):
 
     Attributes:
         connections: those of all threads.
+        connecting: how many are being opened, by the thread that has the lock.
         in_memory: whether there is no file.
         busy_timeout: seconds that a call waits for others.
         forked: whether this process was forked when a connection could not be closed, so that it has to be refused.
@@ -47,6 +48,7 @@ class ForkingDatabase(SqliteDatabase):
         self.connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self.held: list[Connection] = []
         self.given_up: list[Connection] = []
+        self.connecting = 0
         self.forked = False
         with sqlite_connection.changing:
             _databases.add(self)
@@ -114,7 +116,8 @@ class ForkingDatabase(SqliteDatabase):
                     connection.rollback()  # its thread is not there to end the transaction
                 connection.lock = threading.RLock()
         else:
-            self.forked = bool(inherited)
+            # A signal handler may fork while its own thread is opening one, which is not known yet.
+            self.forked = bool(inherited) or self.connecting > 0
             for connection in inherited:
                 _keep_for_ever(connection)
             self.connections = weakref.WeakSet()

@@ -68,23 +68,31 @@ class ConnectedDatabase(ForkingDatabase):
     def _connect(self) -> Connection:
         if self.ended:
             raise StoreUnavailableError(self.target, "it was closed; call open_store() to open it again")
+        self._check_fork()
+        if self.identity is not None:
+            self.check_file()
+        connection = self.extra()
+        self._check_fork()
+        self._state.ender = Ender(connection)
+        return connection
+
+    def _check_fork(self) -> None:
         if self.forked:
             raise StoreUnavailableError(
                 self.target,
                 "this process was forked in the middle of a transaction or a call, and SQLite cannot be used across "
                 "that; fork outside of it, or start the process with another method than fork",
             )
-        if self.identity is not None:
-            self.check_file()
-        connection = self.extra()
-        self._state.ender = Ender(connection)
-        return connection
 
     def extra(self) -> Connection:
         """A connection that is nobody's own yet."""
         with self._lock:
-            connection: Connection = super()._connect()  # type: ignore[misc]
-            self.connections.add(connection)
+            self.connecting += 1
+            try:
+                connection: Connection = super()._connect()  # type: ignore[misc]
+                self.connections.add(connection)
+            finally:
+                self.connecting -= 1
         return connection
 
     @contextlib.contextmanager

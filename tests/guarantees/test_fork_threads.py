@@ -13,6 +13,7 @@ import pytest
 
 from guarantees.processes import PATIENCE, PATIENT, forked, in_threads, integrity, rows
 from vulcan_store import StoreUnavailableError, create_workload, forks, get_workload, list_workloads, open_store
+from vulcan_store.sqlite_database import ConnectedDatabase
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -168,6 +169,25 @@ def test_a_signal_handler_that_calls_the_store_while_a_fork_waits_spoils_nothing
     made = child()
     assert served == ["one"]
     assert sorted(key for key, _ in rows(path)) == sorted(["one", *made])
+
+
+def test_a_fork_while_its_own_thread_is_connecting_is_told_to_the_child(path, monkeypatch):
+    children = []
+    set_pragmas = ConnectedDatabase._set_pragmas
+
+    def set_pragmas_and_fork(database, connection):
+        set_pragmas(database, connection)
+        if not children:
+            children.append(forked(create))
+
+    with open_store(path) as store:
+        create()
+        store.database.close()
+        monkeypatch.setattr(ConnectedDatabase, "_set_pragmas", set_pragmas_and_fork)
+
+        assert list_workloads().total == 1
+        with pytest.raises(StoreUnavailableError, match="forked"):
+            children[0]()
 
 
 def test_a_signal_handler_that_forks_in_the_middle_of_a_call_breaks_neither_the_call_nor_the_child(path):

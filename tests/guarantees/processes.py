@@ -23,6 +23,9 @@ PATIENCE = 60
 PATIENT = {"busy_timeout": PATIENCE * 1000}
 """The pragmas of a store whose writers may have to wait, because a test makes many write at once."""
 
+HURRIED = {**PATIENT, "synchronous": "off"}
+"""Those of a store of which nothing has to survive a power cut, so that a test does not wait for the disk."""
+
 WRITER = Path(__file__).with_name("writer.py")
 
 spawn = multiprocessing.get_context("spawn")

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from contextlib import closing
 
-from guarantees.processes import PATIENCE, PATIENT, in_processes, in_threads, integrity, rows
+from guarantees.processes import HURRIED, PATIENCE, in_processes, in_threads, integrity, rows
 from vulcan_store import create_workload, open_store
 
 SERVERS_TABLES = """
@@ -28,7 +28,7 @@ def open_at_once(barrier, place, paths):
     made = []
     for path in paths:
         barrier.wait(PATIENCE)
-        store = open_store(path, pragmas=PATIENT)
+        store = open_store(path, pragmas=HURRIED)
         made.append(create_workload(runtime="go").id)
         barrier.wait(PATIENCE)
         store.close()
@@ -37,7 +37,7 @@ def open_at_once(barrier, place, paths):
 
 def open_once(barrier, place, path):
     barrier.wait(PATIENCE)
-    store = open_store(path, pragmas=PATIENT)
+    store = open_store(path, pragmas=HURRIED)
     version = store.database.execute_sql("PRAGMA journal_mode").fetchone()
     barrier.wait(PATIENCE)
     store.close()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from guarantees.processes import PATIENCE, integrity
+from guarantees.processes import HURRIED, PATIENCE, integrity
 from vulcan_store import (
     append_log_lines,
     claim_workload,
@@ -100,7 +100,7 @@ def handled():
 @pytest.fixture
 def opened(path):
     """An open store with a workload; it is closed by another thread, which no lock that was left may stop."""
-    store = open_store(path)
+    store = open_store(path, pragmas=HURRIED)
     create_workload(runtime="go", id="one")
     yield store
     closing_thread = threading.Thread(target=store.close, daemon=True)

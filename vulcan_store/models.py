@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from peewee import SQL
 
 from vulcan_store import clock
+from vulcan_store.absent_text import AbsentTextField
 from vulcan_store.clock import from_text
 from vulcan_store.errors import InvalidWorkloadError, StoreError
 from vulcan_store.fields import (
@@ -38,10 +39,10 @@ class Workload(StrictModel):
         isolation (Isolation): what it runs under; ``auto`` unless given. The server may have written ``""``.
         runtime (Runtime): what its code is for; has to be given.
         node_id (str): the node that runs it; empty until one does.
-        input_hash (str | None): hash of the input, to find a result that is already there.
+        input_hash (str): hash of the input, to find a result that is already there; empty if there is none.
         output (bytes | None): the result, absent until there is one.
         exit_code (int | None): may be negative.
-        error (str | None): what went wrong.
+        error (str): what went wrong; empty if nothing did.
         cpu_limit (int | None): virtual CPUs.
         mem_limit (int | None): MB.
         timeout_s (int | None): seconds that it may run.
@@ -61,10 +62,10 @@ class Workload(StrictModel):
     isolation: EnumField[Isolation] = EnumField(Isolation, default=Isolation.AUTO, also=("",))
     runtime: EnumField[Runtime] = EnumField(Runtime)
     node_id: StrictTextField[str] = StrictTextField(default="")
-    input_hash: StrictTextField[str | None] = StrictTextField(null=True)
+    input_hash: AbsentTextField[str] = AbsentTextField()
     output: BytesField[bytes | None] = BytesField(null=True)
     exit_code: StrictIntegerField[int | None] = StrictIntegerField(null=True)
-    error: StrictTextField[str | None] = StrictTextField(null=True)
+    error: AbsentTextField[str] = AbsentTextField()
     cpu_limit: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
     mem_limit: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
     timeout_s: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
@@ -126,10 +127,10 @@ class Workload(StrictModel):
             isolation,
             runtime,
             values.node_id,
-            values.input_hash,
+            input_hash,
             values.output,
             values.exit_code,
-            values.error,
+            error,
             values.cpu_limit,
             values.mem_limit,
             values.timeout_s,
@@ -141,6 +142,8 @@ class Workload(StrictModel):
         values.status = _status(status, status)
         values.isolation = _isolation(isolation, isolation)
         values.runtime = _runtime(runtime, runtime)
+        values.input_hash = "" if input_hash is None else input_hash
+        values.error = "" if error is None else error
         values.created_at = from_text(created_at)
         values.started_at = None if started_at is None else from_text(started_at)
         values.finished_at = None if finished_at is None else from_text(finished_at)

@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from peewee import SQL, ColumnBase, Context, Model, ModelInsert, ModelSelect, ModelUpdate, WrappedNode, fn
+from peewee import (
+    CTE,
+    SQL,
+    ColumnBase,
+    Context,
+    Model,
+    ModelInsert,
+    ModelSelect,
+    ModelUpdate,
+    Node,
+    SelectQuery,
+    WrappedNode,
+    fn,
+)
 
+from vulcan_store.absent_text import AbsentTextField
 from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.fields import StrictField
+from vulcan_store.prepared import Param
 
 
 class CountingSelect(ModelSelect[Any] if TYPE_CHECKING else ModelSelect):  # type: ignore[misc]
@@ -70,22 +85,60 @@ class StrictModel(Model):
     @classmethod
     def insert(cls, data: Any = None, /, **fields: Any) -> ModelInsert:
         cls.require({**_named(data), **fields})
-        return super().insert(data, **fields)
+        return super().insert(cls._never_null({**(data or {}), **fields}))
 
     @classmethod
     def insert_many(cls, rows: Iterable[Any], fields: Iterable[Any] | None = None) -> ModelInsert:
         rows, fields = list(rows), None if fields is None else list(fields)
         for row in [dict.fromkeys(name for name in fields or () if isinstance(name, str)), *rows]:
             cls.require(_named(row) if isinstance(row, Mapping) else {})
-        return super().insert_many(rows, fields)
+        names = cls._meta.sorted_fields if fields is None else fields
+        return super().insert_many([cls._row(row, names) for row in rows], fields)
+
+    @classmethod
+    def insert_from(cls, query: Any, fields: Iterable[Any]) -> ModelInsert:
+        fields = [getattr(cls, field) if isinstance(field, str) else field for field in fields]
+        if not isinstance(query, SelectQuery):
+            return super().insert_from(query, fields)
+        given: Any = CTE("given", query, columns=[field.column_name for field in fields])
+        values = cls._never_null({field: getattr(given.c, field.column_name) for field in fields})
+        values = {**{field: SQL("''") for field in cls._absent_text_fields()}, **values}
+        return super().insert_from(given.select_from(*values.values()), list(values))
 
     @classmethod
     def update(cls, data: Any = None, /, **fields: Any) -> ModelUpdate:
         changes = {**(data or {}), **fields}
         cls.require(_named(changes))
+        changes = cls._never_null(changes)
         return super().update(
             {key: _Stored(value) if isinstance(value, ColumnBase) else value for key, value in changes.items()}
         )
+
+    @classmethod
+    def _absent_text_fields(cls) -> list[Any]:
+        return [field for field in cls._meta.sorted_fields if isinstance(field, AbsentTextField)]
+
+    @classmethod
+    def _never_null(cls, values: Mapping[Any, Any]) -> dict[Any, Any]:
+        """The values by their columns, with ``""`` for NULL where the value of absent text is calculated."""
+        return {
+            key: fn.COALESCE(value, "") if _is_calculated(value) and isinstance(
+                cls._meta.combined.get(key) if isinstance(key, str) else key, AbsentTextField
+            ) else value
+            for key, value in values.items()
+        }
+
+    @classmethod
+    def _row(cls, row: Any, fields: Iterable[Any]) -> Any:
+        if isinstance(row, Mapping):
+            return cls._never_null(row)
+        if isinstance(row, (list, tuple)) and any(map(_is_calculated, row)):
+            return list(cls._never_null(dict(zip(fields, row))).values())
+        return row
+
+
+def _is_calculated(value: Any) -> bool:
+    return isinstance(value, Node) and not isinstance(value, Param)
 
 
 def _named(data: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Self
 from vulcan_store.engine import Engine, without_password
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.indexes import TABLES
+from vulcan_store.mending import mend
 from vulcan_store.sqlite import SqliteEngine
 
 ENGINES = {
@@ -99,6 +100,7 @@ def open_store(
     try:
         database.start()
         database.migrate(TABLES)
+        mend(database)
     except BaseException:
         database.shutdown()
         raise

@@ -9,6 +9,7 @@ from typing import Any
 from vulcan_store import clock
 from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.fields import aware
+from vulcan_store.indexes import HAS_INPUT_HASH
 from vulcan_store.models import Workload
 from vulcan_store.prepared import Param
 from vulcan_store.strict import CountingSelect
@@ -17,6 +18,8 @@ Shape = tuple[tuple[str, int], ...]
 """Which filters a query has, and how many values each: -1 for one value, otherwise the length of a collection."""
 
 CHOICES = ("status", "isolation", "runtime", "node_id", "input_hash")
+HASH_OR_NONE = "input_hash or none"
+"""In a shape, input hashes of which one is empty: the index of hashes does not serve them, and NULL counts as empty."""
 WALKED, MOST_WALKS = ("input_hash", "status"), 16
 """Which filters choose the index that is walked, and up to how many values of one are walked one by one."""
 
@@ -43,12 +46,19 @@ def read_filters(filters: Mapping[str, Any], known: tuple[str, ...] = FILTERS) -
             values[name] = aware(name, value, clock.to_bound)
         elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
             members = _members(name, value)
-            shape.append((name, len(members)))
-            values.update((f"{name} {place}", member) for place, member in enumerate(members))
+            part = _part(name, members)
+            shape.append((part, len(members)))
+            values.update((f"{part} {place}", member) for place, member in enumerate(members))
         else:
-            shape.append((name, -1))
-            values[name] = value
+            part = _part(name, [value])
+            shape.append((part, -1))
+            values[part] = value
     return tuple(sorted(shape)), values
+
+
+def _part(name: str, values: list[Any]) -> str:
+    none_is_meant = name == "input_hash" and any(isinstance(value, str) and not value for value in values)
+    return HASH_OR_NONE if none_is_meant else name
 
 
 def _members(name: str, collection: Iterable[Any]) -> list[Any]:
@@ -76,7 +86,8 @@ def newest_first(query: CountingSelect, shape: Shape) -> Any:
     if not walked or walks * sum(abs(length) for _, length in rest) > MOST_MEMBERS:
         return filtered(query, shape).order_by(*order)
     field = Workload._meta.fields[name]
-    parts = (filtered(query, rest).where(field == Param(f"{name} {place}")) for place in range(walks))
+    query = filtered(_indexed(query, name), rest)
+    parts = (query.where(field == Param(f"{name} {place}")) for place in range(walks))
     return reduce(lambda one, other: one.union_all(other), parts).order_by(*order)
 
 
@@ -88,10 +99,15 @@ def filtered(query: CountingSelect, shape: Shape) -> CountingSelect:
         elif name == "created_before":
             query = query.where(Workload.created_at < Param(name, str))
         else:
-            field = Workload._meta.fields[name]
+            field = Workload.input_hash.or_empty() if name == HASH_OR_NONE else Workload._meta.fields[name]
             values = [Param(f"{name} {place}") for place in range(length)]
-            query = query.where(field == Param(name) if length < 0 else field.in_(values))
+            query = _indexed(query, name).where(field == Param(name) if length < 0 else field.in_(values))
     return query
+
+
+def _indexed(query: CountingSelect, name: str) -> CountingSelect:
+    # SQLite uses a partial index if the query says its condition: https://www.sqlite.org/partialindex.html
+    return query.where(HAS_INPUT_HASH) if name == "input_hash" else query
 
 
 def whole(name: str, value: object) -> int:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any, NoReturn, TypeVar, cast
 
 from peewee import IntegrityError, PeeweeException, _manual
@@ -15,6 +14,7 @@ from vulcan_store.engine import READ_ONLY, Engine, KeyTakenError
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.prepared import Row, until
 from vulcan_store.sqlite_database import ConnectedDatabase, has_code
+from vulcan_store.undecodable import replaces, run
 
 T = TypeVar("T")
 
@@ -37,13 +37,15 @@ class SqliteEngine(ConnectedDatabase, Engine):
                 if self._state.transactions and not connection.in_transaction:
                     self._check_transaction()
                 if in_one:
-                    return list(chain.from_iterable(map(connection.execute, (sql,), (values,))))
+                    return run(connection, sql, values)
                 # No name for the cursor: a traceback would keep it, and with it an unfinished statement.
                 rows: list[Row] = connection.execute(sql, values).fetchall()
                 return rows
         except sqlite3.Error as error:
             if not connection.open:  # closed just before the call, which has done nothing yet
                 return self.read(sql, values, in_one)
+            if not in_one and replaces(connection, error):
+                return self.read(sql, values)
             self.fail(error)
 
     def read_part(self, sql: str, values: Sequence[Any], column: int, most: int) -> list[Row]:
@@ -51,6 +53,8 @@ class SqliteEngine(ConnectedDatabase, Engine):
             with self.steady() as connection:
                 return until(connection.execute(sql, values), column, most)
         except sqlite3.Error as error:
+            if replaces(connection, error):
+                return self.read_part(sql, values, column, most)
             self.fail(error)
 
     def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:

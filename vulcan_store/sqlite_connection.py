@@ -10,6 +10,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+from vulcan_store.undecodable import replaces
+
 # Held while a connection is opened or closed, and while the process forks: SQLite's own mutexes are free then, and of
 # several connections that are closed at once the last finds itself alone and takes the WAL away. It is always taken
 # last, and whoever has it waits for nothing, a lock of the database's included: a thread may end, or the garbage of
@@ -71,7 +73,12 @@ class Cursor(sqlite3.Cursor):
         with self.connection.lock:
             if self.ahead is not None:
                 return next(self.ahead, None)
-            row = super().fetchone()
+            try:
+                row = super().fetchone()
+            except sqlite3.OperationalError as error:
+                if not replaces(self.connection, error):
+                    raise
+                row = super().fetchone()
             if row is None:
                 self.connection.reading.discard(self)
             return row
@@ -97,4 +104,4 @@ class Cursor(sqlite3.Cursor):
     def read_ahead(self) -> None:
         """Read what is left, so that the connection can be closed and the rows are still to be had."""
         self.connection.reading.discard(self)
-        self.ahead = iter(super().fetchall())
+        self.ahead = iter(list(iter(self.fetchone, None)))

@@ -19,7 +19,7 @@ from vulcan_store.errors import StoreError, StoreUnavailableError
 from vulcan_store.filters import FILTERS
 from vulcan_store.housekeeping import backup_store, count_purgeable, purge_workloads, workload_stats
 from vulcan_store.lifecycle import FINAL, Isolation, Status
-from vulcan_store.logs import list_log_lines
+from vulcan_store.log_tail import LogTail
 from vulcan_store.models import COLUMNS, Workload
 from vulcan_store.paths import is_missing
 from vulcan_store.store import (
@@ -29,7 +29,7 @@ from vulcan_store.store import (
     list_workloads,
     update_workload,
 )
-from vulcan_store.transfer import export_workloads, import_workloads, line_to_dict
+from vulcan_store.transfer import export_workloads, import_workloads
 
 FAILED, NOTHING_TO_CLAIM, INTERRUPTED, PIPE_BROKEN = 1, 3, 130, 141
 """Exit statuses; the last two are what a shell says of a program that SIGINT or SIGPIPE has ended."""
@@ -39,8 +39,6 @@ CREATING = ("create", "import")
 READING = ("get", "list", "logs", "stats", "backup", "export")
 """The commands that open a store without changing anything about it."""
 
-LINES_AT_ONCE = 1_000
-"""How many lines of a log are read at once."""
 FOLLOW_INTERVAL = 0.2
 """Seconds between two looks at a log that is followed."""
 
@@ -149,14 +147,12 @@ def _claim(options: argparse.Namespace) -> int:
 
 
 def _logs(options: argparse.Namespace) -> None:
-    last: int | None = None
+    tail = LogTail(options.id)
     while True:
         # The status first: what is appended before it becomes final is printed then.
         final = not options.follow or get_workload(options.id).status in FINAL
-        while lines := list_log_lines(options.id, after=last, limit=LINES_AT_ONCE):
-            for line in lines:
-                print(json.dumps(line_to_dict(line)) if options.json else line.line)
-            last = lines[-1].seq
+        for line in tail.new_lines():
+            print(json.dumps(line.to_dict()) if options.json else line.line)
         if final:
             return
         sys.stdout.flush()
@@ -168,7 +164,9 @@ def _stats(options: argparse.Namespace) -> None:
     by_status: dict[str, int] = {**dict.fromkeys(Status, 0), **stats.by_status}
     by_isolation: dict[str, int] = {**dict.fromkeys(Isolation, 0), **stats.by_isolation}
     if options.json:
-        print(json.dumps(stats._replace(by_status=by_status, by_isolation=by_isolation)._asdict()))
+        average = stats.average_duration_ms or 0
+        counts = {"total": stats.total, "by_status": by_status, "by_isolation": by_isolation}
+        print(json.dumps({**counts, "avg_duration_ms": average}))
         return
     for line in display.counts(stats.total, by_status, by_isolation, stats.average_duration_ms):
         print(line)

@@ -17,7 +17,7 @@ from vulcan_store.fields import aware
 from vulcan_store.indexes import STATUS_AS_IT_IS
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import LogLine, Workload
-from vulcan_store.prepared import Param, Prepared
+from vulcan_store.prepared import Param, Prepared, Row
 
 WORKLOADS_AT_ONCE = 100
 LINES_AT_ONCE = 2_000
@@ -93,7 +93,10 @@ def purge_workloads(finished_before: datetime, *, progress: Callable[[int], obje
         if len(lines) == LINES_AT_ONCE:
             # The workloads stay until their lines are gone, so that no transaction is long however long a log is.
             return 0, True
-        return len(database.write(*_delete(database, found, len(ids)))), True
+        deleted = len(database.write(*_delete(database, found, len(ids))))
+        # An id that is not UTF-8 cannot be named, so its workload stays.
+        more = deleted == len(ids) or _pass_over(values, rows)
+        return deleted, more
 
     while more:
         start = time.monotonic()
@@ -117,8 +120,16 @@ def count_purgeable(finished_before: datetime) -> int:
     database, values, count = current(), _from_the_oldest(finished_before, WORKLOADS_COUNTED_AT_ONCE), 0
     while rows := database.read(*_purgeable(database, values, False)):
         count += sum(_is_before(text, finished_before) for _, text in rows)
-        values["after_id"], values["after_time"] = rows[-1]
+        if not _pass_over(values, rows):
+            break
     return count
+
+
+def _pass_over(values: dict[str, Any], rows: list[Row]) -> bool:
+    """Go on after the last of the rows; whether that is anywhere else."""
+    before = values["after_id"], values["after_time"]
+    values["after_id"], values["after_time"] = rows[-1]
+    return before != rows[-1]
 
 
 def _from_the_oldest(finished_before: datetime, most: int) -> dict[str, Any]:

@@ -10,6 +10,10 @@ from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.fields import BytesField, StrictField, TimeField
 
 
+LEFT_OUT_WHEN_EMPTY = ("input_hash", "output", "error")
+"""The keys of a workload that the server leaves out when they are empty; what is None is left out whatever its key."""
+
+
 def to_json(value: Any) -> Any:
     """A column's value, ready for ``json.dumps``."""
     if isinstance(value, datetime):
@@ -19,6 +23,14 @@ def to_json(value: Any) -> Any:
 
         return base64.b64encode(value).decode()
     return value
+
+
+def without_what_is_empty(form: dict[str, Any]) -> dict[str, Any]:
+    """The JSON form of a workload without the keys that the server leaves out."""
+    return {
+        name: value for name, value in form.items()
+        if value is not None and (value != "" or name not in LEFT_OUT_WHEN_EMPTY)
+    }
 
 
 def from_json(field: StrictField[Any], value: Any) -> Any:

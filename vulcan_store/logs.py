@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from peewee import fn
+from peewee import Tuple, fn
 
 from vulcan_store import clock
 from vulcan_store.database import current
@@ -59,27 +59,34 @@ def append_log_lines(workload_id: str, lines: Iterable[str]) -> int:
     return len(rows)
 
 
-def list_log_lines(workload_id: str, after: int | None = None, limit: int | None = None) -> list[LogLine]:
-    """Lines of a workload's log, by ``seq``.
+def list_log_lines(workload_id: str, after: int | LogLine | None = None, limit: int | None = None) -> list[LogLine]:
+    """Lines of a workload's log, by ``seq``, then ``id``.
+
+    Lines may have equal numbers: the server counts from 0 at each run, whatever is there.
 
     Args:
         workload_id: the workload.
-        after: only lines whose ``seq`` is above this; None for all. The ``seq`` of the last line that you have
-            gives you what is new.
+        after: a LogLine, for only the lines that follow it in that order; the last one of a page gives you the next.
+            A ``seq``, for only the lines whose ``seq`` is above it. None for all.
         limit: how many at most, from 0; None for all.
 
     Raises:
         WorkloadNotFoundError: there is no such workload.
-        ValueError: ``after`` or ``limit`` is no whole number from 0; as InvalidWorkloadError, the id is no ``str``.
+        ValueError: ``after`` or ``limit`` is not a whole number from 0, or ``after`` is a line that was not stored; as
+            InvalidWorkloadError, the id is no ``str``.
         StoreUnavailableError: the store cannot be read.
     """
     database = current()
     values: dict[str, Any] = {"id": workload_id}
-    if after is not None:
+    if isinstance(after, LogLine):
+        if after.id is None or after.seq is None:
+            raise InvalidWorkloadError("after", after, "a line that was stored, or its seq")
+        values["after"], values["after_id"] = after.seq, after.id
+    elif after is not None:
         values["after"] = whole("after", after)
     if limit is not None:
         values["limit"] = whole("limit", limit)
-    rows = database.read(*_lines(database, values, after is not None, limit is not None))
+    rows = database.read(*_lines(database, values, "after" in values, "after_id" in values, limit is not None))
     if not rows and not database.read(*_exists(database, {"id": workload_id}, False)):
         raise WorkloadNotFoundError(workload_id)
     return [LogLine.from_row(row) for row in rows]
@@ -104,8 +111,10 @@ def insert_line() -> Any:
 
 
 @Prepared
-def _lines(after: bool, limited: bool) -> Any:
-    query = LogLine.select().where(LogLine.workload == Param("id", key)).order_by(LogLine.seq)
-    if after:
+def _lines(after: bool, after_line: bool, limited: bool) -> Any:
+    query = LogLine.select().where(LogLine.workload == Param("id", key)).order_by(LogLine.seq, LogLine.id)
+    if after_line:
+        query = query.where(Tuple(LogLine.seq, LogLine.id) > Tuple(Param("after"), Param("after_id")))
+    elif after:
         query = query.where(LogLine.seq > Param("after"))
     return query.limit(Param("limit")) if limited else query

@@ -25,7 +25,7 @@ from vulcan_store.fields import (
     WorkloadKeyField,
 )
 from vulcan_store.ids import new_id
-from vulcan_store.json_form import from_json, to_json
+from vulcan_store.json_form import from_json, to_json, without_what_is_empty
 from vulcan_store.lifecycle import Isolation, Runtime, Status
 from vulcan_store.strict import CountingSelect, StrictModel
 
@@ -154,14 +154,16 @@ class Workload(StrictModel):
     def to_dict(self) -> dict[str, Any]:
         """The workload in the server's JSON form, ready for ``json.dumps``.
 
-        Keys are the column names; what is None is left out; ``output`` is in base64, and times are in RFC 3339
-        with ``Z``. :meth:`from_dict` makes the same workload of it.
+        Keys are the column names; what is None is left out, an empty ``input_hash``, ``output`` or ``error`` too;
+        ``output`` is in base64, and times are in RFC 3339 with ``Z``. :meth:`from_dict` makes the same workload of
+        it, but for an ``output`` of no bytes, which becomes None.
         """
-        return {name: to_json(self.__data__[name]) for name in COLUMNS if self.__data__.get(name) is not None}
+        form = {name: to_json(self.__data__.get(name)) for name in COLUMNS}
+        return without_what_is_empty(form)
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
-        """An unsaved workload from the server's JSON form, the reverse of :meth:`to_dict`.
+        """An unsaved workload from the server's JSON form, the reverse of :meth:`to_dict`; a null is as if left out.
 
         Raises:
             InvalidWorkloadError: no mapping, a key that is no field, a time or ``output`` that is not in that form.
@@ -212,6 +214,10 @@ class LogLine(StrictModel):
         log_line = cls.__new__(cls)
         log_line.__data__, log_line.__rel__, log_line._dirty = data, {}, set()
         return log_line
+
+    def to_dict(self) -> dict[str, Any]:
+        """The line in the server's JSON form, ready for ``json.dumps``; ``created_at`` is in RFC 3339 with ``Z``."""
+        return {field.column_name: to_json(self.__data__.get(field.name)) for field in self._meta.sorted_fields}
 
 
 class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[name-defined,misc]

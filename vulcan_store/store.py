@@ -11,16 +11,14 @@ from vulcan_store import clock, queries
 from vulcan_store.database import current
 from vulcan_store.engine import Engine, KeyTakenError
 from vulcan_store.errors import InvalidTransitionError, InvalidWorkloadError, WorkloadExistsError
-from vulcan_store.filters import Shape, read_filters, whole
+from vulcan_store.filters import read_filters, whole
 from vulcan_store.lifecycle import FINAL
 from vulcan_store.models import Workload, WorkloadNotFoundError
+from vulcan_store.walk import walk
+
 
 MUTABLE = ("status", "node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
 """The fields that :func:`update_workload` may change; the others are fixed once created."""
-
-AT_ONCE, BYTES_AT_ONCE = 250, 4_000_000
-"""How many rows :func:`iter_workloads` holds at most, and how many bytes of output make it hold fewer."""
-
 
 class Page(NamedTuple):
     """One page of a listing.
@@ -181,16 +179,7 @@ def iter_workloads(*, with_output: bool = True, **filters: Any) -> Iterator[Work
     """
     database = current()
     shape, values = read_filters(filters)
-    values["limit"] = AT_ONCE
-    first = queries.after(database, values, False, with_output, *shape)
-    return _walk(database, first, with_output, shape, values)
-
-
-def _walk(database: Engine, query: Any, with_output: bool, shape: Shape, values: dict[str, Any]) -> Iterator[Workload]:
-    while rows := database.read_part(query[0], query[1], queries.OUTPUT, BYTES_AT_ONCE):
-        yield from map(Workload.from_row, rows)
-        values["after_time"], values["after_id"] = rows[-1][queries.CREATED_AT], rows[-1][queries.ID]
-        query = queries.after(database, values, True, with_output, *shape)
+    return walk(database, with_output, shape, values)
 
 
 def update_workload_status(workload_id: str, status: str) -> Workload:

@@ -14,7 +14,7 @@ from vulcan_store.database import current
 from vulcan_store.engine import Engine
 from vulcan_store.errors import InvalidWorkloadError, StoreError, WorkloadExistsError
 from vulcan_store.ids import new_id
-from vulcan_store.json_form import from_json, to_json
+from vulcan_store.json_form import from_json
 from vulcan_store.logs import insert_line, list_log_lines
 from vulcan_store.models import LogLine, Workload
 from vulcan_store.prepared import UNSENT, Param, Prepared, Row
@@ -72,7 +72,7 @@ def export_workloads(write: Callable[[str], object], progress: Callable[[int, in
         done = 0
         for done, workload_id in enumerate(_oldest_first(database), 1):
             workload = get_workload(workload_id).to_dict()
-            workload[LOG_LINES] = [line_to_dict(line) for line in list_log_lines(workload_id)]
+            workload[LOG_LINES] = [_line_of(line) for line in list_log_lines(workload_id)]
             write(json.dumps(workload) + "\n")
             if progress is not None:
                 progress(done, total)
@@ -117,11 +117,6 @@ def import_workloads(lines: Iterable[bytes], progress: Callable[[int], object] |
     return database.together(load)
 
 
-def line_to_dict(line: LogLine) -> dict[str, Any]:
-    """A log line in JSON form, ready for ``json.dumps``; whose it is does not stand in it."""
-    return {"seq": line.seq, "line": line.line, "created_at": to_json(line.created_at)}
-
-
 # Out
 
 
@@ -134,6 +129,11 @@ def _oldest_first(database: Engine) -> Iterator[str]:
         if len(page) < KEYS_AT_ONCE:
             return
         values["after_id"], values["after_time"] = page[-1]
+
+
+def _line_of(line: LogLine) -> dict[str, Any]:
+    form = line.to_dict()
+    return {key: form[key] for key in LINE_KEYS}
 
 
 @Prepared

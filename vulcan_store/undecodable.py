@@ -1,4 +1,4 @@
-"""Text in a SQLite file that is not valid UTF-8, which the server can store: it reads with the replacement character."""
+"""Text in a SQLite file that is not UTF-8, which the server can store: it is read with the replacement character."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from datetime import UTC, datetime
 
@@ -60,6 +61,32 @@ def build(path):
     connection.execute("INSERT INTO log_lines (workload_id, seq, line) VALUES ('s2', 0, 'started')")
     connection.commit()
     connection.close()
+
+
+# The layouts by which the server's driver makes a time of text, without the one of Go's own time.Time.String().
+_LAYOUT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,9})?([+-]\d\d:\d\d|Z)?")
+_NULLABLE = ("exit_code", "cpu_limit", "mem_limit", "timeout_s", "duration_ms", "started_at", "finished_at")
+
+
+def scan(database, sql="SELECT * FROM workloads ORDER BY id"):
+    """Every row by its columns, as the server's Go struct takes it; fails where Scan would.
+
+    ``database`` is whatever has an ``execute``; a column of the struct is a string, a []byte, a *int or a *time.Time.
+    """
+    found = []
+    for row in database.execute(sql).fetchall():
+        values = dict(zip(COLUMNS, row, strict=True))
+        for name, value in values.items():
+            if name in _NULLABLE and value is None or name == "output":
+                continue
+            if name.endswith("_at"):
+                assert isinstance(value, str) and _LAYOUT.fullmatch(value), f"{name}: cannot parse {value!r} as a time"
+            elif name in _NULLABLE:
+                assert type(value) is int, f"{name}: converting {value!r} to int"
+            else:
+                assert isinstance(value, str), f"{name}: converting {value!r} to string is unsupported"
+        found.append(values)
+    return found
 
 
 def raw(path, workload_id):

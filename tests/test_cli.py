@@ -208,8 +208,15 @@ def test_stats_counts_every_status_and_isolation(store, path):
         "total": 1201,
         "by_status": {"pending": 1200, "running": 0, "completed": 1, "failed": 0, "killed": 0},
         "by_isolation": {"auto": 1200, "microvm": 0, "isolate": 0, "gvisor": 0, "": 1},
-        "average_duration_ms": 2400,
+        "avg_duration_ms": 2400,
     }
+
+
+def test_stats_as_json_have_the_servers_keys_and_0_where_nothing_has_a_duration(store, path):
+    counted = vulcan("--db", path, "stats", "--json")
+
+    assert list(json.loads(counted.stdout)) == ["total", "by_status", "by_isolation", "avg_duration_ms"]
+    assert json.loads(counted.stdout)["avg_duration_ms"] == 0
 
 
 def test_purge_deletes_what_finished_long_ago_with_its_log(store, path):

@@ -8,8 +8,9 @@ import signal
 import pytest
 from commandline import started, vulcan
 
-from vulcan_store import append_log_lines, list_log_lines, open_store, update_workload_status
-from vulcan_store.cli import LINES_AT_ONCE, main
+from vulcan_store import LogLine, append_log_lines, list_log_lines, open_store, update_workload_status
+from vulcan_store.cli import main
+from vulcan_store.log_tail import LINES_AT_ONCE
 from vulcan_store.testing import make_workload
 
 
@@ -35,7 +36,9 @@ def test_logs_as_json_has_the_numbers_and_times(running, path, capsys):
 
     (line,) = list_log_lines(running.id)
     moment = line.created_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    assert json.loads(capsys.readouterr().out) == {"seq": 0, "line": "first", "created_at": moment}
+    assert json.loads(capsys.readouterr().out) == {
+        "id": line.id, "workload_id": running.id, "seq": 0, "line": "first", "created_at": moment,
+    }
 
 
 def test_logs_longer_than_what_is_read_at_once_come_whole(running, path, capsys):
@@ -57,6 +60,22 @@ def test_logs_that_are_followed_end_with_the_workload(running, path):
 
     assert (first, second, rest, complaints) == ("first\n", "second\n", "third\n", "")
     assert following.returncode == 0
+
+
+def test_a_followed_log_misses_no_line_whatever_its_number(running, path):
+    append_log_lines(running.id, ["second", "third"])
+    with started("--db", path, "logs", "--follow", running.id) as following:
+        shown = [following.stdout.readline() for _ in range(3)]
+        for seq, line in ((0, "first of a new run"), (1, "between"), (0, "of a third run"), (9, "far")):
+            LogLine.create(workload=running.id, seq=seq, line=line)
+            shown.append(following.stdout.readline())
+        update_workload_status(running.id, "killed")
+        rest, complaints = following.communicate(timeout=30)
+
+    assert "".join(shown).splitlines() == [
+        "first", "second", "third", "first of a new run", "between", "of a third run", "far"
+    ]
+    assert (rest, complaints) == ("", "")
 
 
 def test_logs_that_are_followed_end_quietly_with_ctrl_c(running, path):

@@ -7,27 +7,82 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vulcan_store import InvalidWorkloadError, Workload, create_workload, get_workload
+from vulcan_store import InvalidWorkloadError, LogLine, Workload, create_workload, get_workload, list_log_lines
 from vulcan_store.testing import make_workload
 
 NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 
 
-def test_the_json_form_is_the_servers(store):
-    made = make_workload(id="a", created_at=NOON, output=b"\x00\xff", exit_code=0, error="", status="running")
+# What Go's encoding/json makes of the server's struct, whose tags have omitempty where design says "left out": pointers
+# that are nil, strings and slices of no length; a pointer to 0 is not empty. Its times are RFC 3339 without the zeros
+# at the end.
+GO_OF_EVERYTHING = (
+    '{"id":"a","status":"failed","isolation":"microvm","runtime":"wasm","node_id":"n1","input_hash":"h",'
+    '"output":"AP/+","exit_code":-1,"error":"gr\u00f6\u00dfer","cpu_limit":2,"mem_limit":512,"timeout_s":30,'
+    '"duration_ms":1500,"created_at":"2026-02-18T12:00:00Z","started_at":"2026-02-18T12:00:01.5Z",'
+    '"finished_at":"2026-02-18T12:00:03.000001Z"}'
+)
+GO_OF_NOTHING = (
+    '{"id":"a","status":"pending","isolation":"","runtime":"go","node_id":"","created_at":"2026-02-18T12:00:00Z"}'
+)
+GO_OF_ZEROS = GO_OF_NOTHING.replace(
+    ',"created_at"', ',"exit_code":0,"cpu_limit":0,"mem_limit":0,"timeout_s":0,"duration_ms":0,"created_at"'
+)
+ZEROS = ("exit_code", "cpu_limit", "mem_limit", "timeout_s", "duration_ms")
+NOTHING = {"id": "a", "runtime": "go", "isolation": "", "created_at": NOON}
+EVERYTHING = {
+    "id": "a", "status": "failed", "isolation": "microvm", "runtime": "wasm", "node_id": "n1", "input_hash": "h",
+    "output": b"\x00\xff\xfe", "exit_code": -1, "error": "größer", "cpu_limit": 2, "mem_limit": 512, "timeout_s": 30,
+    "duration_ms": 1500, "created_at": NOON, "started_at": NOON + timedelta(seconds=1.5),
+    "finished_at": NOON + timedelta(seconds=3, microseconds=1),
+}
 
-    form = json.loads(json.dumps(made.to_dict()))
 
-    assert form == {
-        "id": "a", "status": "running", "isolation": "auto", "runtime": "python", "node_id": "", "output": "AP8=",
-        "exit_code": 0, "error": "", "created_at": "2026-02-18T12:00:00.000000Z",
-        "started_at": "2026-02-18T12:00:00.000000Z",
-    }
+def with_times(text):
+    """The pairs of a JSON object in their order, with times as the instants that they are."""
+    pairs = json.loads(text, object_pairs_hook=list)
+    return [(key, datetime.fromisoformat(value) if key.endswith("_at") else value) for key, value in pairs]
+
+
+@pytest.mark.parametrize("fields, go", [
+    (EVERYTHING, GO_OF_EVERYTHING),
+    (NOTHING, GO_OF_NOTHING),
+    ({**NOTHING, "output": b"", "input_hash": "", "error": ""}, GO_OF_NOTHING),
+    ({**NOTHING, "input_hash": None, "error": None}, GO_OF_NOTHING),
+    ({**NOTHING, **dict.fromkeys(ZEROS, 0)}, GO_OF_ZEROS),
+], ids=["everything", "nothing", "empty", "None", "zeros"])
+def test_the_json_form_is_what_go_makes_of_the_same_row(store, fields, go):
+    created = create_workload(**fields)
+
+    for workload in (created, get_workload("a"), Workload.get_by_id("a")):
+        assert with_times(json.dumps(workload.to_dict())) == with_times(go)
+        assert all(value.endswith("Z") for key, value in workload.to_dict().items() if key.endswith("_at"))
+
+
+@pytest.mark.parametrize("fields, go", [(EVERYTHING, GO_OF_EVERYTHING), (NOTHING, GO_OF_NOTHING)], ids=["all", "none"])
+def test_what_go_makes_of_a_row_makes_the_row_again(store, fields, go):
+    made = create_workload(**fields).__data__
+    Workload.delete().execute()
+
+    create_workload(Workload.from_dict(json.loads(go)))
+
+    assert get_workload("a").__data__ == made
+
+
+def test_a_log_line_has_the_servers_json_form(store):
+    make_workload(id="a")
+    made = LogLine.create(workload="a", seq=3, line="größer", created_at=NOON)
+
+    assert list(made.to_dict().items()) == [
+        ("id", made.id), ("workload_id", "a"), ("seq", 3), ("line", "größer"),
+        ("created_at", "2026-02-18T12:00:00.000000Z"),
+    ]
+    assert list_log_lines("a")[0].to_dict() == LogLine.get().to_dict() == made.to_dict()
 
 
 @pytest.mark.parametrize("fields", [
     {"runtime": "go"},
-    {"runtime": "go", "output": b"", "error": "e", "exit_code": -1, "input_hash": "h", "cpu_limit": 0},
+    {"runtime": "go", "output": b"x", "error": "e", "exit_code": -1, "input_hash": "h", "cpu_limit": 0},
     {"runtime": "oci", "status": "killed", "isolation": "", "output": bytes(range(256)), "finished_at": NOON},
 ], ids=["few", "many", "final"])
 def test_the_json_form_makes_the_same_workload_again(store, fields):

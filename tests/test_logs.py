@@ -127,6 +127,36 @@ def test_numbers_go_on_after_the_highest(store):
     assert log() == [(7, "the server's"), (8, "a")]
 
 
+def test_lines_of_equal_numbers_come_by_id_and_pages_of_them_lose_none(store):
+    made = make_workload(id="w")
+    for place, seq in enumerate([0, 1, 2, 0, 1, 0, 0]):
+        LogLine.create(workload=made, seq=seq, line=str(place))
+    make_workload(id="v")
+    append_log_lines("v", ["another's"])
+    expected = [(0, "0"), (0, "3"), (0, "5"), (0, "6"), (1, "1"), (1, "4"), (2, "2")]
+
+    for limit in range(1, 8):
+        pages, last = [], None
+        while page := list_log_lines("w", after=last, limit=limit):
+            pages.append(page)
+            last = page[-1]
+        assert [(line.seq, line.line) for page in pages for line in page] == expected
+
+    assert log() == expected
+    assert log(after=0) == expected[4:]
+    assert log(after=list_log_lines("w")[1]) == expected[2:]
+
+
+@pytest.mark.parametrize("after", [LogLine(), LogLine(workload="w", seq=1, line="x")], ids=["new", "with a seq"])
+def test_a_line_that_was_not_stored_is_no_place_to_go_on_from(store, after):
+    make_workload(id="w")
+
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        list_log_lines("w", after=after)
+
+    assert (refusal.value.field, refusal.value.value) == ("after", after)
+
+
 @pytest.mark.parametrize("workload_id", NOBODY)
 @pytest.mark.parametrize("lines", [["a"], []], ids=str)
 def test_an_unknown_workload_is_not_found(store, workload_id, lines):

@@ -11,6 +11,7 @@ import pytest
 import server_file
 
 from vulcan_store import (
+    LogLine,
     append_log_lines,
     claim_workload,
     create_workloads,
@@ -24,6 +25,7 @@ from vulcan_store import (
     update_workload_status,
 )
 from vulcan_store.lifecycle import FINAL, Runtime, Status
+from vulcan_store.log_tail import LogTail
 
 NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 BOTH = {"created_since": NOON, "created_before": NOON + timedelta(days=1)}
@@ -43,7 +45,9 @@ QUERIES = {
     "page of a span": lambda: list_workloads(**BOTH),
     "page of a status in a span": lambda: list_workloads(status="completed", **BOTH),
     "page of an input": lambda: list_workloads(input_hash="h3"),
+    "page of one input in a list": lambda: list_workloads(input_hash=["h3"]),
     "page of inputs": lambda: list_workloads(input_hash=["h3", "h4", "h5"]),
+    "walk of inputs": lambda: list(iter_workloads(input_hash=["h3", "h4"])),
     "walk": lambda: list(iter_workloads()),
     "walk without output": lambda: list(iter_workloads(with_output=False)),
     "walk of a status": lambda: list(iter_workloads(status="pending")),
@@ -58,14 +62,25 @@ QUERIES = {
     "append": lambda: append_log_lines("w0", ["line"]),
     "log": lambda: list_log_lines("w0"),
     "rest of a log": lambda: list_log_lines("w0", after=1, limit=2),
+    "log after a line": lambda: list_log_lines("w0", after=LogLine(id=2, seq=1), limit=2),
+    "log that is followed": lambda: follow("w0"),
 }
 NARROWED = {
     "walk of a runtime": lambda: list(iter_workloads(runtime=["go", "wasm"])),
+    "walk of no input": lambda: list(iter_workloads(input_hash="")),
+    "walk of an input and none": lambda: list(iter_workloads(input_hash=["", "h3"])),
     "walk of a node": lambda: list(iter_workloads(node_id=["n1", "n2"], isolation="auto")),
     "walk of statuses and a runtime": lambda: list(iter_workloads(status=["pending", "failed"], runtime="go")),
 }
 ABOUT_ALL = {"page", "page without output", "far page", "walk", "walk without output"}
 CLAIMS = [name for name in QUERIES if name.startswith("claim")]
+
+
+def follow(workload_id):
+    tail = LogTail(workload_id)
+    list(tail.new_lines())
+    append_log_lines(workload_id, ["new"])
+    assert [line.line for line in tail.new_lines()] == ["new"]
 
 
 def fill(count=150):
@@ -153,6 +168,23 @@ def test_a_query_about_a_few_does_not_walk_through_all(filled, name):
     sent = statements(filled, QUERIES[name])
 
     assert not [step for sql in sent for step in plan(filled, sql) if step.startswith("SCAN")]
+
+
+@pytest.mark.parametrize("name", [name for name in QUERIES if "input" in name])
+def test_a_lookup_by_hash_is_served_by_the_index_of_hashes(filled, name):
+    for sql in statements(filled, QUERIES[name]):
+        searches = [step for step in plan(filled, sql) if step.startswith("SEARCH")]
+        assert searches
+        assert all("vulcan_store_input_hash_2 (input_hash=?" in step for step in searches)
+
+
+def test_the_index_of_hashes_holds_only_rows_that_have_one(filled):
+    create_workloads({"runtime": "go", "input_hash": ""} for _ in range(100))
+    filled.database.execute_sql("ANALYZE")
+
+    held = "SELECT CAST(stat AS INTEGER) FROM sqlite_stat1 WHERE idx = 'vulcan_store_input_hash_2'"
+    having = "SELECT COUNT(*) FROM workloads WHERE input_hash LIKE 'h%'"
+    assert filled.database.execute_sql(held).fetchone() == filled.database.execute_sql(having).fetchone()
 
 
 @pytest.mark.parametrize("name", CLAIMS)

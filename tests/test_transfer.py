@@ -32,7 +32,7 @@ SERVERS_ROWS = [
      "2026-02-18 11:12:46 +0000 UTC"),
     ("w1", "pending", "auto", "node", "", None, None, None, None, None, None, None, None,
      "2026-02-18 11:12:42 +0000 UTC", None, None),
-    ("w2", "failed", "microvm", "oci", "n", "h", b"", 9, "größer\n\u2028", 1, 2, 3, 2**63 - 1,
+    ("w2", "failed", "microvm", "oci", "n", "h", b"\0", 9, "größer\n\u2028", 1, 2, 3, 2**63 - 1,
      "2026-02-18 11:12:42.000001 +0000 UTC", None, "2026-02-18 11:12:43 +0000 UTC"),
 ]
 SERVERS_LINES = [("w2", 0, "first"), ("w3", 5, "begins at five"), ("w2", 1, ""), ("w2", 2, "tab\t, and \x1b[31mred")]

@@ -20,6 +20,7 @@ from vulcan_store.walk import walk
 MUTABLE = ("status", "node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
 """The fields that :func:`update_workload` may change; the others are fixed once created."""
 
+
 class Page(NamedTuple):
     """One page of a listing.
 

@@ -24,10 +24,10 @@ def walk(database: Engine, with_output: bool, shape: Shape, values: dict[str, An
 def _walk(database: Engine, query: Any, with_output: bool, shape: Shape, values: dict[str, Any]) -> Iterator[Workload]:
     last: tuple[Any, Any] = None, None
     while rows := database.read_part(query[0], query[1], queries.OUTPUT, BYTES_AT_ONCE):
-        # A key that is not UTF-8 lies elsewhere than what it reads as, and its row may come again.
+        # A key that is not UTF-8 sorts elsewhere than what it reads as, and its row may come again.
         yield from map(Workload.from_row, rows if _key(rows[0]) != last else rows[1:])
         if _key(rows[-1]) == last:
-            last = last[0].partition("\ufffd")[0], ""
+            last = _below(last[0]), _below(last[1])
         else:
             last = _key(rows[-1])
         values["after_time"], values["after_id"] = last
@@ -36,3 +36,9 @@ def _walk(database: Engine, query: Any, with_output: bool, shape: Shape, values:
 
 def _key(row: Row) -> tuple[Any, Any]:
     return row[queries.CREATED_AT], row[queries.ID]
+
+
+def _below(text: str) -> str:
+    # Bytes that are not UTF-8 are above all of ASCII.
+    valid, replaced, _ = text.partition("\ufffd")
+    return valid + "\x7f" if replaced else text

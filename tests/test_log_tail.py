@@ -1,0 +1,104 @@
+"""Following a log: every line once, whatever its number and whenever it comes."""
+
+from __future__ import annotations
+
+import pytest
+
+from vulcan_store import LogLine, WorkloadNotFoundError, append_log_lines, log_tail
+from vulcan_store.log_tail import LogTail
+from vulcan_store.testing import make_workload
+
+
+def add(seq, line, workload_id="w"):
+    return LogLine.create(workload=workload_id, seq=seq, line=line)
+
+
+def new(tail):
+    return [line.line for line in tail.new_lines()]
+
+
+@pytest.fixture
+def tail(store, monkeypatch):
+    monkeypatch.setattr(log_tail, "LINES_AT_ONCE", 2)
+    log_tail._appended.plans.clear()
+    for key in "vw":
+        make_workload(id=key)
+    yield LogTail("w")
+    log_tail._appended.plans.clear()
+
+
+def test_first_come_all_lines_by_number_and_then_what_was_appended(tail):
+    for seq, line in ((0, "a"), (1, "c"), (0, "b"), (2, "d"), (3, "e")):
+        add(seq, line)
+
+    assert new(tail) == ["a", "b", "c", "d", "e"]
+    assert new(tail) == []
+    for seq, line in ((0, "f"), (7, "g"), (0, "h"), (3, "i"), (1, "j")):
+        add(seq, line)
+    assert new(tail) == ["f", "g", "h", "i", "j"]
+    assert new(tail) == []
+
+
+def test_what_is_appended_while_the_log_is_read_comes_next_and_once(tail):
+    for seq in range(6):
+        add(seq, f"old {seq}")
+    seen = []
+
+    for place, line in enumerate(tail.new_lines()):
+        seen.append(line.line)
+        if place in (0, 3):
+            add(0, f"low {place}")
+            add(99, f"high {place}")
+
+    assert seen == [f"old {seq}" for seq in range(6)]
+    assert new(tail) == ["low 0", "high 0", "low 3", "high 3"]
+
+
+def test_lines_of_other_workloads_are_passed_over(tail):
+    add(0, "a")
+    assert new(tail) == ["a"]
+
+    append_log_lines("v", map(str, range(10)))
+    assert new(tail) == []
+    add(0, "b")
+    append_log_lines("v", map(str, range(10)))
+    add(0, "c")
+
+    assert new(tail) == ["b", "c"]
+
+
+def test_an_empty_log_is_followed_from_its_first_line(tail):
+    assert new(tail) == []
+
+    append_log_lines("w", ["a", "b", "c"])
+
+    assert new(tail) == ["a", "b", "c"]
+
+
+def test_a_workload_that_is_not_there_is_not_found(store):
+    with pytest.raises(WorkloadNotFoundError):
+        list(LogTail("nobody").new_lines())
+
+
+@pytest.mark.parametrize("workload_store_target", ["postgres"], indirect=True)
+def test_a_line_that_others_overtake_on_a_server_is_not_missed(tail, workload_store_target):
+    psycopg = pytest.importorskip("psycopg")
+    add(0, "a")
+    assert new(tail) == ["a"]
+    with psycopg.connect(workload_store_target) as late:
+        late.execute("INSERT INTO log_lines (workload_id, seq, line) VALUES ('w', 0, 'late')")
+        add(0, "another's, with a higher id", "v")
+        assert new(tail) == []
+        late.commit()
+
+    assert new(tail) == ["late"]
+
+
+@pytest.mark.parametrize("workload_store_target", ["file"], indirect=True)
+def test_what_is_new_is_looked_for_at_the_end_of_the_table(store):
+    for query, values in ((log_tail._newest, {}), (log_tail._appended, {"id": "w", "last": 5})):
+        sql, found = query(store.database, values, store.database.for_update)
+
+        plan = store.database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", found).fetchall()
+
+        assert [row[3].removesuffix(" USING INTEGER PRIMARY KEY (rowid>?)") for row in plan] == ["SEARCH t1"]

@@ -16,7 +16,9 @@ from vulcan_store.prepared import Param, Prepared
 def claim_workload(node_id: str, **filters: Any) -> Workload | None:
     """Take the oldest pending workload that matches, and make it running on a node.
 
-    It is one atomic statement: no two callers get the same workload, in however many threads and processes.
+    It is one atomic statement: no two callers get the same workload, in however many threads and processes. The Go
+    server is not among them: what it stored as pending it runs by itself a moment later, so claiming beside a server
+    that takes asynchronous work races with it.
 
     Args:
         node_id: the node that is to run it.

@@ -74,7 +74,12 @@ def open_store(
 ) -> Store:
     """Open a store, create what is missing of its tables, and make it the current one.
 
-    Any number of threads and processes may open the same new path at once, and one may open it again and again.
+    Any number of threads and processes may open the same new path at once, and one may open it again and again. NULL
+    that an earlier version left in ``input_hash`` or ``error``, where the Go server cannot scan it, is mended in short
+    transactions, and indexes that were given up are dropped.
+
+    The server's status updates fail at once, and are lost, if anybody else writes at that moment, so keep your own
+    transactions on a file that it has open short.
 
     Args:
         target: a path, ``":memory:"``, or a database URL (``sqlite:///relative.db``,

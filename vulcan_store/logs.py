@@ -22,7 +22,8 @@ SEQ = 1
 def append_log_lines(workload_id: str, lines: Iterable[str]) -> int:
     """Append lines to a workload's log, all or none of them.
 
-    They get the next ``seq`` numbers, from 0, gapless and in order also when several processes append at once.
+    They get the next ``seq`` numbers, from 0, gapless and in order also when several processes append at once. The Go
+    server shows them when it is asked for the log; live it streams only what it runs itself.
 
     Args:
         workload_id: the workload.

@@ -48,7 +48,8 @@ class Workload(StrictModel):
         timeout_s (int | None): seconds that it may run.
         duration_ms (int | None): milliseconds that it ran.
         created_at (datetime): when it was submitted; aware, in UTC.
-        started_at (datetime | None): when it last became running; aware, in UTC.
+        started_at (datetime | None): when it last became running; aware, in UTC. The server stores it in its own time
+            zone, so that in a query a time of the server's may be found or sorted up to a day off.
         finished_at (datetime | None): when it reached a final status; aware, in UTC.
 
     ``id`` and ``created_at`` are filled in when it is stored. A status, isolation or runtime that no enumeration

@@ -147,7 +147,7 @@ def list_workloads(limit: int = 20, offset: int = 0, *, with_output: bool = True
         with_output: False leaves the result bytes in the store; ``output`` is then None.
         filters: ``status``, ``isolation``, ``runtime``, ``node_id`` and ``input_hash``, each one value or a
             collection of up to 8,192 values; ``created_since`` (inclusive) and ``created_before`` (exclusive), aware
-            datetimes. None is no filter.
+            datetimes. None is no filter; an empty ``input_hash`` finds the workloads that have none.
 
     Raises:
         ValueError: ``limit`` or ``offset`` is no whole number from 0; as InvalidWorkloadError, a filter's value is
@@ -187,7 +187,8 @@ def update_workload_status(workload_id: str, status: str) -> Workload:
     """Move a workload to a status, in one atomic statement.
 
     Becoming ``running`` sets ``started_at``, going back to ``pending`` clears it, and a final status (``completed``,
-    ``failed``, ``killed``) sets ``finished_at``. Saying a status again changes nothing.
+    ``failed``, ``killed``) sets ``finished_at``. Saying a status again changes nothing. Putting back to ``pending``
+    what the Go server is running makes it lose the result.
 
     Returns:
         The workload as stored.

@@ -25,7 +25,7 @@ import peewee
 from contenders import contenders, fields
 
 import vulcan_store
-from vulcan_store.pragmas import PRAGMAS
+from vulcan_store.engines.sqlite.pragmas import PRAGMAS
 
 SMALL = 1_500
 OPERATIONS = (

@@ -22,7 +22,7 @@ from contenders import COLUMNS, fields, row
 from postgres_server import PostgresServer, fresh_schema
 
 import vulcan_store
-from vulcan_store.ids import new_id
+from vulcan_store.models.ids import new_id
 
 NAMES = ", ".join(COLUMNS)
 INSERT = f"INSERT INTO workloads ({NAMES}) VALUES ({', '.join(['%s'] * len(COLUMNS))})"

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import peewee
 
 import vulcan_store
-from vulcan_store import clock
-from vulcan_store.pragmas import PRAGMAS
-from vulcan_store.ids import new_id
+from vulcan_store.models import clock
+from vulcan_store.engines.sqlite.pragmas import PRAGMAS
+from vulcan_store.models.ids import new_id
 
 COLUMNS = (
     "id status isolation runtime node_id input_hash output exit_code error cpu_limit mem_limit timeout_s duration_ms "

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vulcan_store import create_workload, list_workloads, open_store, update_workload_status
-from vulcan_store.ids import new_id
+from vulcan_store.models.ids import new_id
 
 BUSY_TIMEOUT = 60_000
 PROCESSES = (1, 2, 4, 8)

@@ -23,7 +23,7 @@ from vulcan_store import (
     update_workload_status,
 )
 from vulcan_store.testing import make_workload
-from vulcan_store.transfer import import_workloads
+from vulcan_store.operations.transfer import import_workloads
 
 NONE = {"input_hash": None, "error": None}
 ROW = {"id": "a", "status": "pending", "isolation": "auto", "runtime": "go", "node_id": ""}

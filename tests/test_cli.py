@@ -17,7 +17,7 @@ from vulcan_store import (
     list_workloads,
     open_store,
 )
-from vulcan_store.clock import from_text
+from vulcan_store.models.clock import from_text
 from vulcan_store.testing import make_workload
 
 

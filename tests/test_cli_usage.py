@@ -16,8 +16,9 @@ import pytest
 import server_file
 from commandline import SCRIPT, environment, rows, started, vulcan
 
-from vulcan_store import arguments, create_workloads, open_store
-from vulcan_store.cli import COMMANDS, CREATING, main
+from vulcan_store import create_workloads, open_store
+from vulcan_store.cli import arguments
+from vulcan_store.cli.commands import COMMANDS, CREATING, main
 from vulcan_store.testing import make_workload
 
 NEEDED = {

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from vulcan_store import clock
+from vulcan_store.models import clock
 
 MOMENT = datetime(2026, 2, 18, 11, 12, 42, tzinfo=UTC)
 

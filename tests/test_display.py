@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from commandline import on_terminal, vulcan
 
-from vulcan_store import Workload, create_workloads, display, open_store
+from vulcan_store import Workload, create_workloads, open_store
+from vulcan_store.cli import display
 from vulcan_store.testing import make_workload
 
 NOW = datetime(2026, 2, 18, 11, 12, 42, tzinfo=UTC)

@@ -20,7 +20,7 @@ from vulcan_store import (
     purge_workloads,
     workload_stats,
 )
-from vulcan_store.housekeeping import count_purgeable
+from vulcan_store.operations.housekeeping import count_purgeable
 from vulcan_store.lifecycle import FINAL
 from vulcan_store.testing import make_workload
 

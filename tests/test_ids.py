@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from vulcan_store import ids as ids_module
-from vulcan_store.ids import new_id
+from vulcan_store.models import ids as ids_module
+from vulcan_store.models.ids import new_id
 from vulcan_store.testing import make_workload
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

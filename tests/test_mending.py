@@ -10,8 +10,9 @@ import server_file
 from guarantees.processes import PATIENCE, in_processes
 from test_absent_text import Stored
 
-from vulcan_store import Workload, create_workload, get_workload, iter_workloads, list_workloads, mending, open_store
-from vulcan_store.indexes import GIVEN_UP
+from vulcan_store import Workload, create_workload, get_workload, iter_workloads, list_workloads, open_store
+from vulcan_store.operations import mending
+from vulcan_store.models.indexes import GIVEN_UP
 
 NULLS = [
     ("n0", None, None), ("n1", "h", None), ("n2", None, "wrong"), ("n3", "", ""), ("n4", "h", "größer"),

@@ -25,7 +25,8 @@ from vulcan_store import (
     update_workload_status,
 )
 from vulcan_store.lifecycle import FINAL, Runtime, Status
-from vulcan_store.log_tail import LogTail
+from vulcan_store.current import current_store
+from vulcan_store.operations.log_tail import LogTail
 
 NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 BOTH = {"created_since": NOON, "created_before": NOON + timedelta(days=1)}
@@ -77,7 +78,7 @@ CLAIMS = [name for name in QUERIES if name.startswith("claim")]
 
 
 def follow(workload_id):
-    tail = LogTail(workload_id)
+    tail = LogTail(current_store(), workload_id)
     list(tail.new_lines())
     append_log_lines(workload_id, ["new"])
     assert [line.line for line in tail.new_lines()] == ["new"]

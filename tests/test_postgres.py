@@ -33,7 +33,7 @@ from vulcan_store import (
     update_workload_status,
 )
 from vulcan_store.testing import make_workload
-from vulcan_store.transfer import export_workloads, import_workloads
+from vulcan_store.operations.transfer import export_workloads, import_workloads
 
 ZONE = datetime(2026, 2, 18, 11, 12, 42, 123456, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from vulcan_store import Workload, list_workloads
-from vulcan_store.prepared import UNSENT, Param, Prepared
+from vulcan_store.queries.prepared import UNSENT, Param, Prepared
 from vulcan_store.testing import make_workload
 
 

@@ -20,11 +20,11 @@ from vulcan_store import (
     list_log_lines,
     list_workloads,
     open_store,
-    transfer,
 )
-from vulcan_store.clock import from_text
+from vulcan_store.operations import transfer
+from vulcan_store.models.clock import from_text
 from vulcan_store.testing import make_workload
-from vulcan_store.transfer import InvalidLineError, export_workloads, import_workloads
+from vulcan_store.operations.transfer import InvalidLineError, export_workloads, import_workloads
 
 SERVERS_ROWS = [
     ("w3", "completed", "", "go", "", "", b"\x00\xff", -1, "", 0, 0, 0, 0,

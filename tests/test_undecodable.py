@@ -27,11 +27,11 @@ from vulcan_store import (
     update_workload_status,
     workload_stats,
 )
-from vulcan_store import walk as walking
-from vulcan_store.clock import now
-from vulcan_store.housekeeping import count_purgeable
+from vulcan_store.operations import walk as walking
+from vulcan_store.models.clock import now
+from vulcan_store.operations.housekeeping import count_purgeable
 from vulcan_store.testing import make_workload
-from vulcan_store.transfer import export_workloads
+from vulcan_store.operations.transfer import export_workloads
 
 READ = "a\ufffdb"
 

@@ -1,243 +1,65 @@
-"""What is done with workloads: they are created, looked up, walked through and moved on."""
+"""A store: one open database, and every operation on it as a method."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
-from peewee import IntegrityError
-
-from vulcan_store import clock, queries
-from vulcan_store.database import current
-from vulcan_store.engine import Engine, KeyTakenError
-from vulcan_store.errors import InvalidTransitionError, InvalidWorkloadError, WorkloadExistsError
-from vulcan_store.filters import read_filters, whole
-from vulcan_store.lifecycle import FINAL
-from vulcan_store.models import Workload, WorkloadNotFoundError
-from vulcan_store.walk import walk
+from vulcan_store.engines.contract import Engine
+from vulcan_store.operations import claims, housekeeping, logs, workloads
 
 
-MUTABLE = ("status", "node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
-"""The fields that :func:`update_workload` may change; the others are fixed once created."""
+class Store:
+    """An open store, as :func:`vulcan_store.open_store` returns it.
 
-
-class Page(NamedTuple):
-    """One page of a listing.
+    As a context manager it closes itself; ``with`` opens no transaction. Any number of threads may use it at once.
 
     Attributes:
-        items: the workloads of the page, newest first.
-        total: how many workloads match in all, on every page together.
+        target (str): what was opened, without a password.
+        database (peewee.Database): the Peewee database, a ``SqliteDatabase`` or a ``PostgresqlDatabase``, for queries
+            (``Workload.select().bind(store.database)``) and transactions (``store.database.atomic()``) of your own.
+
+    ``database`` lends a connection for one statement or one transaction, so ``connect()``, ``close()`` and
+    ``connection_context()`` change nothing, and ``connection()`` works inside a transaction alone. What is set on one
+    connection (a PRAGMA, a TEMP table) does not reach the others: give pragmas to ``open_store``. Functions,
+    collations and attached files that are registered through Peewee reach all of them. ``.iterator()`` of a query of
+    your own reads ahead; :meth:`iter_workloads` is the stream in constant memory.
     """
 
-    items: list[Workload]
-    total: int
+    def __init__(self, target: str, database: Engine, on_close: Callable[[Store], None]) -> None:
+        self.target, self.database, self._on_close = target, database, on_close
 
+    def close(self) -> None:
+        """Close every connection. If this is the current store, the one opened before it is current again.
 
-def create_workload(workload: Workload | None = None, /, **fields: Any) -> Workload:
-    """Store a new workload.
+        Calls that are under way in other threads are waited for, at most ``busy_timeout``; a transaction that another
+        thread has open between two statements is rolled back. Closing again does nothing.
+        """
+        self._on_close(self)
+        self.database.shutdown()
 
-    Args:
-        workload: an unsaved workload; or else
-        fields: its fields. ``runtime`` has to be given; ``id`` (a ULID), ``status`` (pending), ``isolation`` (auto),
-            ``node_id`` (empty) and ``created_at`` (now) are filled in.
+    def __enter__(self) -> Self:
+        return self
 
-    Returns:
-        The workload as stored; the one that was given, if one was.
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
 
-    Raises:
-        InvalidWorkloadError: a field cannot take its value, or does not exist.
-        WorkloadExistsError: the id is taken.
-        StoreUnavailableError: the store cannot be written.
-        TypeError: a workload and fields are given, or something that is no workload.
-    """
-    database = current()
-    if workload is not None and fields:
-        raise TypeError("give a workload or its fields, not both")
-    if workload is not None and not isinstance(workload, Workload):
-        raise TypeError(f"give a Workload or its fields by name, not {workload!r}")
-    given = fields if workload is None else workload.__data__
-    sql, values = queries.insert(database, queries.new_row(given))
-    try:
-        database.write(sql, values)
-    except IntegrityError:
-        raise WorkloadExistsError(values[0]) from None
-    if workload is None:
-        return Workload.from_row(values)
-    workload.__data__ = Workload.from_row(values).__data__
-    workload._dirty.clear()
-    return workload
+    def __repr__(self) -> str:
+        return f"<Store {self.target!r}{', closed' if self.database.ended else ''}>"
 
-
-def create_workloads(workloads: Iterable[Workload | Mapping[str, Any]]) -> int:
-    """Store any number of new workloads, all or none of them, in memory that does not grow with their number.
-
-    Args:
-        workloads: unsaved workloads, which stay as they are, or mappings of their fields; a generator will do. It
-            is read while the store is being written, so one that waits keeps other writers waiting.
-
-    Returns:
-        How many.
-
-    Raises:
-        InvalidWorkloadError, WorkloadExistsError: as :func:`create_workload`, with the element's ``position``.
-        StoreUnavailableError: the store cannot be written.
-    """
-    database = current()
-    sql, _ = queries.insert.plan(database)
-    count, own_error = 0, None
-
-    def rows() -> Iterator[list[Any]]:
-        nonlocal count, own_error
-        given = iter(workloads)
-        while True:
-            try:
-                workload = next(given)
-            except StopIteration:
-                return
-            except BaseException as error:
-                own_error = error
-                raise
-            yield _values(database, workload, count)
-            count += 1
-
-    try:
-        database.together(lambda: database.write_many(sql, rows()))
-    except KeyTakenError as error:
-        raise WorkloadExistsError(error.row[0], error.index) from None
-    except Exception:
-        if own_error is not None:  # whatever an engine has made of it
-            raise own_error from own_error.__cause__
-        raise
-    return count
-
-
-def _values(database: Engine, workload: object, position: int) -> list[Any]:
-    try:
-        if not isinstance(workload, (Workload, Mapping)):
-            raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
-        given = workload.__data__ if isinstance(workload, Workload) else workload
-        return queries.insert(database, queries.new_row(given))[1]
-    except InvalidWorkloadError as error:
-        raise InvalidWorkloadError(error.field, error.value, error.expected, position) from None
-
-
-def get_workload(workload_id: str) -> Workload:
-    """The workload of an id.
-
-    Raises:
-        WorkloadNotFoundError: there is none.
-        InvalidWorkloadError: the id is no ``str``.
-        StoreUnavailableError: the store cannot be read.
-    """
-    database = current()
-    rows = database.read(*queries.by_id(database, {"id": workload_id}))
-    if not rows:
-        raise WorkloadNotFoundError(workload_id)
-    return Workload.from_row(rows[0])
-
-
-def list_workloads(limit: int = 20, offset: int = 0, *, with_output: bool = True, **filters: Any) -> Page:
-    """A page of workloads, newest first (by ``created_at``, then ``id``), and how many there are in all.
-
-    Page and total come from one snapshot.
-
-    Args:
-        limit: how many at most, from 0.
-        offset: how many to pass over first, from 0; any number, not only whole pages.
-        with_output: False leaves the result bytes in the store; ``output`` is then None.
-        filters: ``status``, ``isolation``, ``runtime``, ``node_id`` and ``input_hash``, each one value or a
-            collection of up to 8,192 values; ``created_since`` (inclusive) and ``created_before`` (exclusive), aware
-            datetimes. None is no filter; an empty ``input_hash`` finds the workloads that have none.
-
-    Raises:
-        ValueError: ``limit`` or ``offset`` is no whole number from 0; as InvalidWorkloadError, a filter's value is
-            none that its field can have.
-        TypeError: there is no filter of that name.
-        StoreUnavailableError: the store cannot be read.
-    """
-    database = current()
-    shape, values = read_filters(filters)
-    values["limit"], values["offset"] = whole("limit", limit), whole("offset", offset)
-    page = queries.page(database, values, with_output, *shape)
-    total = queries.total(database, values, *shape)
-
-    rows, ((count,),) = database.snapshot(lambda: (database.read(*page), database.read(*total)))
-
-    return Page([Workload.from_row(row) for row in rows], count)
-
-
-def iter_workloads(*, with_output: bool = True, **filters: Any) -> Iterator[Workload]:
-    """Every workload that matches, newest first, in constant memory.
-
-    Each step costs the same however far it has come, and no transaction is held between rows. What exists all the
-    while comes exactly once, whatever is written meanwhile.
-
-    Args:
-        with_output, filters: as :func:`list_workloads` has them.
-
-    Raises:
-        What :func:`list_workloads` raises, at once for the filters.
-    """
-    database = current()
-    shape, values = read_filters(filters)
-    return walk(database, with_output, shape, values)
-
-
-def update_workload_status(workload_id: str, status: str) -> Workload:
-    """Move a workload to a status, in one atomic statement.
-
-    Becoming ``running`` sets ``started_at``, going back to ``pending`` clears it, and a final status (``completed``,
-    ``failed``, ``killed``) sets ``finished_at``. Saying a status again changes nothing. Putting back to ``pending``
-    what the Go server is running makes it lose the result.
-
-    Returns:
-        The workload as stored.
-
-    Raises:
-        InvalidTransitionError: it has another final status already; of several at once, one wins.
-        WorkloadNotFoundError: there is no such workload.
-        InvalidWorkloadError: there is no such status, or the id is no ``str``.
-        StoreUnavailableError: the store cannot be written.
-    """
-    return update_workload(workload_id, status=status)
-
-
-def update_workload(workload_id: str, **fields: Any) -> Workload:
-    """Change fields of a workload together, in one atomic statement; those not named stay as they are.
-
-    A ``status`` does what :func:`update_workload_status` says. A final status that the workload has already changes
-    nothing, whatever else is named: a message that comes twice does no harm.
-
-    Args:
-        workload_id: the workload.
-        fields: any of ``status``, ``node_id``, ``output``, ``exit_code``, ``error``, ``duration_ms``
-            (milliseconds), ``started_at`` and ``finished_at``; times that are given win over the automatic ones.
-
-    Returns:
-        The workload as stored.
-
-    Raises:
-        InvalidTransitionError: it has another final status already; nothing is changed.
-        InvalidWorkloadError: a field is fixed once created or does not exist, or cannot take its value; the id is no
-            ``str``.
-        WorkloadNotFoundError: there is no such workload.
-        StoreUnavailableError: the store cannot be written.
-    """
-    database = current()
-    for name, value in fields.items():
-        if name not in MUTABLE:
-            raise InvalidWorkloadError(name, value, f"left out: what may be changed is {', '.join(MUTABLE)}")
-    if not fields:
-        return get_workload(workload_id)
-    status = Workload.status.db_value(fields["status"]) if "status" in fields else None
-    change = queries.change(database, {**fields, "id": workload_id, "now": clock.now()}, status, *sorted(fields))
-    while True:
-        rows = database.write(*change)
-        if rows:
-            return Workload.from_row(rows[0])
-        stored = get_workload(workload_id)
-        if stored.status == status:
-            return stored
-        if status is not None and stored.status in FINAL:
-            raise InvalidTransitionError(workload_id, stored.status, status)
-        # It became something else between the two statements, so the change is possible now.
+    create_workload = workloads.create_workload
+    create_workloads = workloads.create_workloads
+    get_workload = workloads.get_workload
+    list_workloads = workloads.list_workloads
+    iter_workloads = workloads.iter_workloads
+    update_workload_status = workloads.update_workload_status
+    update_workload = workloads.update_workload
+    claim_workload = claims.claim_workload
+    append_log_lines = logs.append_log_lines
+    list_log_lines = logs.list_log_lines
+    workload_stats = housekeeping.workload_stats
+    purge_workloads = housekeeping.purge_workloads
+    backup_store = housekeeping.backup_store

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from vulcan_store import clock
-from vulcan_store.database import Store, open_store
+from vulcan_store.current import create_workload, open_store
 from vulcan_store.lifecycle import FINAL, Runtime, Status
-from vulcan_store.models import Workload
-from vulcan_store.store import create_workload
+from vulcan_store.models import clock
+from vulcan_store.models.workload import Workload
+from vulcan_store.store import Store
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from collections import Counter
 import pytest
 
 from guarantees.processes import HURRIED, PATIENCE, PATIENT, forked, in_threads, integrity, rows
-from vulcan_store import StoreUnavailableError, create_workload, forks, get_workload, list_workloads, open_store
-from vulcan_store.sqlite_database import ConnectedDatabase
+from vulcan_store import StoreUnavailableError, create_workload, get_workload, list_workloads, open_store
+from vulcan_store.engines import forks
+from vulcan_store.engines.sqlite.database import ConnectedDatabase
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 

@@ -1,0 +1,1 @@
+"""At the prompt: arguments in, text out. No query stands here."""

@@ -1,0 +1,152 @@
+"""The current store, and every operation on it as a function."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from vulcan_store.engines.registry import engine_of
+from vulcan_store.errors import StoreUnavailableError
+from vulcan_store.models.indexes import TABLES
+from vulcan_store.operations.mending import mend
+from vulcan_store.store import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# The stores that were opened with current=True and are still open, the current one last.
+_stores: list[Store] = []
+_lock = threading.RLock()
+
+
+def open_store(
+    target: str | os.PathLike[str] | None = None,
+    *,
+    pragmas: Mapping[str, Any] | None = None,
+    read_only: bool = False,
+    current: bool = True,
+) -> Store:
+    """Open a store, create what is missing of its tables, and make it the current one of the process.
+
+    Any number of threads and processes may open the same new path at once, and one may open it again and again. NULL
+    that an earlier version left in ``input_hash`` or ``error``, where the Go server cannot scan it, is mended in short
+    transactions, and indexes that were given up are dropped.
+
+    The server's status updates fail at once, and are lost, if anybody else writes at that moment, so keep your own
+    transactions on a file that it has open short.
+
+    Args:
+        target: a path, ``":memory:"``, or a database URL (``sqlite:///relative.db``,
+            ``postgresql://user:password@host:port/name``); None is ``$VULCAN_DB_PATH``, else ``vulcan.db``, like the
+            server.
+        pragmas: SQLite pragmas instead of the defaults ``journal_mode=wal``, ``synchronous=full``,
+            ``busy_timeout=5000`` (milliseconds) and ``foreign_keys=1``: https://www.sqlite.org/pragma.html
+        current: whether the package's functions are about this store from now on, in every thread. A program that uses
+            two stores opens the second with False and uses its methods.
+        read_only: open an existing file without creating or changing anything; every write then raises
+            StoreUnavailableError.
+
+    Returns:
+        The store, which is its own context manager.
+
+    Raises:
+        StoreUnavailableError: it cannot be opened; says why. The current store stays current.
+        SchemaMismatchError: it has a table of the name, but with other columns.
+        TypeError: the target is not a path.
+    """
+    name = os.fspath(default_target() if target is None else target)
+    if not isinstance(name, str):
+        raise TypeError(f"target must be a str or an os.PathLike of str, not {target!r}")
+    database = engine_of(name).from_target(name, pragmas or {}, read_only)
+    try:
+        database.start()
+        database.ensure_schema(TABLES)
+        mend(database)
+    except BaseException:
+        database.shutdown()
+        raise
+    store = Store(database.target, database, _forget)
+    if current:
+        with _lock:
+            _stores.append(store)
+            _bind()
+    return store
+
+
+def default_target() -> str:
+    """What is opened when nothing else is named: ``$VULCAN_DB_PATH``, else ``vulcan.db``, like the server."""
+    return os.environ.get("VULCAN_DB_PATH") or "vulcan.db"
+
+
+def close_store() -> None:
+    """Close the current store; with none open, do nothing. See :meth:`Store.close`."""
+    with _lock:
+        store = _stores[-1] if _stores else None
+    if store is not None:
+        store.close()
+
+
+def current_store() -> Store:
+    """The store that was opened last with ``current=True`` and is still open.
+
+    Raises:
+        StoreUnavailableError: none is.
+    """
+    try:
+        return _stores[-1]
+    except IndexError:
+        raise StoreUnavailableError(None, "no store is open; call open_store() first") from None
+
+
+def _forget(store: Store) -> None:
+    with _lock:
+        if store in _stores:
+            _stores.remove(store)
+            _bind()
+
+
+def _bind() -> None:
+    database: Any = _stores[-1].database if _stores else None
+    models: list[Any] = [*TABLES]
+    while models:
+        model = models.pop()
+        model._meta.set_database(database)
+        models += model.__subclasses__()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()  # another thread of the parent may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _on_current_store(method: Callable[Concatenate[Store, P], T]) -> Callable[P, T]:
+    @functools.wraps(method)
+    def function(*args: P.args, **kwargs: P.kwargs) -> T:
+        return method(current_store(), *args, **kwargs)
+
+    signature = inspect.signature(method)
+    parameters = list(signature.parameters.values())[1:]
+    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return function
+
+
+create_workload = _on_current_store(Store.create_workload)
+create_workloads = _on_current_store(Store.create_workloads)
+get_workload = _on_current_store(Store.get_workload)
+list_workloads = _on_current_store(Store.list_workloads)
+iter_workloads = _on_current_store(Store.iter_workloads)
+update_workload_status = _on_current_store(Store.update_workload_status)
+update_workload = _on_current_store(Store.update_workload)
+claim_workload = _on_current_store(Store.claim_workload)
+append_log_lines = _on_current_store(Store.append_log_lines)
+list_log_lines = _on_current_store(Store.list_log_lines)
+workload_stats = _on_current_store(Store.workload_stats)
+purge_workloads = _on_current_store(Store.purge_workloads)
+backup_store = _on_current_store(Store.backup_store)

@@ -1,0 +1,74 @@
+"""The cursor of Peewee's own queries: it runs a statement to its end and then hands out the rows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from vulcan_store.engines.lending import LendingDatabase
+
+Row = tuple[Any, ...]
+
+
+class Cursor:
+    """A cursor of the DB-API that holds no connection, no lock and no snapshot once a statement has run.
+
+    https://peps.python.org/pep-0249/#cursor-objects
+    """
+
+    arraysize = 1
+
+    def __init__(self, database: LendingDatabase) -> None:
+        self.database = database
+        self.driver_cursor: Any = None
+        self.rows: Iterator[Row] = iter(())
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Self:
+        """Run a statement and read all of its rows."""
+        self.driver_cursor, rows = self.database.run(self.database.execute_whole, sql, parameters)
+        self.rows = iter(rows)
+        return self
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> Self:
+        """Run a statement for each of several rows, as one transaction if none is open."""
+        self.database.write_many(sql, rows)
+        return self
+
+    @property
+    def description(self) -> Any:
+        """The columns of the rows; None where a statement has none."""
+        return None if self.driver_cursor is None else self.driver_cursor.description
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows a statement has changed."""
+        return -1 if self.driver_cursor is None else self.driver_cursor.rowcount
+
+    @property
+    def lastrowid(self) -> Any:
+        """The number of the row that was inserted last, on SQLite."""
+        return self.driver_cursor.lastrowid
+
+    def fetchone(self) -> Row | None:
+        """The next row."""
+        return next(self.rows, None)
+
+    def fetchmany(self, size: int | None = None) -> list[Row]:
+        """The next rows."""
+        return list(itertools.islice(self.rows, self.arraysize if size is None else size))
+
+    def fetchall(self) -> list[Row]:
+        """The rows that are left."""
+        return list(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return self.rows
+
+    def __next__(self) -> Row:
+        return next(self.rows)
+
+    def close(self) -> None:
+        """Drop the rows that are left."""
+        self.rows = iter(())

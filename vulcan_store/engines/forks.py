@@ -1,0 +1,93 @@
+"""What keeps engines sound when a process forks.
+
+A child inherits SQLite's memory of which locks its process holds, but not the locks. If a connection were open at
+the fork, one that the child opened later would count on locks that it does not have, and the WAL could be deleted
+under it: https://www.sqlite.org/howtocorrupt.html, section 2.6. So connections to files are closed before a process
+forks, and opened again as they are needed. A transaction of another thread is waited for; if that takes longer than the
+busy timeout, or the forking thread is in one itself, the child is refused instead.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Protocol
+
+# Held while a connection to a file is opened or closed, and while the process forks: SQLite's own mutexes are free
+# then, and of several connections that are closed at once the last finds itself alone and takes the WAL away. It is always
+# taken last, and whoever has it waits for nothing.
+opening_or_closing = threading.RLock()
+
+
+class Forking(Protocol):
+    """What takes part in the forks of this process."""
+
+    def before_fork(self) -> None:
+        """Let the calls that are under way end, begin none, and close what can be closed."""
+
+    def is_ready(self) -> bool:
+        """Whether :meth:`before_fork` has been called and nothing was opened since."""
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
+    def after_fork_in_child(self) -> None:
+        """Go on with connections of the child's own, or refuse to."""
+
+
+_engines: list[Forking] = []
+
+# Threads fork one at a time.
+_turn = threading.RLock()
+
+
+def watch(engine: Forking) -> None:
+    """Let an engine take part in forks from now on."""
+    with opening_or_closing:
+        _engines.append(engine)
+
+
+def unwatch(engine: Forking) -> None:
+    """Let an engine take part no more."""
+    with opening_or_closing:
+        if engine in _engines:
+            _engines.remove(engine)
+
+
+def watched() -> list[Forking]:
+    """The engines that take part."""
+    return list(_engines)
+
+
+def _before_fork() -> None:
+    _turn.acquire()
+    try:
+        while True:
+            for engine in watched():
+                engine.before_fork()
+            opening_or_closing.acquire()
+            if all(engine.is_ready() for engine in _engines):
+                return
+            opening_or_closing.release()
+    except BaseException:
+        opening_or_closing.acquire()  # Python goes on with the fork, whatever is raised here
+        raise
+
+
+def _after_fork_in_parent() -> None:
+    opening_or_closing.release()
+    for engine in watched():
+        engine.after_fork_in_parent()
+    _turn.release()
+
+
+def _after_fork_in_child() -> None:
+    global _turn, opening_or_closing
+    _turn, opening_or_closing = threading.RLock(), threading.RLock()
+    for engine in _engines:
+        engine.after_fork_in_child()
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+)

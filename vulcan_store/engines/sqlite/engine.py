@@ -1,0 +1,163 @@
+"""SQLite as an engine: its statements and its transactions."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn, TypeVar, cast
+
+from peewee import IntegrityError, PeeweeException
+
+from vulcan_store.engines.contract import Engine, KeyTakenError, take_until_bytes
+from vulcan_store.engines.cursor import Row
+from vulcan_store.engines.sqlite.backup import copy_to
+from vulcan_store.engines.sqlite.files import FileDatabase, has_code
+from vulcan_store.engines.sqlite.reasons import reason_of
+from vulcan_store.engines.sqlite.undecodable import replaces, run
+from vulcan_store.errors import StoreUnavailableError
+
+T = TypeVar("T")
+
+TAKEN = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
+
+
+class SqliteEngine(FileDatabase, Engine):
+    """A SQLite file or memory."""
+
+    @classmethod
+    def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> SqliteEngine:
+        return cls(target, pragmas, read_only)
+
+    def execute_whole(
+        self, connection: sqlite3.Connection, sql: str, values: Sequence[Any]
+    ) -> tuple[sqlite3.Cursor, list[Row]]:
+        cursor = connection.cursor()
+        return cursor, run(cursor, sql, values)
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        try:
+            if self.is_watched():
+                return self.execute_sql(sql, values).fetchall()
+            return self.run(_fetch, sql, values)
+        except (sqlite3.Error, PeeweeException) as error:
+            self.fail(error)
+
+    def read_limited(self, sql: str, values: Sequence[Any], bytes_column: int, max_bytes: int) -> list[Row]:
+        def fetch(connection: sqlite3.Connection) -> list[Row]:
+            with contextlib.closing(connection.cursor()) as cursor:
+                return take_until_bytes(cursor.execute(sql, values), bytes_column, max_bytes)
+
+        try:
+            self._log_query(sql, values)
+            return self.run(_once_more_if_undecodable, fetch)
+        except sqlite3.Error as error:
+            self.fail(error)
+
+    def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        self._check_writable()
+        try:
+            if self.is_watched():
+                return self.execute_sql(sql, values).fetchall()
+            return self.run(_fetch_in_c, sql, values)
+        except (sqlite3.Error, PeeweeException) as error:
+            self.fail(error)
+
+    def _check_writable(self) -> None:
+        self.require_writable()
+        self.check_file()
+        self.check_wal()
+
+    def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        index, row = -1, cast(Sequence[Any], ())
+
+        def counted() -> Iterator[Sequence[Any]]:
+            nonlocal index, row
+            for index, row in enumerate(rows):
+                yield row
+
+        self._log_query(sql, rows)
+        try:
+            self.run(sqlite3.Connection.executemany, sql, counted())
+        except sqlite3.IntegrityError as error:
+            if not has_code(error, *TAKEN):
+                self.fail(error)
+            raise KeyTakenError(index, row) from error
+        except sqlite3.Error as error:
+            self.fail(error)
+
+    def snapshot(self, work: Callable[[], T]) -> T:
+        return self._within("BEGIN", work)
+
+    def atomically(self, work: Callable[[], T]) -> T:
+        self._check_writable()
+        return self._within("BEGIN IMMEDIATE", work)
+
+    def _within(self, begin: str, work: Callable[[], T]) -> T:
+        def transact(connection: sqlite3.Connection) -> T:
+            if not connection.in_transaction:
+                transaction = self.transaction()
+                # The connection commits or rolls back in C, so that no interruption comes in between.
+                with connection:
+                    connection.execute(begin)
+                    self.push_transaction(transaction)
+                    try:
+                        return work()
+                    finally:
+                        if transaction in self._state.transactions:
+                            self._state.transactions.remove(transaction)
+            if begin == "BEGIN":
+                return work()
+            with self.savepoint():
+                return work()
+
+        try:
+            result = self.run(transact)
+        except (sqlite3.Error, PeeweeException) as error:
+            if isinstance(error, IntegrityError):
+                raise
+            self.fail(error)
+        if not self._state.transactions:
+            self._run_commit_callbacks()
+        return result
+
+    def table_and_index_names(self) -> set[str]:
+        return {name for (name,) in self.read("SELECT name FROM sqlite_master")}
+
+    def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
+        self.check_file()
+        self.check_wal()
+        try:
+            copy_to(self, path, progress)
+        except (sqlite3.Error, PeeweeException) as error:
+            self.fail(error)
+
+    def fail(self, error: Exception) -> NoReturn:
+        cause: Exception = getattr(error, "orig", error)
+        if has_code(cause, *TAKEN):
+            raise IntegrityError(cause, *cause.args) from cause
+        raise StoreUnavailableError(self.target, reason_of(self, cause)) from cause
+
+
+def _fetch(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Row]:
+    try:
+        return connection.execute(sql, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if not replaces(connection, error):
+            raise
+    return connection.execute(sql, values).fetchall()
+
+
+def _once_more_if_undecodable(
+    connection: sqlite3.Connection, fetch: Callable[[sqlite3.Connection], list[Row]]
+) -> list[Row]:
+    try:
+        return fetch(connection)
+    except sqlite3.OperationalError as error:
+        if not replaces(connection, error):
+            raise
+    return fetch(connection)
+
+
+def _fetch_in_c(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Row]:
+    return run(connection.cursor(), sql, values)

@@ -1,0 +1,54 @@
+"""The pragmas that every connection gets: https://www.sqlite.org/pragma.html."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from vulcan_store.engines import forks
+from vulcan_store.errors import StoreUnavailableError
+
+PRAGMAS: Mapping[str, Any] = {
+    "busy_timeout": 5_000,  # milliseconds that a writer waits for its turn; first, so that the others wait too
+    "journal_mode": "wal",  # readers go on while a writer commits
+    "synchronous": "full",  # what a call has returned survives a power cut
+    "foreign_keys": 1,  # a log line has a workload
+}
+# SQLite takes any other word for normal and off.
+SYNCHRONOUS = ("off", "normal", "full", "extra", "0", "1", "2", "3")
+SWITCH = ("on", "off", "true", "false", "yes", "no", "1", "0")
+JOURNAL_MODES = ("delete", "truncate", "persist", "memory", "wal", "off")
+
+
+def checked_pragmas(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults, with the given ones instead of them.
+
+    They are tried on a database of no consequence first, so that a wrong one leaves no file behind.
+
+    Raises:
+        StoreUnavailableError: SQLite has no such pragma, or it cannot have that value.
+    """
+    given = {name.lower(): value for name, value in pragmas.items()}
+    with forks.opening_or_closing, contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        known = {name for (name,) in connection.execute("SELECT name FROM pragma_pragma_list")}
+        for name, value in given.items():
+            if name not in known:
+                raise StoreUnavailableError(
+                    target, f"SQLite has no pragma {name!r}: https://www.sqlite.org/pragma.html"
+                )
+            try:
+                connection.execute(f"PRAGMA {name} = {value}")
+            except (sqlite3.Error, sqlite3.Warning) as error:
+                raise StoreUnavailableError(target, f"the pragma {name} cannot be {value!r} ({error})") from error
+    checked = {**PRAGMAS, **given}
+    if str(checked["journal_mode"]).lower() not in JOURNAL_MODES:
+        raise StoreUnavailableError(target, f"the pragma journal_mode must be one of {', '.join(JOURNAL_MODES)}")
+    if str(checked["synchronous"]).lower() not in SYNCHRONOUS:
+        raise StoreUnavailableError(target, f"the pragma synchronous must be one of {', '.join(SYNCHRONOUS)}")
+    if str(checked["foreign_keys"]).lower() not in SWITCH:
+        raise StoreUnavailableError(target, "the pragma foreign_keys must be on or off")
+    if type(checked["busy_timeout"]) is not int or not 0 <= checked["busy_timeout"] < 2**31:
+        raise StoreUnavailableError(target, "the pragma busy_timeout must be whole milliseconds below 2**31")
+    return checked

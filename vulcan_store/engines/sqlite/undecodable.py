@@ -1,0 +1,45 @@
+"""Text in a SQLite file that is not UTF-8, which the server can store: it is read with the replacement character."""
+
+from __future__ import annotations
+
+import operator
+import sqlite3
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from vulcan_store.engines.cursor import Row
+
+# In C, so that no signal handler comes in between the rows of a statement.
+_decode = operator.methodcaller("decode", "utf-8", "replace")
+
+
+def replaces(connection: sqlite3.Connection, error: Exception) -> bool:
+    """Whether an error says that text could not be decoded; from then on the connection replaces what it cannot decode.
+
+    Until it comes across such text a connection decodes as sqlite3 does by itself: with a function in its place every
+    value would cost more. The cursor stands before the row that failed, so whoever reads on gets that row, and nothing
+    has to be run again.
+    """
+    # The only OperationalError of sqlite3's own, and so the only one without a code of SQLite's.
+    if type(error) is not sqlite3.OperationalError or hasattr(error, "sqlite_errorcode"):
+        return False
+    known = connection.text_factory is _decode
+    connection.text_factory = _decode
+    return not known
+
+
+def run(cursor: sqlite3.Cursor, sql: str, values: Sequence[Any]) -> list[Row]:
+    """Run one statement to its end and return its rows.
+
+    Executed and read in C: an interruption finds it before or after, never in the middle of a RETURNING.
+    """
+    found: list[Row] = []
+    rows = chain.from_iterable(map(cursor.execute, (sql,), (values,)))
+    try:
+        found.extend(rows)
+    except sqlite3.OperationalError as error:
+        if not replaces(cursor.connection, error):
+            raise
+        found.extend(rows)
+    return found

@@ -1,0 +1,65 @@
+"""The keyword arguments of the operations, by name and type, for type checkers and editors (PEP 692).
+
+Words are ``str``, so that a variable will do; a status, isolation or runtime that does not exist is refused when it is
+given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Annotated, Required, TypedDict
+
+BytesLike = bytes | bytearray | memoryview
+
+
+class Changes(TypedDict, total=False):
+    """What may be changed of a workload."""
+
+    status: str
+    node_id: str
+    output: BytesLike | None
+    exit_code: int | None
+    error: str | None
+    duration_ms: Annotated[int | None, "milliseconds"]
+    started_at: Annotated[datetime | None, "aware"]
+    finished_at: Annotated[datetime | None, "aware"]
+
+
+class OptionalFields(Changes, total=False):
+    """The fields of a new workload that are filled in, or absent, unless they are given."""
+
+    id: str
+    isolation: str
+    input_hash: str | None
+    cpu_limit: Annotated[int | None, "virtual CPUs"]
+    mem_limit: Annotated[int | None, "MB"]
+    timeout_s: Annotated[int | None, "seconds"]
+    created_at: Annotated[datetime, "aware"]
+
+
+class NewWorkload(OptionalFields, total=False):
+    """The fields of a new workload."""
+
+    runtime: Required[str]
+
+
+class ClaimFilters(TypedDict, total=False):
+    """What a claimed workload has to match: for each field one value, or a collection of values."""
+
+    isolation: str | Collection[str] | None
+    runtime: str | Collection[str] | None
+
+
+class Filters(ClaimFilters, total=False):
+    """What listed workloads have to match; None is no filter."""
+
+    status: str | Collection[str] | None
+    node_id: str | Collection[str] | None
+    input_hash: str | Collection[str] | None
+    created_since: Annotated[datetime | None, "aware, inclusive"]
+    created_before: Annotated[datetime | None, "aware, exclusive"]
+    started_since: Annotated[datetime | None, "aware, inclusive"]
+    started_before: Annotated[datetime | None, "aware, exclusive"]
+    finished_since: Annotated[datetime | None, "aware, inclusive"]
+    finished_before: Annotated[datetime | None, "aware, exclusive"]

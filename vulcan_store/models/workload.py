@@ -1,0 +1,257 @@
+"""The table of workloads, as an ordinary Peewee model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from peewee import Database
+
+from vulcan_store.errors import InvalidWorkloadError, StoreError
+from vulcan_store.lifecycle import Isolation, Runtime, Status
+from vulcan_store.models import clock
+from vulcan_store.models.absent_text import AbsentTextField
+from vulcan_store.models.clock import from_text
+from vulcan_store.models.fields import (
+    MISSING,
+    BytesField,
+    EnumField,
+    IdField,
+    StrictField,
+    StrictIntegerField,
+    StrictTextField,
+    TimeField,
+)
+from vulcan_store.models.ids import new_id
+from vulcan_store.models.json_form import from_json, to_json, without_what_is_empty
+from vulcan_store.models.strict import CountingSelect, StrictModel
+
+
+class Workload(StrictModel):
+    """A workload: one row of the table ``workloads``, which the reference server shares.
+
+    Attributes:
+        id (str): a ULID, unless the caller gave an id of its own.
+        status (Status): how far it has come; ``pending`` unless given.
+        isolation (Isolation): what it runs under; ``auto`` unless given. The server may have written ``""``.
+        runtime (Runtime): what its code is for; has to be given.
+        node_id (str): the node that runs it; empty until one does.
+        input_hash (str): hash of the input, to find a result that is already there; empty if there is none.
+        output (bytes | None): the result, absent until there is one.
+        exit_code (int | None): may be negative.
+        error (str): what went wrong; empty if nothing did.
+        cpu_limit (int | None): virtual CPUs.
+        mem_limit (int | None): MB.
+        timeout_s (int | None): seconds that it may run.
+        duration_ms (int | None): milliseconds that it ran.
+        created_at (datetime): when it was submitted; aware, in UTC.
+        started_at (datetime | None): when it last became running; aware, in UTC. The server stores it in its own time
+            zone, so that in a query a time of the server's may be found or sorted up to a day off.
+        finished_at (datetime | None): when it reached a final status; aware, in UTC.
+
+    ``id`` and ``created_at`` are filled in when it is stored. A status, isolation or runtime that no enumeration
+    knows (a newer server's) reads as a plain ``str``. Writing raises :class:`InvalidWorkloadError` for a value that
+    its field cannot take. ``save()`` stores a workload that is new, and otherwise writes what was changed and
+    nothing else.
+    """
+
+    id: IdField[str] = IdField(primary_key=True)
+    status: EnumField[Status] = EnumField(Status, default=Status.PENDING)
+    isolation: EnumField[Isolation] = EnumField(Isolation, default=Isolation.AUTO, also=("",))
+    runtime: EnumField[Runtime] = EnumField(Runtime)
+    node_id: StrictTextField[str] = StrictTextField(default="")
+    input_hash: AbsentTextField[str] = AbsentTextField()
+    output: BytesField[bytes | None] = BytesField(null=True)
+    exit_code: StrictIntegerField[int | None] = StrictIntegerField(null=True)
+    error: AbsentTextField[str] = AbsentTextField()
+    cpu_limit: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
+    mem_limit: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
+    timeout_s: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
+    duration_ms: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
+    created_at: TimeField[datetime] = TimeField()
+    started_at: TimeField[datetime | None] = TimeField(null=True)
+    finished_at: TimeField[datetime | None] = TimeField(null=True)
+
+    class Meta:
+        table_name = "workloads"
+        only_save_dirty = True
+
+    @classmethod
+    def select(cls, *fields: Any) -> CountingSelect:
+        """As in Peewee; its ``count()`` is quicker."""
+        return CountingSelect(cls, fields or cls._meta.sorted_fields, is_default=not fields)
+
+    _stored_in: Database | None = None
+    save_changes: ClassVar[Callable[[Workload, Any, Mapping[str, Any]], int]]
+    """How :meth:`save` writes to a store what was changed; an operation, which this room does not know."""
+
+    def save(self, force_insert: bool = False, only: Any = None) -> int:
+        """Store the workload if it never was, otherwise write the columns that were changed, and nothing else.
+
+        It goes to the store whose method returned it; a new one and a row of your own query go to the current store.
+
+        Peewee's own ``save()`` takes a row with a key of the caller's for one that is stored already, and so
+        updates nothing: https://docs.peewee-orm.com/en/latest/peewee/models.html#non-integer-primary-keys
+
+        Returns:
+            The number of rows written, 0 when nothing was changed or no such row is left.
+        """
+        database = self.database_of_row()
+        if force_insert or self.id is None or "id" in self._dirty:
+            return self._insert(database, only)
+        names = self._dirty if only is None else _names_of(only)
+        changes = {name: self.__data__.get(name) for name in names}
+        return self.save_changes(database, changes) if changes else 0
+
+    def database_of_row(self) -> Any:
+        """The database that this workload is stored in: its store's, or the one that the model is bound to."""
+        return self._stored_in or self._meta.database
+
+    def _insert(self, database: Any, only: Any) -> int:
+        filled = self._fill_in()
+        try:
+            fields: dict[str, Any] = dict(self.__data__)
+            if only is not None:
+                fields = {name: value for name, value in fields.items() if name in _names_of(only)}
+            type(self).insert(**fields).bind(database).execute()
+        except BaseException:
+            for name in filled:
+                del self.__data__[name]
+            raise
+        self._dirty -= set(fields)
+        return 1
+
+    def delete_instance(self, recursive: bool = False, delete_nullable: bool = False) -> int:
+        """Delete the workload, as Peewee does, in the store that :meth:`save` goes to.
+
+        Raises:
+            peewee.IntegrityError: it has log lines, and ``recursive`` is False.
+        """
+        database = self.database_of_row()
+        if recursive:
+            for condition, key in self.dependencies(exclude_null_children=not delete_nullable):
+                if key.null and not delete_nullable:
+                    key.model.update(**{key.name: None}).where(condition).bind(database).execute()
+                else:
+                    key.model.delete().where(condition).bind(database).execute()
+        return int(type(self).delete().where(Workload.id == self.id).bind(database).execute())
+
+    def become(self, stored: Workload) -> None:
+        """Take over what is stored, and where."""
+        self.__data__, self._stored_in = stored.__data__, stored._stored_in
+        self._dirty.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A store cannot be sent to another process.
+        return {name: value for name, value in self.__dict__.items() if name != "_stored_in"}
+
+    def _fill_in(self) -> list[str]:
+        filled = [name for name in FILLED_IN if name not in self.__data__]
+        self.__data__.update((name, FILLED_IN[name]()) for name in filled)
+        return filled
+
+    @classmethod
+    def bulk_create(cls, model_list: Iterable[Self], batch_size: int | None = None) -> None:
+        """As in Peewee, with ids and times of creation filled in."""
+        workloads = list(model_list)
+        for workload in workloads:
+            workload._fill_in()
+        super().bulk_create(workloads, batch_size)
+        for workload in workloads:
+            workload._dirty.clear()
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any], database: Database) -> Self:
+        """The workload of a stored row of all columns, in their order, and where it is stored."""
+        values: Any = _Values()
+        (
+            values.id,
+            status,
+            isolation,
+            runtime,
+            values.node_id,
+            input_hash,
+            values.output,
+            values.exit_code,
+            error,
+            values.cpu_limit,
+            values.mem_limit,
+            values.timeout_s,
+            values.duration_ms,
+            created_at,
+            started_at,
+            finished_at,
+        ) = row
+        values.status = _status(status, status)
+        values.isolation = _isolation(isolation, isolation)
+        values.runtime = _runtime(runtime, runtime)
+        values.input_hash = "" if input_hash is None else input_hash
+        values.error = "" if error is None else error
+        values.created_at = from_text(created_at)
+        values.started_at = None if started_at is None else from_text(started_at)
+        values.finished_at = None if finished_at is None else from_text(finished_at)
+        workload = cls.__new__(cls)
+        workload.__data__, workload.__rel__, workload._dirty, workload._stored_in = values.__dict__, {}, set(), database
+        return workload
+
+    def to_dict(self) -> dict[str, Any]:
+        """The workload in the server's JSON form, ready for ``json.dumps``.
+
+        Keys are the column names; what is None is left out, an empty ``input_hash``, ``output`` or ``error`` too;
+        ``output`` is in base64, and times are in RFC 3339 with ``Z``. :meth:`from_dict` makes the same workload of
+        it, but for an ``output`` of no bytes, which becomes None.
+        """
+        form = {name: to_json(self.__data__.get(name)) for name in COLUMNS}
+        return without_what_is_empty(form)
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
+        """An unsaved workload from the server's JSON form, the reverse of :meth:`to_dict`; a null is as if left out.
+
+        Raises:
+            InvalidWorkloadError: no mapping, a key that is no field, a time or ``output`` that is not in that form.
+        """
+        if not isinstance(mapping, Mapping):
+            raise InvalidWorkloadError("workload", mapping, "a mapping of its fields")
+        cls.require(mapping)
+        fields = cls._meta.fields
+        return cls(**{name: from_json(fields[name], value) for name, value in mapping.items() if value is not None})
+
+
+class _Values:
+    # The attributes of one become the data of a workload: such dictionaries share their keys, which makes them in half
+    # the time of others. https://peps.python.org/pep-0412/
+    pass
+
+
+class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[name-defined,misc]
+    """There is no workload of this id.
+
+    Attributes:
+        workload_id (str): the id.
+    """
+
+    def __init__(self, workload_id: str) -> None:
+        super().__init__(workload_id)
+        self.workload_id = workload_id
+
+    def __str__(self) -> str:
+        return f"there is no workload {self.workload_id!r}"
+
+
+def _names_of(fields: Iterable[Any]) -> set[str]:
+    return {field if isinstance(field, str) else field.name for field in fields}
+
+
+FIELDS: tuple[StrictField[Any], ...] = tuple(Workload._meta.sorted_fields)
+COLUMNS: tuple[str, ...] = tuple(field.name for field in FIELDS)
+FILLED_IN: dict[str, Callable[[], Any]] = {"id": new_id, "created_at": clock.now}
+"""What a workload gets when it is stored, if it was not given."""
+
+# What an INSERT of Peewee's own takes for a column that is not given; a new Workload does not show them yet.
+Workload._meta.defaults.update({Workload.id: new_id, Workload.created_at: clock.now, Workload.runtime: MISSING})
+
+_status, _isolation, _runtime = (
+    field.members.get for field in (Workload.status, Workload.isolation, Workload.runtime)
+)

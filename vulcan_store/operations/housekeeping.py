@@ -1,0 +1,191 @@
+"""Looking after a store: counting, deleting what is old, and copying it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from peewee import SQL, Case, Tuple, fn
+
+from vulcan_store.engines.contract import OpenStore
+from vulcan_store.engines.cursor import Row
+from vulcan_store.lifecycle import FINAL, Status
+from vulcan_store.models import clock
+from vulcan_store.models.fields import aware
+from vulcan_store.models.indexes import STATUS_AS_IT_IS
+from vulcan_store.models.log_line import LogLine
+from vulcan_store.models.workload import Workload
+from vulcan_store.queries.prepared import Param, Prepared
+
+WORKLOADS_AT_ONCE = 100
+LINES_AT_ONCE = 2_000
+"""How much one transaction of a purge deletes at most."""
+WORKLOADS_COUNTED_AT_ONCE = 10_000
+
+
+class WorkloadStats(NamedTuple):
+    """What is in a store.
+
+    Attributes:
+        total: how many workloads.
+        by_status: how many of each status; ``by_status["killed"]`` is 0 where none is.
+        by_isolation: how many of each isolation, likewise.
+        average_duration_ms: the mean of the durations of the completed ones, in milliseconds; None where none has
+            a duration.
+    """
+
+    total: int
+    by_status: Mapping[str, int]
+    by_isolation: Mapping[str, int]
+    average_duration_ms: float | None
+
+
+def workload_stats(store: OpenStore) -> WorkloadStats:
+    """Counts and the average duration, from one snapshot.
+
+    Raises:
+        StoreUnavailableError: the store cannot be read.
+    """
+    database = store.database
+    by_status: Counter[str] = Counter()
+    by_isolation: Counter[str] = Counter()
+    duration, timed = 0.0, 0
+    for status, isolation, count, average, having in database.read(*_stats(database, {})):
+        by_status[Workload.status.python_value(status)] += count
+        by_isolation[Workload.isolation.python_value(isolation)] += count
+        if having:
+            duration, timed = duration + float(average) * having, timed + having
+    return WorkloadStats(by_status.total(), by_status, by_isolation, duration / timed if timed else None)
+
+
+def purge_workloads(store: OpenStore, finished_before: datetime, *, progress: Callable[[int], object] | None = None) -> int:
+    """Delete the workloads that finished before a time, with their log lines.
+
+    Works in batches of one short transaction each, with pauses as long, so that writers elsewhere go on meanwhile.
+    What is deleted stays deleted if it is interrupted; inside a transaction of your own it is a part of that.
+
+    Args:
+        finished_before: an aware datetime; compared with ``finished_at`` of what reached a final status.
+        progress: called after each batch with the number of workloads deleted so far.
+
+    Returns:
+        How many workloads were deleted.
+
+    Raises:
+        InvalidWorkloadError: the time is no aware datetime.
+        StoreUnavailableError: the store cannot be written.
+    """
+    database, values = store.database, _from_the_oldest(finished_before, WORKLOADS_AT_ONCE)
+    purged, more = 0, True
+
+    def delete() -> tuple[int, bool]:
+        rows = database.read(*_purgeable(database, values, database.for_update))
+        # Text sorts as time only in UTC; the server may have written another zone.
+        ids = [workload_id for workload_id, text in rows if _is_before(text, finished_before)]
+        found = {f"id {place}": workload_id for place, workload_id in enumerate(ids)}
+        if len(ids) < len(rows):
+            values["after_id"], values["after_time"] = rows[-1]
+        if not ids:
+            return 0, bool(rows)
+        lines = database.write(*_delete_lines(database, {**found, "most": LINES_AT_ONCE}, len(ids)))
+        if len(lines) == LINES_AT_ONCE:
+            # The workloads stay until their lines are gone, so that no transaction is long however long a log is.
+            return 0, True
+        deleted = len(database.write(*_delete(database, found, len(ids))))
+        # An id that is not UTF-8 cannot be named, so its workload stays.
+        more = deleted == len(ids) or _pass_over(values, rows)
+        return deleted, more
+
+    while more:
+        start = time.monotonic()
+        deleted, more = database.atomically(delete)
+        purged += deleted
+        if progress is not None:
+            progress(purged)
+        # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
+        if more and not database.in_transaction():
+            time.sleep(time.monotonic() - start)
+    return purged
+
+
+def _is_before(stored: Any, moment: datetime) -> bool:
+    finished_at = clock.from_text(stored)
+    return isinstance(finished_at, datetime) and finished_at < moment
+
+
+def count_purgeable(store: OpenStore, finished_before: datetime) -> int:
+    """How many workloads :func:`purge_workloads` would delete now; raises what it raises."""
+    database, values, count = store.database, _from_the_oldest(finished_before, WORKLOADS_COUNTED_AT_ONCE), 0
+    while rows := database.read(*_purgeable(database, values, False)):
+        count += sum(_is_before(text, finished_before) for _, text in rows)
+        if not _pass_over(values, rows):
+            break
+    return count
+
+
+def _pass_over(values: dict[str, Any], rows: list[Row]) -> bool:
+    """Go on after the last of the rows; whether that is anywhere else."""
+    before = values["after_id"], values["after_time"]
+    values["after_id"], values["after_time"] = rows[-1]
+    return before != rows[-1]
+
+
+def _from_the_oldest(finished_before: datetime, most: int) -> dict[str, Any]:
+    before = aware("finished_before", finished_before, clock.to_bound)
+    first = clock.to_text(datetime.min.replace(tzinfo=UTC))
+    return {"before": before, "after_time": first, "after_id": "", "most": most}
+
+
+def backup_store(store: OpenStore, path: str | os.PathLike[str], *, progress: Callable[[int, int], object] | None = None) -> None:
+    """Write a consistent copy of the store to a new file, while others go on writing.
+
+    This is SQLite's online backup: https://www.sqlite.org/backup.html
+
+    Args:
+        path: a file that does not exist yet.
+        progress: called now and then with the pages copied and the pages in all.
+
+    Raises:
+        StoreUnavailableError: the file exists or cannot be written, or the store cannot be read; nothing is left of
+            a copy that was not finished.
+        TypeError: the path is none.
+    """
+    store.database.backup(os.path.abspath(os.fspath(path)), progress)
+
+
+@Prepared
+def _stats() -> Any:
+    done = Case(None, [(Workload.status == Status.COMPLETED, Workload.duration_ms)])
+    counts = fn.COUNT(SQL("*")), fn.AVG(done), fn.COUNT(done)
+    return Workload.select(Workload.status, Workload.isolation, *counts).group_by(Workload.status, Workload.isolation)
+
+
+@Prepared
+def _purgeable(lock: bool) -> Any:
+    order = Workload.finished_at, Workload.id
+    query = Workload.select(Workload.id, Workload.finished_at).where(
+        Workload.finished_at < Param("before", str),
+        STATUS_AS_IT_IS.in_(FINAL),
+        Tuple(*order) > Tuple(Param("after_time"), Param("after_id")),
+    )
+    query = query.order_by(*order).limit(Param("most"))
+    return query.for_update() if lock else query
+
+
+@Prepared
+def _delete_lines(count: int) -> Any:
+    lines = LogLine.select(LogLine.id).where(LogLine.workload.in_(_ids(count))).limit(Param("most"))
+    return LogLine.delete().where(LogLine.id.in_(lines)).returning(LogLine.id)
+
+
+@Prepared
+def _delete(count: int) -> Any:
+    return Workload.delete().where(Workload.id.in_(_ids(count))).returning(Workload.id)
+
+
+def _ids(count: int) -> list[Param]:
+    return [Param(f"id {place}", str) for place in range(count)]

@@ -1,0 +1,76 @@
+"""Following a log while it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from peewee import SQL, fn
+
+from vulcan_store.engines.contract import OpenStore
+from vulcan_store.models.log_line import LogLine
+from vulcan_store.operations.logs import list_log_lines
+from vulcan_store.queries.prepared import Param, Prepared
+from vulcan_store.queries.workloads import key
+
+LINES_AT_ONCE = 1_000
+"""How many lines of a log are read at once."""
+
+
+class LogTail:
+    """What is new in a workload's log each time that one looks, whatever its ``seq``.
+
+    A higher ``seq`` does not say that a line is new: the Go server begins at 0 again at each run. A higher ``id`` does:
+    SQLite has one writer at a time, and on PostgreSQL :func:`vulcan_store.append_log_lines` locks the workload. Only a
+    line that is inserted there by other means may be missed, if lines of higher ids are committed before it.
+
+    Args:
+        store: whose log it is in.
+        workload_id: the workload.
+    """
+
+    def __init__(self, store: OpenStore, workload_id: str) -> None:
+        self.store, self.workload_id = store, workload_id
+        self.last: int | None = None
+
+    def new_lines(self) -> Iterator[LogLine]:
+        """First every line by ``seq``, then ``id``; from the second time on those that were appended since, by ``id``.
+
+        Raises:
+            What :func:`vulcan_store.list_log_lines` raises; for a workload that is deleted meanwhile there is nothing
+            new.
+        """
+        database = self.store.database
+        values: dict[str, Any] = {"id": self.workload_id, "last": self.last}
+        ((newest,),) = database.read(*_newest(database, values, database.for_update))
+        if self.last is None:
+            yield from self._whole_log(newest or 0)
+            self.last = newest or 0
+            return
+        while rows := database.read(*_appended(database, values, database.for_update)):
+            yield from map(LogLine.from_row, rows)
+            values["last"] = rows[-1][0]
+        # What other logs got meanwhile need not be looked through again.
+        self.last = max(values["last"], newest or 0)
+
+    def _whole_log(self, newest: int) -> Iterator[LogLine]:
+        last: LogLine | None = None
+        while lines := list_log_lines(self.store, self.workload_id, after=last, limit=LINES_AT_ONCE):
+            # What is appended meanwhile may have any number, and so comes the next time.
+            yield from (line for line in lines if line.id <= newest)
+            last = lines[-1]
+
+
+@Prepared
+def _newest(lockable: bool) -> Any:
+    query = LogLine.select(fn.MAX(LogLine.id))
+    # Where several write at once, lines of other workloads may be committed in another order.
+    return query.where(LogLine.workload == Param("id", key)) if lockable else query
+
+
+@Prepared
+def _appended(lockable: bool) -> Any:
+    # Not by the index of workloads, which would walk through the whole log: what is new is at the table's end.
+    workload_id = LogLine.workload if lockable else LogLine.workload.concat(SQL("''"))
+    query = LogLine.select().where(workload_id == Param("id", key), LogLine.id > Param("last"))
+    return query.order_by(LogLine.id).limit(LINES_AT_ONCE)

@@ -1,0 +1,122 @@
+"""What is done with the log lines of workloads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from peewee import Tuple, fn
+
+from vulcan_store.engines.contract import OpenStore
+from vulcan_store.errors import InvalidWorkloadError, StoreError
+from vulcan_store.models import clock
+from vulcan_store.models.log_line import LogLine
+from vulcan_store.models.workload import Workload, WorkloadNotFoundError
+from vulcan_store.queries.filters import whole
+from vulcan_store.queries.prepared import Param, Prepared
+from vulcan_store.queries.workloads import key
+
+SEQ = 1
+"""The place of ``seq`` among the values of an inserted line."""
+
+
+def append_log_lines(store: OpenStore, workload_id: str, lines: Iterable[str]) -> int:
+    """Append lines to a workload's log, all or none of them.
+
+    They get the next ``seq`` numbers, from 0, gapless and in order also when several processes append at once. The Go
+    server shows them when it is asked for the log; live it streams only what it runs itself.
+
+    Args:
+        workload_id: the workload.
+        lines: the lines, each a ``str``; read to their end before anything is written.
+
+    Returns:
+        How many were appended.
+
+    Raises:
+        WorkloadNotFoundError: there is no such workload.
+        InvalidWorkloadError: a line is no ``str`` of valid Unicode, or ``lines`` is itself one; the id is no ``str``.
+        StoreError: so many more would have a ``seq`` beyond 2**63-1.
+        StoreUnavailableError: the store cannot be written.
+    """
+    database = store.database
+    if isinstance(lines, (str, bytes)):
+        raise InvalidWorkloadError("lines", lines, "an iterable of str, one for each line")
+    row = {"workload": key(workload_id), "created_at": clock.now()}
+    sql, _ = insert_line.plan(database)
+    rows = [insert_line(database, {**row, "seq": seq, "line": line})[1] for seq, line in enumerate(lines)]
+
+    def append() -> None:
+        if not database.read(*_exists(database, {"id": workload_id}, database.for_update)):
+            raise WorkloadNotFoundError(workload_id)
+        ((last,),) = database.read(*_last_seq(database, {"id": workload_id}))
+        first = 0 if last is None else last + 1
+        if first + len(rows) > 2**63:
+            raise StoreError(f"the log of workload {workload_id!r} takes no {len(rows):,} lines more after {last:,}")
+        for row in rows:
+            row[SEQ] += first
+        database.write_many(sql, rows)
+
+    database.atomically(append)
+    return len(rows)
+
+
+def list_log_lines(store: OpenStore, workload_id: str, after: int | LogLine | None = None, limit: int | None = None) -> list[LogLine]:
+    """Lines of a workload's log, by ``seq``, then ``id``.
+
+    Lines may have equal numbers: the server counts from 0 at each run, whatever is there.
+
+    Args:
+        workload_id: the workload.
+        after: a LogLine, for only the lines that follow it in that order; the last one of a page gives you the next.
+            A ``seq``, for only the lines whose ``seq`` is above it. None for all.
+        limit: how many at most, from 0; None for all.
+
+    Raises:
+        WorkloadNotFoundError: there is no such workload.
+        ValueError: ``after`` or ``limit`` is not a whole number from 0, or ``after`` is a line that was not stored; as
+            InvalidWorkloadError, the id is no ``str``.
+        StoreUnavailableError: the store cannot be read.
+    """
+    database = store.database
+    values: dict[str, Any] = {"id": workload_id}
+    if isinstance(after, LogLine):
+        if after.id is None or after.seq is None:
+            raise InvalidWorkloadError("after", after, "a line that was stored, or its seq")
+        values["after"], values["after_id"] = after.seq, after.id
+    elif after is not None:
+        values["after"] = whole("after", after)
+    if limit is not None:
+        values["limit"] = whole("limit", limit)
+    rows = database.read(*_lines(database, values, "after" in values, "after_id" in values, limit is not None))
+    if not rows and not database.read(*_exists(database, {"id": workload_id}, False)):
+        raise WorkloadNotFoundError(workload_id)
+    return [LogLine.from_row(row) for row in rows]
+
+
+@Prepared
+def _exists(lock: bool) -> Any:
+    query = Workload.select(Workload.id).where(Workload.id == Param("id", key))
+    return query.for_update() if lock else query
+
+
+@Prepared
+def _last_seq() -> Any:
+    return LogLine.select(fn.MAX(LogLine.seq)).where(LogLine.workload == Param("id", key))
+
+
+@Prepared
+def insert_line() -> Any:
+    """Store the values of all columns of a line but its number in the table."""
+    fields = (LogLine.workload, LogLine.seq, LogLine.line, LogLine.created_at)
+    return LogLine.insert({field: Param(field.name, field.db_value) for field in fields}).returning()
+
+
+@Prepared
+def _lines(after: bool, after_line: bool, limited: bool) -> Any:
+    query = LogLine.select().where(LogLine.workload == Param("id", key)).order_by(LogLine.seq, LogLine.id)
+    if after_line:
+        query = query.where(Tuple(LogLine.seq, LogLine.id) > Tuple(Param("after"), Param("after_id")))
+    elif after:
+        query = query.where(LogLine.seq > Param("after"))
+    return query.limit(Param("limit")) if limited else query

@@ -1,0 +1,121 @@
+"""Filters: which workloads a query is about, and how it walks through them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import Any
+
+from vulcan_store.errors import InvalidWorkloadError
+from vulcan_store.models import clock
+from vulcan_store.models.fields import aware
+from vulcan_store.models.indexes import HAS_INPUT_HASH
+from vulcan_store.models.strict import CountingSelect
+from vulcan_store.models.workload import Workload
+from vulcan_store.queries.prepared import Param
+
+Shape = tuple[tuple[str, int], ...]
+"""Which filters a query has, and how many values each: -1 for one value, otherwise the length of a collection."""
+
+CHOICES = ("status", "isolation", "runtime", "node_id", "input_hash")
+HASH_OR_NONE = "input_hash or none"
+"""In a shape, input hashes of which one is empty: the index of hashes does not serve them, and NULL counts as empty."""
+WALKED, MOST_WALKS = ("input_hash", "status"), 16
+"""Which filters choose the index that is walked, and up to how many values of one are walked one by one."""
+
+MOST_MEMBERS = 2**13
+"""How many values a collection may have; a query takes some 30,000 in all: https://www.sqlite.org/limits.html"""
+FILTERS = (*CHOICES, "created_since", "created_before")
+
+
+def read_filters(filters: Mapping[str, Any], known: tuple[str, ...] = FILTERS) -> tuple[Shape, dict[str, Any]]:
+    """The shape of filters and the values for it, by the names that :func:`filtered` gives them.
+
+    Raises:
+        TypeError: a filter is not among the known ones.
+        InvalidWorkloadError: a value is none that the field can have.
+    """
+    shape, values = [], {}
+    for name, value in filters.items():
+        if name not in known:
+            raise TypeError(f"there is no filter {name!r}; the filters are {', '.join(known)}")
+        if value is None:
+            continue
+        if name not in CHOICES:
+            shape.append((name, -1))
+            values[name] = aware(name, value, clock.to_bound)
+        elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+            members = _members(name, value)
+            part = _part(name, members)
+            shape.append((part, len(members)))
+            values.update((f"{part} {place}", member) for place, member in enumerate(members))
+        else:
+            part = _part(name, [value])
+            shape.append((part, -1))
+            values[part] = value
+    return tuple(sorted(shape)), values
+
+
+def _part(name: str, values: list[Any]) -> str:
+    none_is_meant = name == "input_hash" and any(isinstance(value, str) and not value for value in values)
+    return HASH_OR_NONE if none_is_meant else name
+
+
+def _members(name: str, collection: Iterable[Any]) -> list[Any]:
+    """The different values of a collection, the last one repeated up to a power of two, so that there are few shapes.
+
+    The few that are walked one by one are not repeated: see :func:`newest_first`.
+    """
+    members = list({Workload._meta.fields[name].db_value(value): None for value in collection})
+    if len(members) > MOST_MEMBERS:
+        raise InvalidWorkloadError(name, members, f"at most {MOST_MEMBERS:,} different values")
+    if members and not (name in WALKED and len(members) <= MOST_WALKS):
+        members += members[-1:] * ((1 << (len(members) - 1).bit_length()) - len(members))
+    return members
+
+
+def newest_first(query: CountingSelect, shape: Shape) -> Any:
+    """The matching rows in the order of an index, so that a page costs what it holds, whatever matches.
+
+    Several statuses or input hashes are several walks of their index, which the engine merges.
+    """
+    order = (Workload.created_at.desc(), Workload.id.desc())
+    walked = [part for part in shape if part[0] in WALKED and 1 < part[1] <= MOST_WALKS]
+    name, walks = walked[0] if walked else ("", 1)
+    rest = tuple(part for part in shape if part[0] != name)
+    if not walked or walks * sum(abs(length) for _, length in rest) > MOST_MEMBERS:
+        return filtered(query, shape).order_by(*order)
+    field = Workload._meta.fields[name]
+    query = filtered(_indexed(query, name), rest)
+    parts = (query.where(field == Param(f"{name} {place}")) for place in range(walks))
+    return reduce(lambda one, other: one.union_all(other), parts).order_by(*order)
+
+
+def filtered(query: CountingSelect, shape: Shape) -> CountingSelect:
+    """The rows of a query that match."""
+    for name, length in shape:
+        if name == "created_since":
+            query = query.where(Workload.created_at >= Param(name, str))
+        elif name == "created_before":
+            query = query.where(Workload.created_at < Param(name, str))
+        else:
+            field = Workload.input_hash.or_empty() if name == HASH_OR_NONE else Workload._meta.fields[name]
+            values = [Param(f"{name} {place}") for place in range(length)]
+            query = _indexed(query, name).where(field == Param(name) if length < 0 else field.in_(values))
+    return query
+
+
+def _indexed(query: CountingSelect, name: str) -> CountingSelect:
+    # SQLite uses a partial index if the query says its condition: https://www.sqlite.org/partialindex.html
+    return query.where(HAS_INPUT_HASH) if name == "input_hash" else query
+
+
+def whole(name: str, value: object) -> int:
+    """A whole number from 0, or the largest that an engine takes instead of one that is larger.
+
+    Raises:
+        InvalidWorkloadError: a ValueError, for anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidWorkloadError(name, value, "a whole number from 0")
+    return min(value, 2**63 - 1)

@@ -1,0 +1,99 @@
+"""The queries about workloads, each written once in Peewee; what is done with them is in :mod:`vulcan_store.operations.workloads`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from peewee import SQL, Case, Tuple
+
+from vulcan_store.errors import InvalidWorkloadError
+from vulcan_store.lifecycle import FINAL, Status
+from vulcan_store.models import clock
+from vulcan_store.models.fields import MISSING
+from vulcan_store.models.workload import COLUMNS, FIELDS, FILLED_IN, Workload, WorkloadNotFoundError
+from vulcan_store.queries.filters import filtered, newest_first
+from vulcan_store.queries.prepared import UNSENT, Param, Prepared
+
+ID, OUTPUT, CREATED_AT = (COLUMNS.index(name) for name in ("id", "output", "created_at"))
+
+_NEW = {**{field.name: field.default for field in FIELDS}, "runtime": MISSING}
+
+
+def new_row(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Every column of a new workload, of which some are given and the others are filled in."""
+    row = {**_NEW, **fields}
+    if len(row) > len(_NEW):
+        Workload.require(fields)
+    for name, make in FILLED_IN.items():
+        if name not in fields:
+            row[name] = make()
+    return row
+
+
+def key(workload_id: Any) -> str:
+    """An id to look for: a text that can be none is not found, and what is no text is refused."""
+    if not isinstance(workload_id, str):
+        Workload.id.refuse(workload_id)
+    try:
+        return Workload.id.db_value(workload_id)  # type: ignore[no-any-return]
+    except InvalidWorkloadError:
+        raise WorkloadNotFoundError(workload_id) from None
+
+
+@Prepared
+def insert() -> Any:
+    """Store the values of all columns."""
+    return Workload.insert({field: Param(field.name, field.db_value) for field in FIELDS}).returning()
+
+
+@Prepared
+def by_id() -> Any:
+    """The workload of an ``id``."""
+    return Workload.select().where(Workload.id == Param("id", key))
+
+
+@Prepared
+def page(with_output: bool, *shape: tuple[str, int]) -> Any:
+    """What matches, newest first, ``limit`` of it after ``offset``."""
+    query = newest_first(Workload.select(*_columns(with_output)), shape)
+    return query.limit(Param("limit")).offset(Param("offset"))
+
+
+@Prepared
+def total(*shape: tuple[str, int]) -> Any:
+    """How many match."""
+    return filtered(Workload.select(), shape).count(UNSENT)
+
+
+@Prepared
+def change(status: str | None, *names: str) -> Any:
+    """Change the named fields of the workload of an ``id``, if that leaves no final status."""
+    changes: dict[Any, Any] = {field: Param(field.name, field.db_value) for field in FIELDS if field.name in names}
+    if status == Status.RUNNING:
+        since = Case(None, [(Workload.status == Status.RUNNING, Workload.started_at)], Param("now", clock.to_text))
+        changes.setdefault(Workload.started_at, since)
+    elif status == Status.PENDING:
+        changes.setdefault(Workload.started_at, None)
+    elif status is not None:
+        changes.setdefault(Workload.finished_at, Param("now", clock.to_text))
+    query = Workload.update(changes).where(Workload.id == Param("id", key))
+    if status is not None:
+        query = query.where(Workload.status.not_in(FINAL))
+    if names == ("status",):
+        query = query.where(Workload.status != status)  # said again, it writes nothing
+    return query.returning(Workload)
+
+
+@Prepared
+def after(started: bool, with_output: bool, *shape: tuple[str, int]) -> Any:
+    """What matches, newest first, ``limit`` of it after the row of ``after_time`` and ``after_id``."""
+    query = Workload.select(*_columns(with_output))
+    if started:
+        last = Tuple(Param("after_time"), Param("after_id"))
+        query = query.where(Tuple(Workload.created_at, Workload.id) < last)
+    return newest_first(query, shape).limit(Param("limit"))
+
+
+def _columns(with_output: bool) -> list[Any]:
+    return [field if with_output or field.name != "output" else SQL("NULL") for field in FIELDS]

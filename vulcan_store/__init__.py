@@ -7,32 +7,42 @@ from vulcan_store.current import (
     close_store,
     create_workload,
     create_workloads,
+    delete_workload,
     get_workload,
     iter_workloads,
     list_log_lines,
     list_workloads,
     open_store,
     purge_workloads,
+    release_workloads,
+    restore_store,
     update_workload,
     update_workload_status,
+    wait_workload,
     workload_stats,
 )
 from vulcan_store.errors import (
+    ClaimLostError,
     InvalidTransitionError,
     InvalidWorkloadError,
     SchemaMismatchError,
     StoreError,
     StoreUnavailableError,
+    WaitTimeoutError,
     WorkloadExistsError,
 )
-from vulcan_store.lifecycle import Isolation, Runtime, Status
+from vulcan_store.lifecycle import FINAL, Isolation, Runtime, Status
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
 from vulcan_store.operations.housekeeping import WorkloadStats
 from vulcan_store.operations.workloads import Page
 from vulcan_store.store import Store
 
+__version__ = "0.1.0"
+
 __all__ = [
+    "ClaimLostError",
+    "FINAL",
     "InvalidTransitionError",
     "InvalidWorkloadError",
     "Isolation",
@@ -44,23 +54,29 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnavailableError",
+    "WaitTimeoutError",
     "Workload",
     "WorkloadExistsError",
     "WorkloadNotFoundError",
     "WorkloadStats",
+    "__version__",
     "append_log_lines",
     "backup_store",
     "claim_workload",
     "close_store",
     "create_workload",
     "create_workloads",
+    "delete_workload",
     "get_workload",
     "iter_workloads",
     "list_log_lines",
     "list_workloads",
     "open_store",
     "purge_workloads",
+    "release_workloads",
+    "restore_store",
     "update_workload",
     "update_workload_status",
+    "wait_workload",
     "workload_stats",
 ]

@@ -107,15 +107,54 @@ class InvalidTransitionError(StoreError):
     Attributes:
         workload_id (str): the workload.
         current (str): the final status that it has.
-        requested (str): the status that was asked for.
+        requested (str | None): the status that was asked for; None where only other values were.
     """
 
-    def __init__(self, workload_id: str, current: str, requested: str) -> None:
+    def __init__(self, workload_id: str, current: str, requested: str | None) -> None:
         super().__init__(workload_id, current, requested)
         self.workload_id, self.current, self.requested = workload_id, current, requested
 
     def __str__(self) -> str:
-        return f"workload {self.workload_id!r} is {self.current}, which is final; it cannot become {self.requested}"
+        if self.requested is None or self.requested == self.current:
+            wish = "what is stored of it stays, and other values were given"
+        else:
+            wish = f"it cannot become {self.requested}"
+        return f"workload {self.workload_id!r} is {self.current}, which is final; {wish}"
+
+
+class ClaimLostError(StoreError):
+    """A claim no longer holds: the workload was released, claimed anew, or ended by somebody else. Nothing was changed.
+
+    Attributes:
+        workload_id (str): the workload.
+        node_id (str): the node that has it now; empty if none has.
+        status (str): its status now.
+    """
+
+    def __init__(self, workload_id: str, node_id: str, status: str) -> None:
+        super().__init__(workload_id, node_id, status)
+        self.workload_id, self.node_id, self.status = workload_id, node_id, status
+
+    def __str__(self) -> str:
+        where = f" on {self.node_id!r}" if self.node_id else ""
+        return f"the claim of workload {self.workload_id!r} no longer holds; it is {self.status}{where} now"
+
+
+class WaitTimeoutError(StoreError, TimeoutError):
+    """A workload was not final in time.
+
+    Attributes:
+        workload_id (str): the workload.
+        status (str): the status that it had at the last look.
+        timeout (float): how many seconds were waited.
+    """
+
+    def __init__(self, workload_id: str, status: str, timeout: float) -> None:
+        super().__init__(workload_id, status, timeout)
+        self.workload_id, self.status, self.timeout = workload_id, status, timeout
+
+    def __str__(self) -> str:
+        return f"workload {self.workload_id!r} was still {self.status} after {self.timeout:g} s"
 
 
 class _Shown(str):

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from vulcan_store.engines.contract import Engine
-from vulcan_store.operations import claims, housekeeping, logs, workloads
+from vulcan_store.operations import claims, housekeeping, logs, updates, workloads
 
 
 class Store:
@@ -55,11 +55,15 @@ class Store:
     get_workload = workloads.get_workload
     list_workloads = workloads.list_workloads
     iter_workloads = workloads.iter_workloads
-    update_workload_status = workloads.update_workload_status
-    update_workload = workloads.update_workload
+    update_workload_status = updates.update_workload_status
+    update_workload = updates.update_workload
+    delete_workload = workloads.delete_workload
     claim_workload = claims.claim_workload
+    release_workloads = claims.release_workloads
+    wait_workload = claims.wait_workload
     append_log_lines = logs.append_log_lines
     list_log_lines = logs.list_log_lines
     workload_stats = housekeeping.workload_stats
     purge_workloads = housekeeping.purge_workloads
     backup_store = housekeeping.backup_store
+    restore_store = housekeeping.restore_store

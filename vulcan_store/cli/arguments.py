@@ -12,7 +12,7 @@ from typing import Any
 from vulcan_store.models import clock
 from vulcan_store.models.fields import BytesField, EnumField, StrictIntegerField, TimeField
 from vulcan_store.models.workload import COLUMNS, Workload
-from vulcan_store.operations.workloads import MUTABLE
+from vulcan_store.operations.updates import MUTABLE
 from vulcan_store.queries.filters import CHOICES
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -22,7 +22,7 @@ from vulcan_store.models.workload import COLUMNS, Workload
 from vulcan_store.operations.housekeeping import count_purgeable
 from vulcan_store.operations.log_tail import LogTail
 from vulcan_store.operations.transfer import export_workloads, import_workloads
-from vulcan_store.operations.workloads import MUTABLE
+from vulcan_store.operations.updates import MUTABLE
 from vulcan_store.queries.filters import FILTERS
 from vulcan_store.store import Store
 

@@ -141,6 +141,14 @@ class Engine(LendingDatabase):
         """Write a copy to a new file; see :func:`vulcan_store.backup_store`."""
         raise NotImplementedError
 
+    def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:
+        """Put a backup's content in place of what is stored; see :func:`vulcan_store.restore_store`.
+
+        Args:
+            columns: the names of the columns that each table of the backup needs.
+        """
+        raise NotImplementedError
+
     def fail(self, error: Exception) -> NoReturn:
         """Raise what an error of the driver's, or of Peewee's around it, means."""
         raise NotImplementedError

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from peewee import Database
 
 from vulcan_store.errors import InvalidWorkloadError, StoreError
-from vulcan_store.lifecycle import Isolation, Runtime, Status
+from vulcan_store.lifecycle import FINAL, Isolation, Runtime, Status
 from vulcan_store.models import clock
 from vulcan_store.models.absent_text import AbsentTextField
 from vulcan_store.models.clock import from_text
@@ -109,7 +109,7 @@ class Workload(StrictModel):
         return self._stored_in or self._meta.database
 
     def _insert(self, database: Any, only: Any) -> int:
-        filled = self._fill_in()
+        filled = [*self._fill_in(), *self._fill_in_times()]
         try:
             fields: dict[str, Any] = dict(self.__data__)
             if only is not None:
@@ -149,6 +149,11 @@ class Workload(StrictModel):
     def _fill_in(self) -> list[str]:
         filled = [name for name in FILLED_IN if name not in self.__data__]
         self.__data__.update((name, FILLED_IN[name]()) for name in filled)
+        return filled
+
+    def _fill_in_times(self) -> list[str]:
+        filled = [name for name in times_of(self.status) if name not in self.__data__]
+        self.__data__.update((name, self.created_at) for name in filled)
         return filled
 
     @classmethod
@@ -238,6 +243,13 @@ class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[
 
     def __str__(self) -> str:
         return f"there is no workload {self.workload_id!r}"
+
+
+def times_of(status: object) -> tuple[str, ...]:
+    """What becomes ``created_at`` for a workload that is created with a status, unless it is given."""
+    if status == Status.RUNNING:
+        return ("started_at",)
+    return ("finished_at",) if status in FINAL else ()
 
 
 def _names_of(fields: Iterable[Any]) -> set[str]:

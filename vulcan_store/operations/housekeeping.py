@@ -16,9 +16,10 @@ from vulcan_store.engines.cursor import Row
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
 from vulcan_store.models.fields import aware
-from vulcan_store.models.indexes import STATUS_AS_IT_IS
+from vulcan_store.models.indexes import STATUS_AS_IT_IS, TABLES
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.workload import Workload
+from vulcan_store.operations.mending import mend
 from vulcan_store.queries.prepared import Param, Prepared
 
 WORKLOADS_AT_ONCE = 100
@@ -62,7 +63,9 @@ def workload_stats(store: OpenStore) -> WorkloadStats:
     return WorkloadStats(by_status.total(), by_status, by_isolation, duration / timed if timed else None)
 
 
-def purge_workloads(store: OpenStore, finished_before: datetime, *, progress: Callable[[int], object] | None = None) -> int:
+def purge_workloads(
+    store: OpenStore, finished_before: datetime, *, progress: Callable[[int], object] | None = None
+) -> int:
     """Delete the workloads that finished before a time, with their log lines.
 
     Works in batches of one short transaction each, with pauses as long, so that writers elsewhere go on meanwhile.
@@ -140,7 +143,9 @@ def _from_the_oldest(finished_before: datetime, most: int) -> dict[str, Any]:
     return {"before": before, "after_time": first, "after_id": "", "most": most}
 
 
-def backup_store(store: OpenStore, path: str | os.PathLike[str], *, progress: Callable[[int, int], object] | None = None) -> None:
+def backup_store(
+    store: OpenStore, path: str | os.PathLike[str], *, progress: Callable[[int, int], object] | None = None
+) -> None:
     """Write a consistent copy of the store to a new file, while others go on writing.
 
     This is SQLite's online backup: https://www.sqlite.org/backup.html
@@ -155,6 +160,29 @@ def backup_store(store: OpenStore, path: str | os.PathLike[str], *, progress: Ca
         TypeError: the path is none.
     """
     store.database.backup(os.path.abspath(os.fspath(path)), progress)
+
+
+def restore_store(store: OpenStore, path: str | os.PathLike[str]) -> None:
+    """Put the content of a backup in place of the store's, in one transaction, while others may have it open.
+
+    This is SQLite's online backup the other way round: https://www.sqlite.org/backup.html. Readers go on with what they
+    see until their transactions end. What a dead process left in a ``-wal`` is recovered before and cannot overlay it.
+    It waits at most ``busy_timeout`` for others who write.
+
+    Args:
+        path: the backup, which stays as it is.
+
+    Raises:
+        StoreUnavailableError: the file is missing, damaged or not a database, or is the store's own; the store is
+            read-only or in a transaction, or cannot be written; the backup has another page size.
+        SchemaMismatchError: the file lacks tables or columns of a store.
+        TypeError: the path is not a path.
+    """
+    database = store.database
+    columns = {model._meta.table_name: tuple(model._meta.columns) for model in TABLES}
+    database.restore(os.path.abspath(os.fspath(path)), columns)
+    database.ensure_schema(TABLES)
+    mend(database)
 
 
 @Prepared

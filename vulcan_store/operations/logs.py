@@ -28,7 +28,8 @@ def append_log_lines(store: OpenStore, workload_id: str, lines: Iterable[str]) -
 
     Args:
         workload_id: the workload.
-        lines: the lines, each a ``str``; read to their end before anything is written.
+        lines: the lines, each a ``str``; read to their end before anything is written. A line break at the end of one,
+            as a file gives it, is not part of it.
 
     Returns:
         How many were appended.
@@ -44,10 +45,10 @@ def append_log_lines(store: OpenStore, workload_id: str, lines: Iterable[str]) -
         raise InvalidWorkloadError("lines", lines, "an iterable of str, one for each line")
     row = {"workload": key(workload_id), "created_at": clock.now()}
     sql, _ = insert_line.plan(database)
-    rows = [insert_line(database, {**row, "seq": seq, "line": line})[1] for seq, line in enumerate(lines)]
+    rows = [insert_line(database, {**row, "seq": seq, "line": _without_break(line)})[1] for seq, line in enumerate(lines)]
 
     def append() -> None:
-        if not database.read(*_exists(database, {"id": workload_id}, database.for_update)):
+        if not database.read(*exists(database, {"id": workload_id}, database.for_update)):
             raise WorkloadNotFoundError(workload_id)
         ((last,),) = database.read(*_last_seq(database, {"id": workload_id}))
         first = 0 if last is None else last + 1
@@ -59,6 +60,10 @@ def append_log_lines(store: OpenStore, workload_id: str, lines: Iterable[str]) -
 
     database.atomically(append)
     return len(rows)
+
+
+def _without_break(line: Any) -> Any:
+    return line.removesuffix("\n").removesuffix("\r") if isinstance(line, str) and line.endswith("\n") else line
 
 
 def list_log_lines(store: OpenStore, workload_id: str, after: int | LogLine | None = None, limit: int | None = None) -> list[LogLine]:
@@ -89,13 +94,14 @@ def list_log_lines(store: OpenStore, workload_id: str, after: int | LogLine | No
     if limit is not None:
         values["limit"] = whole("limit", limit)
     rows = database.read(*_lines(database, values, "after" in values, "after_id" in values, limit is not None))
-    if not rows and not database.read(*_exists(database, {"id": workload_id}, False)):
+    if not rows and not database.read(*exists(database, {"id": workload_id}, False)):
         raise WorkloadNotFoundError(workload_id)
     return [LogLine.from_row(row) for row in rows]
 
 
 @Prepared
-def _exists(lock: bool) -> Any:
+def exists(lock: bool) -> Any:
+    """The id of a workload, if there is one; on a server its row may be locked until the transaction ends."""
     query = Workload.select(Workload.id).where(Workload.id == Param("id", key))
     return query.for_update() if lock else query
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Unpack, overload
 
 from peewee import IntegrityError
 
 from vulcan_store.engines.contract import Engine, KeyTakenError, OpenStore
-from vulcan_store.errors import InvalidTransitionError, InvalidWorkloadError, WorkloadExistsError
-from vulcan_store.lifecycle import FINAL
-from vulcan_store.models import clock
-from vulcan_store.models.typed import Changes, Filters, NewWorkload
+from vulcan_store.errors import InvalidWorkloadError, WorkloadExistsError
+from vulcan_store.models.typed import Filters, NewWorkload
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
+from vulcan_store.operations.logs import exists
 from vulcan_store.operations.walk import walk
 from vulcan_store.queries import workloads as queries
 from vulcan_store.queries.filters import read_filters, whole
 
-MUTABLE = ("status", "node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
-"""The fields that :func:`update_workload` may change; the others are fixed once created."""
+Complete = Callable[[Mapping[str, Any]], dict[str, Any]]
+
 
 class Page(NamedTuple):
     """One page of a listing.
@@ -42,7 +41,8 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     Args:
         workload: an unsaved workload; or else
         fields: its fields. ``runtime`` has to be given; ``id`` (a ULID), ``status`` (pending), ``isolation`` (auto),
-            ``node_id`` (empty) and ``created_at`` (now) are filled in. ``mem_limit`` is in MB, ``timeout_s`` in
+            ``node_id`` (empty) and ``created_at`` (now) are filled in, and ``started_at`` of one that is running,
+            ``finished_at`` of one that is final, from ``created_at``. ``mem_limit`` is in MB, ``timeout_s`` in
             seconds, ``duration_ms`` in milliseconds.
 
     Returns:
@@ -60,7 +60,7 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     if workload is not None and not isinstance(workload, Workload):
         raise TypeError(f"give a Workload or its fields by name, not {workload!r}")
     given = fields if workload is None else workload.__data__
-    sql, values = queries.insert(database, queries.new_row(given))
+    sql, values = queries.insert(database, queries.with_times(given))
     try:
         database.write(sql, values)
     except IntegrityError:
@@ -86,7 +86,13 @@ def create_workloads(store: OpenStore, workloads: Iterable[Workload | Mapping[st
         InvalidWorkloadError, WorkloadExistsError: as :func:`create_workload`, with the element's ``position``.
         StoreUnavailableError: the store cannot be written.
     """
-    database = store.database
+    return store_all(store.database, workloads, queries.with_times)
+
+
+def store_all(
+    database: Engine, workloads: Iterable[Workload | Mapping[str, Any]], complete: Complete
+) -> int:
+    """As :func:`create_workloads`, with the row of each made by a function of what is given of it."""
     sql, _ = queries.insert.plan(database)
     count, own_error = 0, None
 
@@ -101,7 +107,7 @@ def create_workloads(store: OpenStore, workloads: Iterable[Workload | Mapping[st
             except BaseException as error:
                 own_error = error
                 raise
-            yield _values(database, workload, count)
+            yield _values(database, workload, count, complete)
             count += 1
 
     try:
@@ -115,12 +121,14 @@ def create_workloads(store: OpenStore, workloads: Iterable[Workload | Mapping[st
     return count
 
 
-def _values(database: Engine, workload: object, position: int) -> list[Any]:
+def _values(
+    database: Engine, workload: object, position: int, complete: Complete
+) -> list[Any]:
     try:
         if not isinstance(workload, (Workload, Mapping)):
             raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
         given = workload.__data__ if isinstance(workload, Workload) else workload
-        return queries.insert(database, queries.new_row(given))[1]
+        return queries.insert(database, complete(given))[1]
     except InvalidWorkloadError as error:
         raise InvalidWorkloadError(error.field, error.value, error.expected, position) from None
 
@@ -150,8 +158,8 @@ def list_workloads(store: OpenStore, limit: int = 20, offset: int = 0, *, with_o
         offset: how many to pass over first, from 0; any number, not only whole pages.
         with_output: False leaves the result bytes in the store; ``output`` is then None.
         filters: ``status``, ``isolation``, ``runtime``, ``node_id`` and ``input_hash``, each one value or a
-            collection of up to 8,192 values; ``created_since`` (inclusive) and ``created_before`` (exclusive), aware
-            datetimes. None is no filter; an empty ``input_hash`` finds the workloads that have none.
+            collection of up to 8,192 values; ``created_since``, ``started_since``, ``finished_since`` (inclusive) and
+            ``created_before``, ``started_before``, ``finished_before`` (exclusive), aware datetimes. None is no filter; an empty ``input_hash`` finds the workloads that have none.
 
     Raises:
         ValueError: ``limit`` or ``offset`` is no whole number from 0; as InvalidWorkloadError, a filter's value is
@@ -187,71 +195,21 @@ def iter_workloads(store: OpenStore, *, with_output: bool = True, **filters: Unp
     return walk(database, with_output, shape, values)
 
 
-def update_workload_status(store: OpenStore, workload_id: str, status: str) -> Workload:
-    """Move a workload to a status, in one atomic statement.
-
-    Becoming ``running`` sets ``started_at``, going back to ``pending`` clears it, and a final status (``completed``,
-    ``failed``, ``killed``) sets ``finished_at``. Saying a status again changes nothing. Putting back to ``pending``
-    what the Go server is running makes it lose the result.
-
-    Returns:
-        The workload as stored.
+def delete_workload(store: OpenStore, workload_id: str) -> None:
+    """Delete a workload with its log, whatever its status.
 
     Raises:
-        InvalidTransitionError: it has another final status already; of several at once, one wins.
         WorkloadNotFoundError: there is no such workload.
-        InvalidWorkloadError: there is no such status, or the id is no ``str``.
-        StoreUnavailableError: the store cannot be written.
+        InvalidWorkloadError: the id is not a ``str``.
+        StoreUnavailableError: the store cannot be written, or a table of your own refers to the workload.
     """
-    return update_workload(store, workload_id, status=status)
+    database, values = store.database, {"id": workload_id}
+    delete_lines, delete = queries.delete_lines(database, values), queries.delete(database, values)
 
+    def delete_both() -> None:
+        database.read(*exists(database, values, database.for_update))  # or lines might be appended meanwhile
+        database.write(*delete_lines)
+        if not database.write(*delete):
+            raise WorkloadNotFoundError(workload_id)
 
-def update_workload(store: OpenStore, workload_id: str, **fields: Unpack[Changes]) -> Workload:
-    """Change fields of a workload together, in one atomic statement; those not named stay as they are.
-
-    A ``status`` does what :func:`update_workload_status` says. A final status that the workload has already changes
-    nothing, whatever else is named: a message that comes twice does no harm.
-
-    Args:
-        workload_id: the workload.
-        fields: any of ``status``, ``node_id``, ``output``, ``exit_code``, ``error``, ``duration_ms``
-            (milliseconds), ``started_at`` and ``finished_at``; times that are given win over the automatic ones.
-
-    Returns:
-        The workload as stored.
-
-    Raises:
-        InvalidTransitionError: it has another final status already; nothing is changed.
-        InvalidWorkloadError: a field is fixed once created or does not exist, or cannot take its value; the id is no
-            ``str``.
-        WorkloadNotFoundError: there is no such workload.
-        StoreUnavailableError: the store cannot be written.
-    """
-    database = store.database
-    for name, value in fields.items():
-        if name not in MUTABLE:
-            raise InvalidWorkloadError(name, value, f"left out: what may be changed is {', '.join(MUTABLE)}")
-    if not fields:
-        return get_workload(store, workload_id)
-    status = Workload.status.db_value(fields["status"]) if "status" in fields else None
-    change = queries.change(database, {**fields, "id": workload_id, "now": clock.now()}, status, *sorted(fields))
-    while True:
-        rows = database.write(*change)
-        if rows:
-            return Workload.from_row(rows[0], database)
-        stored = get_workload(store, workload_id)
-        if stored.status == status:
-            return stored
-        if status is not None and stored.status in FINAL:
-            raise InvalidTransitionError(workload_id, stored.status, status)
-        # It became something else between the two statements, so the change is possible now.
-
-
-def _save_changes(workload: Workload, database: Any, changes: Mapping[str, Any]) -> int:
-    """Write what was changed about a stored workload; how many rows that were."""
-    rows = type(workload).update(**changes).where(Workload.id == workload.id).bind(database).execute()
-    workload._dirty -= set(changes)
-    return int(rows)
-
-
-Workload.save_changes = _save_changes
+    database.atomically(delete_both)

@@ -25,7 +25,12 @@ WALKED, MOST_WALKS = ("input_hash", "status"), 16
 
 MOST_MEMBERS = 2**13
 """How many values a collection may have; a query takes some 30,000 in all: https://www.sqlite.org/limits.html"""
-FILTERS = (*CHOICES, "created_since", "created_before")
+TIMES = {
+    f"{column.removesuffix('_at')}_{bound}": column
+    for column in ("created_at", "started_at", "finished_at") for bound in ("since", "before")
+}
+"""The column of each filter that is a time."""
+FILTERS = (*CHOICES, *TIMES)
 
 
 def read_filters(filters: Mapping[str, Any], known: tuple[str, ...] = FILTERS) -> tuple[Shape, dict[str, Any]]:
@@ -94,10 +99,9 @@ def newest_first(query: CountingSelect, shape: Shape) -> Any:
 def filtered(query: CountingSelect, shape: Shape) -> CountingSelect:
     """The rows of a query that match."""
     for name, length in shape:
-        if name == "created_since":
-            query = query.where(Workload.created_at >= Param(name, str))
-        elif name == "created_before":
-            query = query.where(Workload.created_at < Param(name, str))
+        if name in TIMES:
+            column, bound = Workload._meta.fields[TIMES[name]], Param(name, str)
+            query = query.where(column >= bound if name.endswith("since") else column < bound)
         else:
             field = Workload.input_hash.or_empty() if name == HASH_OR_NONE else Workload._meta.fields[name]
             values = [Param(f"{name} {place}") for place in range(length)]

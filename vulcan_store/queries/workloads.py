@@ -1,4 +1,4 @@
-"""The queries about workloads, each written once in Peewee; what is done with them is in :mod:`vulcan_store.operations.workloads`."""
+"""The queries about workloads, each written once in Peewee."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
 from vulcan_store.models.fields import MISSING
-from vulcan_store.models.workload import COLUMNS, FIELDS, FILLED_IN, Workload, WorkloadNotFoundError
+from vulcan_store.models.log_line import LogLine
+from vulcan_store.models.workload import COLUMNS, FIELDS, FILLED_IN, Workload, WorkloadNotFoundError, times_of
 from vulcan_store.queries.filters import filtered, newest_first
 from vulcan_store.queries.prepared import UNSENT, Param, Prepared
 
@@ -28,6 +29,15 @@ def new_row(fields: Mapping[str, Any]) -> dict[str, Any]:
     for name, make in FILLED_IN.items():
         if name not in fields:
             row[name] = make()
+    return row
+
+
+def with_times(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """As :func:`new_row`; what is created running has started then, and what is created final has finished."""
+    row = new_row(fields)
+    for name in times_of(row["status"]):
+        if name not in fields:
+            row[name] = row["created_at"]
     return row
 
 
@@ -67,22 +77,43 @@ def total(*shape: tuple[str, int]) -> Any:
 
 
 @Prepared
-def change(status: str | None, *names: str) -> Any:
-    """Change the named fields of the workload of an ``id``, if that leaves no final status."""
+def change(status: str | None, claimed: bool, *names: str) -> Any:
+    """Change the named fields of the workload of an ``id``, if it is not final, and still claimed where that is asked."""
     changes: dict[Any, Any] = {field: Param(field.name, field.db_value) for field in FIELDS if field.name in names}
+    now = Param("now", clock.to_text)
     if status == Status.RUNNING:
-        since = Case(None, [(Workload.status == Status.RUNNING, Workload.started_at)], Param("now", clock.to_text))
-        changes.setdefault(Workload.started_at, since)
+        changes.setdefault(Workload.started_at, _unless(Status.RUNNING, Workload.started_at, now))
     elif status == Status.PENDING:
-        changes.setdefault(Workload.started_at, None)
+        changes.setdefault(Workload.started_at, _unless(Status.PENDING, Workload.started_at, None))
+        changes.setdefault(Workload.node_id, _unless(Status.PENDING, Workload.node_id, ""))
     elif status is not None:
-        changes.setdefault(Workload.finished_at, Param("now", clock.to_text))
-    query = Workload.update(changes).where(Workload.id == Param("id", key))
-    if status is not None:
-        query = query.where(Workload.status.not_in(FINAL))
+        changes.setdefault(Workload.finished_at, now)
+    query = Workload.update(changes).where(Workload.id == Param("id", key), Workload.status.not_in(FINAL))
+    if claimed:
+        query = query.where(
+            Workload.status == Status.RUNNING,
+            Workload.node_id == Param("claim_node", Workload.node_id.db_value),
+            Workload.started_at == Param("claim_start", Workload.started_at.db_value),
+        )
     if names == ("status",):
         query = query.where(Workload.status != status)  # said again, it writes nothing
     return query.returning(Workload)
+
+
+def _unless(status: str, as_it_is: Any, otherwise: Any) -> Case:
+    return Case(None, [(Workload.status == status, as_it_is)], otherwise)
+
+
+@Prepared
+def delete_lines() -> Any:
+    """Delete the log of the workload of an ``id``."""
+    return LogLine.delete().where(LogLine.workload == Param("id", key)).returning(LogLine.id)
+
+
+@Prepared
+def delete() -> Any:
+    """Delete the workload of an ``id``, which has no log any more."""
+    return Workload.delete().where(Workload.id == Param("id", key)).returning(Workload.id)
 
 
 @Prepared

@@ -235,6 +235,9 @@ class PostgresEngine(Engine, PostgresqlDatabase):
     def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
         raise StoreUnavailableError(self.target, "a server is backed up by its own pg_dump, which writes a copy too")
 
+    def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:
+        raise StoreUnavailableError(self.target, "a server is restored by its own pg_restore, or by import")
+
     def fail(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)
         if isinstance(cause, driver.errors.UniqueViolation):

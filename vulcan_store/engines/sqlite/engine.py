@@ -14,6 +14,7 @@ from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.sqlite.backup import copy_to
 from vulcan_store.engines.sqlite.files import FileDatabase, has_code
 from vulcan_store.engines.sqlite.reasons import reason_of
+from vulcan_store.engines.sqlite.restore import restore_from
 from vulcan_store.engines.sqlite.undecodable import replaces, run
 from vulcan_store.errors import StoreUnavailableError
 
@@ -131,6 +132,12 @@ class SqliteEngine(FileDatabase, Engine):
             copy_to(self, path, progress)
         except (sqlite3.Error, PeeweeException) as error:
             self.fail(error)
+
+    def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:
+        self._check_writable()
+        if self._state.transactions or self.is_transaction_open():
+            raise StoreUnavailableError(self.target, "it is in a transaction, and a restore cannot be part of one")
+        restore_from(self, path, columns)
 
     def fail(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)

@@ -1,0 +1,254 @@
+"""A claim is a proof: what a worker that was given up writes late is refused, and what it has finished stays."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from vulcan_store import (
+    ClaimLostError,
+    InvalidTransitionError,
+    Workload,
+    WorkloadNotFoundError,
+    claim_workload,
+    delete_workload,
+    get_workload,
+    release_workloads,
+    update_workload,
+    update_workload_status,
+)
+from vulcan_store.testing import make_workload
+
+
+@pytest.fixture
+def claimed(store):
+    make_workload(id="w")
+    return claim_workload("a")
+
+
+def test_a_claim_that_holds_writes_status_and_result_together(claimed):
+    done = update_workload("w", claim=claimed, status="completed", output=b"a", exit_code=0)
+
+    assert (done.status, done.output, done.exit_code, done.node_id) == ("completed", b"a", 0, "a")
+    assert done.finished_at >= done.started_at == claimed.started_at
+
+
+@pytest.mark.parametrize("fields", [
+    {"status": "completed", "output": b"late"}, {"status": "pending"}, {"status": "running"}, {"output": b"late"}, {},
+], ids=str)
+def test_a_claim_that_was_taken_over_is_lost_and_changes_nothing(claimed, fields):
+    release_workloads(node_id="a")
+    successor = claim_workload("b")
+
+    with pytest.raises(ClaimLostError) as lost:
+        update_workload("w", claim=claimed, **fields)
+
+    assert (lost.value.workload_id, lost.value.node_id, lost.value.status) == ("w", "b", "running")
+    assert get_workload("w").__data__ == successor.__data__
+
+
+def test_the_successor_stores_its_own_result_and_hears_nothing_of_the_late_one(claimed):
+    release_workloads(node_id="a")
+    successor = claim_workload("b")
+    with pytest.raises(ClaimLostError):
+        update_workload("w", claim=claimed, status="completed", output=b"late")
+
+    done = update_workload("w", claim=successor, status="completed", output=b"own")
+
+    assert (done.output, get_workload("w").output, done.node_id) == (b"own", b"own", "b")
+
+
+def test_a_claim_released_and_not_yet_taken_again_is_lost(claimed):
+    release_workloads(node_id="a")
+
+    with pytest.raises(ClaimLostError) as lost:
+        update_workload_status("w", "failed", claim=claimed)
+
+    assert (lost.value.node_id, lost.value.status) == ("", "pending")
+    assert get_workload("w").finished_at is None
+
+
+def test_the_same_node_that_claims_again_does_not_revive_its_old_claim(claimed):
+    release_workloads(node_id="a")
+    again = claim_workload("a")
+
+    with pytest.raises(ClaimLostError):
+        update_workload("w", claim=claimed, output=b"late")
+
+    assert update_workload("w", claim=again).output is None
+
+
+def test_what_a_claim_has_finished_may_be_said_again(claimed):
+    first = update_workload("w", claim=claimed, status="completed", output=b"a")
+
+    second = update_workload("w", claim=claimed, status="completed", output=b"a")
+
+    assert second.__data__ == first.__data__
+
+
+def test_what_a_claim_has_finished_is_not_finished_otherwise(claimed):
+    first = update_workload("w", claim=claimed, status="completed", output=b"a")
+
+    for fields in ({"status": "completed", "output": b"b"}, {"status": "failed"}, {"output": b"b"}, {}):
+        with pytest.raises(ClaimLostError) as lost:
+            update_workload("w", claim=claimed, **fields)
+        assert (lost.value.node_id, lost.value.status) == ("a", "completed")
+    assert get_workload("w").__data__ == first.__data__
+
+
+def test_a_result_of_somebody_else_is_not_taken_for_the_claims_own(claimed):
+    release_workloads(node_id="a")
+    update_workload("w", claim=claim_workload("b"), status="completed", output=b"x")
+
+    with pytest.raises(ClaimLostError):
+        update_workload("w", claim=claimed, status="completed", output=b"x")
+
+
+def test_without_fields_a_claim_is_checked_and_nothing_is_written(claimed):
+    assert update_workload("w", claim=claimed).__data__ == get_workload("w").__data__ == claimed.__data__
+
+
+def test_putting_back_with_the_claim_lets_others_claim(claimed):
+    back = update_workload_status("w", "pending", claim=claimed)
+
+    assert (back.status, back.node_id, back.started_at) == ("pending", "", None)
+    assert claim_workload("b").node_id == "b"
+
+
+def test_a_claim_of_a_workload_that_is_gone_is_not_found(claimed):
+    delete_workload("w")
+
+    with pytest.raises(WorkloadNotFoundError):
+        update_workload("w", claim=claimed, status="completed")
+
+
+@pytest.mark.parametrize("claim, fields, error", [
+    ("a", {}, TypeError),
+    (None.__class__, {}, TypeError),
+    ("own", {"node_id": "b"}, TypeError),
+    ("own", {"started_at": None}, TypeError),
+    ("other", {}, ValueError),
+    ("never started", {}, ValueError),
+], ids=str)
+def test_what_is_no_claim_of_the_workload_is_refused_and_nothing_is_written(claimed, claim, fields, error):
+    claims = {
+        "own": claimed,
+        "other": Workload(id="v", runtime="go", started_at=claimed.started_at),
+        "never started": Workload(id="w", runtime="go"),
+    }
+
+    with pytest.raises(error, match="claim"):
+        update_workload("w", claim=claims.get(claim, claim), output=b"x", **fields)
+
+    assert get_workload("w").__data__ == claimed.__data__
+
+
+def test_a_claim_lost_within_a_transaction_leaves_the_rest_of_it(store, claimed):
+    release_workloads(node_id="a")
+
+    with store.database.atomic():
+        make_workload(id="other")
+        with pytest.raises(ClaimLostError):
+            store.update_workload("w", claim=claimed, status="completed")
+
+    assert get_workload("other").status == get_workload("w").status == "pending"
+
+
+@pytest.mark.parametrize("fields", [
+    {"status": "completed", "output": b"other"}, {"output": b"late"}, {"status": "failed"}, {"status": "running"},
+    {"status": "completed", "error": "x"}, {"finished_at": None}, {"node_id": "n"},
+], ids=str)
+def test_what_is_final_stays_whatever_is_named(store, fields):
+    make_workload(id="w", status="completed", output=b"result")
+    before = get_workload("w")
+
+    with pytest.raises(InvalidTransitionError) as refusal:
+        update_workload("w", **fields)
+
+    assert (refusal.value.workload_id, refusal.value.current) == ("w", "completed")
+    assert refusal.value.requested == fields.get("status")
+    assert get_workload("w").__data__ == before.__data__
+
+
+def test_a_final_status_said_again_with_the_stored_values_succeeds_and_changes_nothing(store):
+    done = make_workload(id="w", status="completed", output=b"result", error="")
+
+    again = update_workload(
+        "w", status="completed", output=bytearray(b"result"), error=None, finished_at=done.finished_at
+    )
+
+    assert again.__data__ == done.__data__ == get_workload("w").__data__
+
+
+def test_going_back_to_pending_clears_node_and_start_unless_a_node_is_named(store):
+    make_workload(id="v", status="running", node_id="n")
+    make_workload(id="w", status="running", node_id="n")
+
+    cleared, named = update_workload_status("v", "pending"), update_workload("w", status="pending", node_id="m")
+
+    assert (cleared.node_id, cleared.started_at) == ("", None)
+    assert (named.node_id, named.started_at) == ("m", None)
+
+
+def test_pending_said_again_changes_nothing(store):
+    made = make_workload(id="w", node_id="reserved")
+
+    assert update_workload_status("w", "pending").__data__ == made.__data__
+    assert update_workload("w", status="pending", error="").node_id == "reserved"
+
+
+def test_save_keeps_to_the_rules_of_the_lifecycle(store):
+    workload = make_workload(id="w")
+    workload.status, workload.node_id = "running", "n"
+    assert workload.save() == 1
+    assert workload.started_at == get_workload("w").started_at is not None
+
+    workload.status, workload.output = "completed", b"x"
+    assert workload.save() == 1
+    assert workload.finished_at == get_workload("w").finished_at is not None
+    assert workload.save() == 0
+
+    workload.status = "pending"
+    with pytest.raises(InvalidTransitionError):
+        workload.save()
+    assert get_workload("w").status == "completed"
+
+
+def test_save_refuses_a_changed_column_that_is_fixed_and_writes_nothing(store):
+    workload = make_workload(id="w")
+    workload.runtime, workload.error = "oci", "x"
+
+    with pytest.raises(ValueError) as refusal:
+        workload.save()
+
+    assert refusal.value.field == "runtime"
+    assert (get_workload("w").runtime, get_workload("w").error) == ("python", "")
+
+
+def test_save_of_a_row_that_is_gone_returns_0(store):
+    workload = make_workload(id="w")
+    delete_workload("w")
+    workload.error = "x"
+
+    assert workload.save() == 0
+
+
+def test_what_is_created_running_has_started_and_what_is_created_final_has_finished(store):
+    running = store.create_workload(runtime="go", status="running")
+    final = store.create_workload(Workload(runtime="go", status="killed"))
+    store.create_workloads([{"id": "many", "runtime": "go", "status": "failed"}])
+    saved = Workload(id="saved", runtime="go", status="completed")
+    saved.save()
+
+    assert running.started_at == running.created_at and running.finished_at is None
+    for workload in (final, get_workload("many"), get_workload("saved"), saved):
+        assert workload.finished_at == workload.created_at and workload.started_at is None
+
+
+def test_times_that_are_given_to_what_is_created_final_win(store):
+    moment = make_workload().created_at - timedelta(days=1)
+
+    made = store.create_workload(runtime="go", status="failed", finished_at=moment)
+
+    assert get_workload(made.id).finished_at == moment

@@ -1,0 +1,246 @@
+"""Putting back what runs, waiting for what is not there yet, and deleting one workload."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from guarantees.processes import PATIENCE
+
+from vulcan_store import (
+    LogLine,
+    StoreUnavailableError,
+    WaitTimeoutError,
+    WorkloadNotFoundError,
+    append_log_lines,
+    claim_workload,
+    create_workload,
+    delete_workload,
+    get_workload,
+    list_log_lines,
+    list_workloads,
+    open_store,
+    release_workloads,
+    update_workload_status,
+    wait_workload,
+)
+from vulcan_store.testing import make_workload
+
+NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
+
+
+def pending():
+    return {workload.id for workload in list_workloads(1000, status="pending").items}
+
+
+@pytest.fixture
+def running(store):
+    for node in ("a", "b"):
+        for hour in (1, 2):
+            make_workload(
+                id=f"{node}{hour}", status="running", node_id=node, started_at=NOON + timedelta(hours=hour)
+            )
+    make_workload(id="done", status="completed", node_id="a", started_at=NOON)
+    make_workload(id="new", node_id="a")
+
+
+@pytest.mark.parametrize("which, released", [
+    ({"node_id": "a"}, {"a1", "a2"}),
+    ({"started_before": NOON + timedelta(hours=2)}, {"a1", "b1"}),
+    ({"node_id": "b", "started_before": NOON + timedelta(hours=2)}, {"b1"}),
+    ({"node_id": "nobody"}, set()),
+], ids=str)
+def test_what_matches_is_put_back_for_others_and_nothing_else(running, which, released):
+    count = release_workloads(**which)
+
+    assert count == len(released)
+    assert pending() == released | {"new"}
+    for key in released:
+        workload = get_workload(key)
+        assert (workload.node_id, workload.started_at) == ("", None)
+    assert get_workload("new").node_id == "a"
+
+
+def test_more_than_one_batch_is_released(store):
+    store.create_workloads({"runtime": "go", "status": "running", "node_id": "n"} for _ in range(250))
+
+    assert release_workloads(node_id="n") == 250
+    assert len(pending()) == 250
+
+
+def test_a_start_in_another_zone_is_compared_as_the_instant_that_it_is(path):
+    with open_store(path):
+        make_workload(id="w", status="running")
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE workloads SET started_at = '2026-02-18 13:30:00 +0530 IST'")
+        connection.close()
+
+        assert release_workloads(started_before=datetime(2026, 2, 18, 8, 0, tzinfo=UTC)) == 0
+        assert release_workloads(started_before=datetime(2026, 2, 18, 8, 1, tzinfo=UTC)) == 1
+
+
+@pytest.mark.parametrize("which, error", [
+    ({}, TypeError), ({"node_id": 5}, ValueError), ({"started_before": NOON.replace(tzinfo=None)}, ValueError),
+    ({"started_before": "yesterday"}, ValueError),
+], ids=str)
+def test_a_release_of_nothing_nameable_is_refused(running, which, error):
+    with pytest.raises(error):
+        release_workloads(**which)
+
+    assert pending() == {"new"}
+
+
+def test_a_release_within_a_transaction_is_taken_back_with_it(store, running):
+    with pytest.raises(ZeroDivisionError), store.database.atomic():
+        assert release_workloads(node_id="a") == 2
+        raise ZeroDivisionError
+
+    assert pending() == {"new"}
+
+
+def test_a_wait_returns_the_workload_once_it_is_final(store):
+    make_workload(id="w")
+    results = []
+    waiting = threading.Thread(target=lambda: results.append(wait_workload("w", timeout=PATIENCE)))
+    waiting.start()
+
+    done = update_workload_status("w", "completed")
+    waiting.join(PATIENCE)
+
+    assert results[0].__data__ == done.__data__
+
+
+def test_a_wait_for_what_is_final_already_returns_at_once(store):
+    done = make_workload(status="failed", output=b"x")
+
+    assert wait_workload(done.id, timeout=0).__data__ == done.__data__
+
+
+def test_a_wait_that_takes_too_long_says_what_the_status_was(store):
+    make_workload(id="w", status="running")
+
+    with pytest.raises(WaitTimeoutError) as late:
+        wait_workload("w", timeout=0.02)
+
+    assert isinstance(late.value, TimeoutError)
+    assert (late.value.workload_id, late.value.status, late.value.timeout) == ("w", "running", 0.02)
+
+
+def test_a_wait_for_what_is_deleted_meanwhile_ends(store):
+    make_workload(id="w")
+    raised = []
+
+    def wait():
+        try:
+            wait_workload("w", timeout=PATIENCE)
+        except WorkloadNotFoundError as error:
+            raised.append(error.workload_id)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    delete_workload("w")
+    waiting.join(PATIENCE)
+
+    assert raised == ["w"]
+
+
+def test_within_a_transaction_of_ones_own_a_wait_looks_once(store):
+    make_workload(id="w", status="running")
+
+    with store.database.atomic():
+        with pytest.raises(WaitTimeoutError):
+            wait_workload("w")
+        assert claim_workload("n", wait=PATIENCE) is None
+
+
+@pytest.mark.parametrize("wrong", [-1, "1", True, float("nan"), None.__class__], ids=str)
+def test_what_is_no_number_of_seconds_is_refused(store, wrong):
+    make_workload(id="w")
+
+    with pytest.raises(ValueError):
+        wait_workload("w", timeout=wrong)
+    with pytest.raises(ValueError):
+        claim_workload("n", wait=wrong)
+    assert get_workload("w").status == "pending"
+
+
+def test_a_claim_waits_until_there_is_something_to_claim(store):
+    claimed = []
+    claiming = threading.Thread(target=lambda: claimed.append(claim_workload("n", wait=PATIENCE, runtime="oci")))
+    claiming.start()
+
+    create_workload(runtime="go")
+    made = create_workload(runtime="oci")
+    claiming.join(PATIENCE)
+
+    assert (claimed[0].id, claimed[0].node_id) == (made.id, "n")
+
+
+def test_a_claim_that_finds_nothing_waits_for_no_writer(path):
+    with open_store(path, pragmas={"busy_timeout": 100}):
+        with sqlite3.connect(path, isolation_level=None) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+
+            assert claim_workload("n") is None
+            assert claim_workload("n", wait=0.02) is None
+
+            writer.execute("ROLLBACK")
+        writer.close()
+
+
+@pytest.mark.parametrize("status", ["pending", "running", "completed"])
+def test_one_workload_is_deleted_with_its_log_whatever_its_status(store, status):
+    make_workload(id="w", status=status)
+    make_workload(id="other")
+    append_log_lines("w", ["x"])
+    append_log_lines("other", ["y"])
+
+    delete_workload("w")
+
+    with pytest.raises(WorkloadNotFoundError):
+        get_workload("w")
+    assert [line.line for line in LogLine.select()] == [line.line for line in list_log_lines("other")] == ["y"]
+
+
+def test_deleting_what_is_not_there_says_so(store):
+    make_workload(id="w")
+
+    with pytest.raises(WorkloadNotFoundError) as refusal:
+        delete_workload("nobody")
+
+    assert refusal.value.workload_id == "nobody"
+    assert list_workloads().total == 1
+
+
+def test_line_breaks_at_the_ends_of_appended_lines_are_not_part_of_them(store):
+    make_workload(id="w")
+
+    append_log_lines("w", ["one\n", "two\r\n", "three\n\n", "four", "\n", "five\r"])
+
+    assert [line.line for line in list_log_lines("w")] == ["one", "two", "three\n", "four", "", "five\r"]
+
+
+@pytest.mark.parametrize("name, found", [
+    ("started_since", {"b"}), ("started_before", {"a"}), ("finished_since", {"b"}), ("finished_before", {"a"}),
+])
+def test_starts_and_ends_are_filtered_by_time(store, name, found):
+    for key, moment in (("a", NOON - timedelta(seconds=1)), ("b", NOON)):
+        make_workload(id=key, status="completed", started_at=moment, finished_at=moment)
+    make_workload(id="c")
+
+    page = list_workloads(**{name: NOON})
+
+    assert ({workload.id for workload in page.items}, page.total) == (found, len(found))
+
+
+def test_a_read_only_store_refuses_to_release_and_to_delete_even_with_nothing_to_do(path):
+    with open_store(path):
+        make_workload(id="w")
+
+    with open_store(path, read_only=True):
+        for write in (lambda: release_workloads(node_id="n"), lambda: delete_workload("w"), lambda: claim_workload("n")):
+            with pytest.raises(StoreUnavailableError, match="read_only"):
+                write()
+        assert list_workloads().total == 1

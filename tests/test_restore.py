@@ -1,0 +1,222 @@
+"""A backup's content in place of the store's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from guarantees.processes import integrity
+
+from vulcan_store import (
+    SchemaMismatchError,
+    StoreUnavailableError,
+    append_log_lines,
+    backup_store,
+    create_workload,
+    get_workload,
+    list_log_lines,
+    list_workloads,
+    open_store,
+    restore_store,
+    update_workload_status,
+)
+from vulcan_store.testing import make_workload
+
+DIES = """
+import os, sys
+from vulcan_store import create_workload, open_store
+open_store(sys.argv[1])
+for _ in range(50):
+    create_workload(runtime="go", output=bytes(5000))
+print("written", flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A backup that holds one workload with a line."""
+    with open_store(tmp_path / "origin.db"):
+        make_workload(id="kept")
+        append_log_lines("kept", ["line"])
+        backup_store(tmp_path / "copy.db")
+    return tmp_path / "copy.db"
+
+
+def keys():
+    return {workload.id for workload in list_workloads(1000).items}
+
+
+def test_a_restore_puts_the_backup_in_place_and_leaves_it_as_it_is(path, copy):
+    before = copy.read_bytes()
+    with open_store(path):
+        make_workload(id="later", output=bytes(100_000))
+
+        restore_store(copy)
+
+        assert keys() == {"kept"}
+        assert [line.line for line in list_log_lines("kept")] == ["line"]
+        update_workload_status("kept", "running")
+    assert integrity(path) == "ok"
+    assert copy.read_bytes() == before
+    assert not [name for name in os.listdir(copy.parent) if name.startswith("copy.db-")]
+
+
+def test_a_store_in_memory_is_restored_too(copy):
+    with open_store(":memory:"):
+        make_workload(id="later")
+
+        restore_store(copy)
+
+        assert keys() == {"kept"}
+
+
+def test_others_that_have_it_open_go_on_with_what_is_restored(path, copy):
+    with open_store(path) as store, open_store(path, current=False) as other:
+        make_workload(id="later")
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            assert reader.execute("SELECT id FROM workloads").fetchall() == [("later",)]
+
+            store.restore_store(copy)
+
+            assert reader.execute("SELECT id FROM workloads").fetchall() == [("later",)]
+            reader.execute("COMMIT")
+            assert reader.execute("SELECT id FROM workloads").fetchall() == [("kept",)]
+        assert other.get_workload("kept").id == "kept"
+        other.create_workload(runtime="go", id="new")
+        assert store.get_workload("new").id == "new"
+    assert integrity(path) == "ok"
+
+
+def test_what_a_dead_writer_left_in_a_wal_does_not_overlay_it(path, copy):
+    done = subprocess.run([sys.executable, "-c", DIES, path], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, "written\n")
+    assert os.path.getsize(path + "-wal") > 100_000
+
+    with open_store(path):
+        restore_store(copy)
+        assert keys() == {"kept"}
+
+    with open_store(path):
+        assert keys() == {"kept"}
+    assert integrity(path) == "ok"
+
+
+def test_an_earlier_versions_backup_is_completed_as_at_an_opening(path, copy):
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("DROP INDEX idx_log_lines_workload")
+        connection.execute("UPDATE workloads SET error = NULL, input_hash = NULL")
+        connection.commit()
+
+    with open_store(path):
+        restore_store(copy)
+
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT error, input_hash FROM workloads").fetchall() == [("", "")]
+        assert connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'idx_log_lines_workload'").fetchall()
+
+
+def missing(folder):
+    return folder / "missing.db"
+
+
+def no_database(folder):
+    (folder / "text.db").write_text("hello " * 2000)
+    return folder / "text.db"
+
+
+def damaged(folder):
+    content = bytearray((folder / "copy.db").read_bytes())
+    content[4096 * 1:4096 * 2] = os.urandom(4096)
+    (folder / "damaged.db").write_bytes(content)
+    return folder / "damaged.db"
+
+
+def own(folder):
+    return folder / "vulcan.db"
+
+
+@pytest.mark.parametrize("make", [missing, no_database, damaged, own], ids=lambda make: make.__name__)
+def test_a_file_that_cannot_be_restored_is_refused_and_nothing_is_changed(path, copy, make):
+    with open_store(path):
+        make_workload(id="mine")
+
+        with pytest.raises(StoreUnavailableError) as refusal:
+            restore_store(make(Path(path).parent))
+
+        assert refusal.value.reason
+        assert keys() == {"mine"}
+        assert create_workload(runtime="go").id in keys()
+
+
+def test_a_database_without_the_tables_is_refused_and_nothing_is_changed(path, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
+        connection.execute("CREATE TABLE workloads (id TEXT)")
+        connection.commit()
+
+    with open_store(path):
+        make_workload(id="mine")
+        with pytest.raises(SchemaMismatchError) as refusal:
+            restore_store(tmp_path / "other.db")
+
+        assert refusal.value.table == "workloads"
+        assert keys() == {"mine"}
+
+
+def test_another_page_size_is_refused_and_nothing_is_changed(path, copy, tmp_path):
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("PRAGMA journal_mode = delete")
+        connection.execute("PRAGMA page_size = 8192")
+        connection.execute("VACUUM")
+
+    with open_store(path):
+        make_workload(id="mine")
+        with pytest.raises(StoreUnavailableError, match="page size"):
+            restore_store(copy)
+
+        assert keys() == {"mine"}
+
+
+def test_a_restore_waits_for_a_writer_no_longer_than_the_busy_timeout(path, copy):
+    with open_store(path, pragmas={"busy_timeout": 100}):
+        make_workload(id="mine")
+        with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreUnavailableError, match="locked"):
+                restore_store(copy)
+            writer.execute("ROLLBACK")
+
+        assert keys() == {"mine"}
+        restore_store(copy)
+        assert keys() == {"kept"}
+
+
+def test_a_restore_within_a_transaction_or_into_a_read_only_store_is_refused(path, copy):
+    with open_store(path) as store:
+        make_workload(id="mine")
+        with store.database.atomic():
+            with pytest.raises(StoreUnavailableError, match="transaction"):
+                restore_store(copy)
+
+    with open_store(path, read_only=True):
+        with pytest.raises(StoreUnavailableError, match="read_only"):
+            restore_store(copy)
+        assert get_workload("mine").id == "mine"
+
+
+def test_a_copied_file_is_restored_as_well_as_a_backup(path, tmp_path):
+    with open_store(tmp_path / "live.db"):
+        make_workload(id="first")
+    shutil.copy(tmp_path / "live.db", tmp_path / "copied.db")
+
+    with open_store(path):
+        restore_store(tmp_path / "copied.db")
+        assert keys() == {"first"}

@@ -1,0 +1,108 @@
+"""A restore: SQLite's online backup with the store as its destination, https://www.sqlite.org/backup.html."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from vulcan_store.engines import forks
+from vulcan_store.engines.sqlite.files import FileDatabase, has_code
+from vulcan_store.engines.sqlite.paths import uri_of
+from vulcan_store.errors import SchemaMismatchError, StoreUnavailableError
+
+_BUSY, _LOCKED = 5, 6
+"""https://www.sqlite.org/rescode.html#busy"""
+_PAUSE = 0.01
+"""Seconds between two tries to begin."""
+
+
+def restore_from(database: FileDatabase, path: str, columns: Mapping[str, Sequence[str]]) -> None:
+    """Copy a file over a database, in one transaction.
+
+    Raises:
+        StoreUnavailableError, SchemaMismatchError: as :func:`vulcan_store.restore_store` says; nothing was changed.
+    """
+    if not os.path.exists(path):
+        raise StoreUnavailableError(path, "there is no such file to restore")
+    if not database.in_memory and os.path.samefile(path, database.path):
+        raise StoreUnavailableError(path, "this is the store's own file")
+    try:
+        with _opened(path) as source:
+            _check(source, path, columns)
+            if database.in_memory:
+                with _in_rollback_mode(source) as copy:
+                    database.run(_copy, copy, database.busy_timeout)
+            else:
+                database.run(_copy, source, database.busy_timeout)
+    except sqlite3.Error as error:
+        if has_code(error, "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CANTOPEN"):
+            raise StoreUnavailableError(path, f"it cannot be restored: {error}") from error
+        if has_code(error, "SQLITE_READONLY"):
+            raise StoreUnavailableError(
+                database.target,
+                "the backup has another page size, which cannot be changed while the journal mode is WAL; restore it "
+                "into a new file",
+            ) from error
+        database.fail(error)
+
+
+def _copy(target: sqlite3.Connection, source: sqlite3.Connection, patience: float) -> None:
+    left = patience
+
+    def wait(status: int, remaining: int, total: int) -> None:
+        nonlocal left
+        if status not in (_BUSY, _LOCKED):
+            return
+        left -= _PAUSE
+        if left <= 0:
+            raise _busy()
+
+    start = time.monotonic()
+    target.execute("BEGIN IMMEDIATE")  # waits for its turn, as the copy itself would not
+    target.execute("ROLLBACK")
+    left -= time.monotonic() - start
+    source.backup(target, pages=-1, progress=wait, sleep=_PAUSE)
+
+
+def _busy() -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorcode, error.sqlite_errorname = _BUSY, "SQLITE_BUSY"
+    return error
+
+
+def _check(source: sqlite3.Connection, path: str, columns: Mapping[str, Sequence[str]]) -> None:
+    for table, needed in columns.items():
+        there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
+        missing = tuple(name for name in needed if name not in there)
+        if missing:
+            raise SchemaMismatchError(path, table, missing)
+    ((found,),) = source.execute("PRAGMA quick_check(1)").fetchall()
+    if found != "ok":
+        raise StoreUnavailableError(path, f"it is damaged ({found}); restore another backup")
+
+
+@contextlib.contextmanager
+def _in_rollback_mode(source: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    # Memory has no WAL, and cannot be read once its header says that it has: https://www.sqlite.org/fileformat2.html
+    content = bytearray(source.serialize())
+    content[18:20] = b"\x01\x01"
+    with contextlib.closing(sqlite3.Connection(":memory:")) as copy:
+        copy.deserialize(bytes(content))
+        yield copy
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[sqlite3.Connection]:
+    # A file that nobody has open needs no locks, and reading it leaves no -wal and -shm beside it.
+    alone = not os.path.exists(os.path.realpath(path) + "-wal")
+    uri = uri_of(path, "ro") + ("&immutable=1" if alone else "")
+    with forks.opening_or_closing:
+        connection = sqlite3.Connection(uri, uri=True, isolation_level=None)
+    try:
+        yield connection
+    finally:
+        with forks.opening_or_closing:
+            connection.close()

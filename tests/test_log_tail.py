@@ -53,7 +53,12 @@ def test_what_is_appended_while_the_log_is_read_comes_next_and_once(tail):
             add(99, f"high {place}")
 
     assert seen == [f"old {seq}" for seq in range(6)]
-    assert new(tail) == ["low 0", "high 0", "low 3", "high 3"]
+    for line in tail.new_lines():
+        seen.append(line.line)
+        if line.line == "high 3":
+            add(5, "last")
+    assert seen[6:] == ["low 0", "high 0", "low 3", "high 3", "last"]
+    assert new(tail) == []
 
 
 def test_lines_of_other_workloads_are_passed_over(tail):

@@ -104,6 +104,7 @@ def test_reading_only_sees_empty_text_and_changes_nothing(earlier):
         one = get_workload("n0")
         empty, several, hashed = (list_workloads(input_hash=value) for value in ("", ["", "h", "x"], "h"))
         own = [workload.id for workload in Workload.select().where(Workload.error == "").order_by(Workload.id)]
+        tuples = list(Workload.select(Workload.id, Workload.input_hash, Workload.error).order_by(Workload.id).tuples())
 
     assert sorted(found) == MENDED
     assert (one.input_hash, one.error) == ("", "")
@@ -111,7 +112,15 @@ def test_reading_only_sees_empty_text_and_changes_nothing(earlier):
     assert ([workload.id for workload in several.items], several.total) == (["n4", "n3", "n2", "n1", "n0"], 5)
     assert ([workload.id for workload in hashed.items], hashed.total) == (["n4", "n1"], 2)
     assert own == ["n0", "n1", "n3"]
+    assert tuples == MENDED
     assert (ask(earlier, TEXTS), ask(earlier, SCHEMA)) == (before, schema)
+
+
+def test_opening_only_to_read_does_not_look_through_the_table_for_what_to_mend(earlier, monkeypatch):
+    monkeypatch.setattr(mending, "_holding_null", lambda *_: pytest.fail("looks for NULL"))
+
+    with open_store(earlier, read_only=True):
+        assert get_workload("n0").error == ""
 
 
 def test_an_index_that_was_given_up_is_dropped_and_none_that_somebody_else_made(earlier):

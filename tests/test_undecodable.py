@@ -185,8 +185,9 @@ def test_a_walk_over_an_id_that_is_not_utf_8_comes_to_its_end(path, monkeypatch,
 
 @pytest.mark.parametrize("bad", [b"\xff1", b"\x801", b"a\x80"], ids=repr)
 def test_a_purge_passes_over_an_id_that_is_not_utf_8(path, bad):
+    moment = now()
     with open_store(path):
-        create_workloads({"runtime": "go", "id": key, "status": "failed", "finished_at": now()} for key in "0bz")
+        create_workloads({"runtime": "go", "id": key, "status": "failed", "finished_at": moment} for key in "0bz")
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE workloads SET id = CAST(? AS TEXT) WHERE id = 'b'", (bad,))
 
@@ -204,8 +205,7 @@ def test_text_that_is_valid_is_decoded_by_sqlite3_itself(path):
         assert store.database.connection().text_factory is str
 
 
-def test_another_error_is_still_that_error(store):
+@pytest.mark.parametrize("run", ["read", "write"])
+def test_another_error_is_still_that_error(store, run):
     with pytest.raises(StoreUnavailableError, match="no such table"):
-        store.database.read("SELECT * FROM missing")
-    with pytest.raises(StoreUnavailableError, match="no such table"):
-        store.database.write("DELETE FROM missing")
+        getattr(store.database, run)("DELETE FROM missing")

@@ -156,7 +156,7 @@ def test_as_many_are_counted_as_would_be_deleted(path, hour, gone):
             make_workload(id=f"{number}", status="killed", finished_at=NOON)
             say(store, f"{number}", finished_at=text)
 
-        assert count_purgeable(NOON.replace(hour=hour)) == gone
+        assert count_purgeable(store, NOON.replace(hour=hour)) == gone
         assert purge_workloads(NOON.replace(hour=hour)) == gone
 
 

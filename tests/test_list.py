@@ -193,11 +193,13 @@ def test_a_collection_with_more_values_than_an_engine_takes_is_refused(mixed):
 def test_the_longest_collections_fit_together_into_sqlites_own_limit(path):
     values = [str(number) for number in range(8_192)]
     with open_store(path) as store:
-        store.database.connection().setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
         make_workload(node_id="7", input_hash="9")
 
-        assert list_workloads(node_id=values, input_hash=values).total == 1
-        assert len(list_workloads(node_id=values, input_hash=values, status=["pending", "running"]).items) == 1
+        with store.database.atomic():
+            store.database.connection().setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
+
+            assert list_workloads(node_id=values, input_hash=values).total == 1
+            assert len(list_workloads(node_id=values, input_hash=values, status=["pending", "running"]).items) == 1
 
 
 @pytest.mark.parametrize("stored", [NOON, NOON + 500_000 * MICROSECOND, NOON + 123_456 * MICROSECOND])

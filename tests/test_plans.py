@@ -24,8 +24,8 @@ from vulcan_store import (
     update_workload,
     update_workload_status,
 )
-from vulcan_store.lifecycle import FINAL, Runtime, Status
 from vulcan_store.current import current_store
+from vulcan_store.lifecycle import FINAL, Runtime, Status
 from vulcan_store.operations.log_tail import LogTail
 
 NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
@@ -134,25 +134,25 @@ def filled(built, path):
 
 
 def statements(store, call):
-    """What is sent to SQLite while a function runs."""
+    """What is sent to SQLite while a function runs, each with its values."""
     sent = []
-    connection = store.database.connection()
-    connection.set_trace_callback(sent.append)
+    store.database.query_hooks.append(sent.append)
     call()
-    connection.set_trace_callback(None)
-    return [sql for sql in sent if sql.startswith(("SELECT", "UPDATE", "DELETE", "WITH"))]
+    store.database.query_hooks.remove(sent.append)
+    asked = ("SELECT", "UPDATE", "DELETE", "WITH")
+    return [(event.sql, event.params) for event in sent if event.sql.startswith(asked)]
 
 
-def plan(store, sql):
-    return [row[3] for row in store.database.execute_sql(f"EXPLAIN QUERY PLAN {sql}").fetchall()]
+def plan(store, sql, values):
+    return [row[3] for row in store.database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()]
 
 
-def assert_that_indexes_serve(store, sql, steps):
-    assert steps, sql
+def assert_that_indexes_serve(statement, steps):
+    assert steps, statement
     for step in steps:
-        assert "TEMP B-TREE" not in step, (sql, steps)
-        assert not step.startswith("SCAN") or " INDEX " in step, (sql, steps)
-        assert "AUTOMATIC" not in step, (sql, steps)
+        assert "TEMP B-TREE" not in step, (statement, steps)
+        assert not step.startswith("SCAN") or " INDEX " in step, (statement, steps)
+        assert "AUTOMATIC" not in step, (statement, steps)
 
 
 @pytest.mark.parametrize("name", [*QUERIES, *NARROWED])
@@ -160,21 +160,21 @@ def test_every_query_is_served_by_an_index_and_sorts_nothing(filled, name):
     sent = statements(filled, {**QUERIES, **NARROWED}[name])
 
     assert sent
-    for sql in sent:
-        assert_that_indexes_serve(filled, sql, plan(filled, sql))
+    for statement in sent:
+        assert_that_indexes_serve(statement, plan(filled, *statement))
 
 
 @pytest.mark.parametrize("name", [name for name in QUERIES if name not in {*ABOUT_ALL, *CLAIMS}])
 def test_a_query_about_a_few_does_not_walk_through_all(filled, name):
     sent = statements(filled, QUERIES[name])
 
-    assert not [step for sql in sent for step in plan(filled, sql) if step.startswith("SCAN")]
+    assert not [step for statement in sent for step in plan(filled, *statement) if step.startswith("SCAN")]
 
 
 @pytest.mark.parametrize("name", [name for name in QUERIES if "input" in name])
 def test_a_lookup_by_hash_is_served_by_the_index_of_hashes(filled, name):
-    for sql in statements(filled, QUERIES[name]):
-        searches = [step for step in plan(filled, sql) if step.startswith("SEARCH")]
+    for statement in statements(filled, QUERIES[name]):
+        searches = [step for step in plan(filled, *statement) if step.startswith("SEARCH")]
         assert searches
         assert all("vulcan_store_input_hash_2 (input_hash=?" in step for step in searches)
 
@@ -194,9 +194,9 @@ def test_a_claim_looks_only_at_what_can_be_claimed(filled, name):
         row[1] for row in filled.database.execute_sql("PRAGMA index_list(workloads)").fetchall() if row[4]
     }
 
-    (sql,) = statements(filled, QUERIES[name])
+    (statement,) = statements(filled, QUERIES[name])
 
-    searches = [step for step in plan(filled, sql) if " INDEX " in step and "(id=?)" not in step]
+    searches = [step for step in plan(filled, *statement) if " INDEX " in step and "(id=?)" not in step]
     assert len(searches) == 1
     assert searches[0].split(" INDEX ")[1].split()[0] in partial
 

@@ -80,7 +80,7 @@ def test_every_write_is_refused(stored, write):
             write()
 
         assert (refusal.value.target, "read_only" in refusal.value.reason) == (stored, True)
-        assert isinstance(refusal.value.__cause__, sqlite3.OperationalError)
+        assert refusal.value.__cause__ is None  # it was not even sent
         assert get_workload("a").__data__ == list_workloads().items[0].__data__
     assert contents(Path(stored).parent) == before
 

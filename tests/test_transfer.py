@@ -21,10 +21,11 @@ from vulcan_store import (
     list_workloads,
     open_store,
 )
-from vulcan_store.operations import transfer
+from vulcan_store.current import current_store
 from vulcan_store.models.clock import from_text
-from vulcan_store.testing import make_workload
+from vulcan_store.operations import transfer
 from vulcan_store.operations.transfer import InvalidLineError, export_workloads, import_workloads
+from vulcan_store.testing import make_workload
 
 SERVERS_ROWS = [
     ("w3", "completed", "", "go", "", "", b"\x00\xff", -1, "", 0, 0, 0, 0,
@@ -64,7 +65,7 @@ def everything(path):
 def exported():
     """The store that is open, as lines."""
     lines = []
-    export_workloads(lines.append)
+    export_workloads(current_store(), lines.append)
     return [line.encode() for line in lines]
 
 
@@ -132,7 +133,7 @@ def test_an_export_goes_on_where_one_lot_of_ids_ends(store, monkeypatch):
     create_workloads({"runtime": "go", "created_at": moments[number // 5]} for number in range(9))
 
     told = []
-    count = export_workloads(lambda line: None, lambda *state: told.append(state))
+    count = export_workloads(store, lambda line: None, lambda *state: told.append(state))
 
     assert (count, told) == (9, [(number, 9) for number in range(1, 10)])
     assert [json.loads(line)["id"] for line in exported()] == [w.id for w in reversed(list(iter_workloads()))]
@@ -140,7 +141,7 @@ def test_an_export_goes_on_where_one_lot_of_ids_ends(store, monkeypatch):
 
 def test_an_export_is_one_view_whatever_is_written_meanwhile(path, monkeypatch):
     monkeypatch.setattr(transfer, "KEYS_AT_ONCE", 2)
-    with open_store(path):
+    with open_store(path) as store:
         create_workloads({"runtime": "go"} for _ in range(4))
         lines = []
 
@@ -148,14 +149,14 @@ def test_an_export_is_one_view_whatever_is_written_meanwhile(path, monkeypatch):
             lines.append(line)
             vulcan("--db", path, "create", "--runtime", "wasm") if len(lines) == 1 else None
 
-        assert export_workloads(write) == len(lines) == 4
+        assert export_workloads(store, write) == len(lines) == 4
         assert list_workloads().total == 5
 
 
 def test_an_import_fills_in_what_is_left_out(store):
     lines = [b'{"runtime": "go", "log_lines": [{"seq": 0, "line": "x"}]}\n', b"\n", b'{"runtime": "go"}']
 
-    count = import_workloads(lines)
+    count = import_workloads(store, lines)
 
     newest, oldest = list_workloads().items
     assert (count, oldest.status, oldest.isolation) == (2, "pending", "auto")
@@ -164,7 +165,7 @@ def test_an_import_fills_in_what_is_left_out(store):
 
 
 def test_an_import_of_nothing_is_nothing(store):
-    assert import_workloads([]) == import_workloads([b"\n"]) == 0
+    assert import_workloads(store, []) == import_workloads(store, [b"\n"]) == 0
 
 
 def test_a_broken_line_17_leaves_nothing_changed(path):
@@ -209,7 +210,7 @@ def test_an_import_names_the_line_that_it_refuses_and_stores_none(store, monkeyp
     lines = [b'{"runtime": "go", "id": "new-%d"}\n' % number for number in range(3)]
 
     with pytest.raises(InvalidLineError) as caught:
-        import_workloads([*lines, line, *lines])
+        import_workloads(store, [*lines, line, *lines])
 
     assert caught.value.line == 4
     assert caught.value.reason.startswith(reason)
@@ -218,7 +219,7 @@ def test_an_import_names_the_line_that_it_refuses_and_stores_none(store, monkeyp
 
 def test_of_two_wrong_lines_the_first_is_named(store):
     with pytest.raises(InvalidLineError) as caught:
-        import_workloads([b'{"runtime": "go"}', b'{"runtime": "cobol"}', b"{"])
+        import_workloads(store, [b'{"runtime": "go"}', b'{"runtime": "cobol"}', b"{"])
 
     assert caught.value.line == 2
 
@@ -233,9 +234,9 @@ def test_memory_does_not_grow_with_what_is_imported_or_exported(path):
         tracemalloc.stop()
         return most
 
-    with open_store(path):
-        importing = peak(lambda: import_workloads(line for _ in range(2_000)))
-        exporting = peak(lambda: export_workloads(len))
+    with open_store(path) as store:
+        importing = peak(lambda: import_workloads(store, (line for _ in range(2_000))))
+        exporting = peak(lambda: export_workloads(store, len))
 
     assert importing < 3 * transfer.BYTES_AT_ONCE
     assert exporting < 5_000_000
@@ -245,7 +246,7 @@ def test_an_import_tells_how_far_it_is(store, monkeypatch):
     monkeypatch.setattr(transfer, "BYTES_AT_ONCE", 40)
     told = []
 
-    import_workloads([b'{"runtime": "go"}'] * 7, told.append)
+    import_workloads(store, [b'{"runtime": "go"}'] * 7, told.append)
 
     assert told == [3, 6, 7]
 
@@ -253,5 +254,5 @@ def test_an_import_tells_how_far_it_is(store, monkeypatch):
 def test_an_import_into_a_store_that_may_not_be_written_says_so(path):
     open_store(path).close()
 
-    with open_store(path, read_only=True), pytest.raises(StoreUnavailableError):
-        import_workloads([b'{"runtime": "go"}'])
+    with open_store(path, read_only=True) as store, pytest.raises(StoreUnavailableError):
+        import_workloads(store, [b'{"runtime": "go"}'])

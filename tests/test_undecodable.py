@@ -27,11 +27,12 @@ from vulcan_store import (
     update_workload_status,
     workload_stats,
 )
-from vulcan_store.operations import walk as walking
+from vulcan_store.current import current_store
 from vulcan_store.models.clock import now
+from vulcan_store.operations import walk as walking
 from vulcan_store.operations.housekeeping import count_purgeable
-from vulcan_store.testing import make_workload
 from vulcan_store.operations.transfer import export_workloads
+from vulcan_store.testing import make_workload
 
 READ = "a\ufffdb"
 
@@ -55,7 +56,7 @@ def errors(workloads):
 
 def exported():
     lines = []
-    export_workloads(lines.append)
+    export_workloads(current_store(), lines.append)
     return {form["id"]: form["error"] for form in map(json.loads, lines)}
 
 
@@ -186,12 +187,12 @@ def test_a_walk_over_an_id_that_is_not_utf_8_comes_to_its_end(path, monkeypatch,
 @pytest.mark.parametrize("bad", [b"\xff1", b"\x801", b"a\x80"], ids=repr)
 def test_a_purge_passes_over_an_id_that_is_not_utf_8(path, bad):
     moment = now()
-    with open_store(path):
+    with open_store(path) as store:
         create_workloads({"runtime": "go", "id": key, "status": "failed", "finished_at": moment} for key in "0bz")
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE workloads SET id = CAST(? AS TEXT) WHERE id = 'b'", (bad,))
 
-        assert count_purgeable(now()) >= 3
+        assert count_purgeable(store, now()) >= 3
         assert purge_workloads(now()) == 2
         assert list_workloads().total == 1
 
@@ -202,7 +203,8 @@ def test_text_that_is_valid_is_decoded_by_sqlite3_itself(path):
         get_workload("w")
         update_workload("w", exit_code=1)
 
-        assert store.database.connection().text_factory is str
+        with store.database.atomic():
+            assert store.database.connection().text_factory is str
 
 
 @pytest.mark.parametrize("run", ["read", "write"])

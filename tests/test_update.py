@@ -33,10 +33,12 @@ def test_a_status_said_again_writes_nothing(store, status):
     made = make_workload()
     update_workload_status(made.id, "running")
     moved = update_workload_status(made.id, status)
-    before = store.database.connection().total_changes
 
-    assert update_workload_status(made.id, status) == moved
-    assert store.database.connection().total_changes == before
+    with store.database.atomic():
+        before = store.database.connection().total_changes
+
+        assert update_workload_status(made.id, status) == moved
+        assert store.database.connection().total_changes == before
 
 
 def say(workload_id, status):

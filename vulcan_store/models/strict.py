@@ -121,7 +121,8 @@ class StrictModel(Model):
 
 
 def _is_calculated(value: Any) -> bool:
-    return isinstance(value, Node) and not getattr(value, "never_null", False)
+    # Asked of the class: any attribute of ``fn.NULLIF(...)`` is another function.
+    return isinstance(value, Node) and not getattr(type(value), "never_null", False)
 
 
 def _named(data: Any) -> dict[str, Any]:

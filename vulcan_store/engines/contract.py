@@ -129,6 +129,14 @@ class Engine(LendingDatabase):
         """
         raise NotImplementedError
 
+    def write_each(self, sql: str, rows: Iterable[Sequence[Any]], first: int = 0) -> None:
+        """As :meth:`write_many`, one by one; ``first`` is the index of the first row."""
+        for index, row in enumerate(rows, first):
+            try:
+                self.write(sql, row)
+            except IntegrityError as error:
+                raise KeyTakenError(index, row) from error
+
     def snapshot(self, work: Callable[[], T]) -> T:
         """Call a function whose reads all see the same state."""
         raise NotImplementedError

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 from peewee import Database, _ConnectionLocal, _manual
@@ -37,6 +39,7 @@ class LendingDatabase(Database):
 
     if TYPE_CHECKING:  # what Peewee's stubs leave out
         _log_query: Callable[[str, Any], None]
+        _notify_hooks: Callable[[str, Any, float, Exception | None], None]
         _run_commit_callbacks: Callable[[], None]
         execute_sql: Callable[..., Cursor]
 
@@ -85,6 +88,19 @@ class LendingDatabase(Database):
     def is_watched(self) -> bool:
         """Whether somebody wants to see each statement: Peewee's logger, or its query hooks."""
         return bool(self.query_hooks) or logger.isEnabledFor(logging.DEBUG)
+
+    @contextlib.contextmanager
+    def shown(self, sql: str, values: Sequence[Any]) -> Iterator[None]:
+        """Show a statement to whoever watches; it is run inside the block, and not by Peewee's ``execute_sql``."""
+        self._log_query(sql, values)
+        start, failure = time.perf_counter(), None
+        try:
+            yield
+        except Exception as error:
+            failure = error
+            raise
+        finally:
+            self._notify_hooks(sql, values, start, failure)
 
     def close_pool(self, patience: float) -> None:
         """Close every connection, each after the call that it is in, and open none any more."""

@@ -20,7 +20,6 @@ from vulcan_store.engines.contract import (
     READ_ONLY,
     Convert,
     Engine,
-    KeyTakenError,
     take_until_bytes,
     without_password,
 )
@@ -144,8 +143,8 @@ class PostgresEngine(Engine, PostgresqlDatabase):
                 return take_until_bytes(cursor.stream(sql, values), bytes_column, max_bytes)
 
         try:
-            self._log_query(sql, values)
-            return self.run(fetch)
+            with self.shown(sql, values):
+                return self.run(fetch)
         except driver.Error as error:
             self.fail(error)
 
@@ -166,25 +165,20 @@ class PostgresEngine(Engine, PostgresqlDatabase):
             with connection.transaction(), connection.cursor() as cursor:
                 cursor.executemany(sql, batch)
 
+        if self.is_watched():
+            self.write_each(sql, rows)
+            return
         # The rows are taken before they are sent: taking them may itself need the connection.
         sent = 0
         for batch in batches(rows):
-            self._log_query(sql, batch)
             try:
                 self.run(send, batch)
             except driver.errors.UniqueViolation:
-                self._name_taken(sql, batch, sent)
+                # A batch is sent as one, so which of its rows it was has to be found out one by one.
+                self.write_each(sql, batch, sent)
             except driver.Error as error:
                 self.fail(error)
             sent += len(batch)
-
-    def _name_taken(self, sql: str, batch: list[Sequence[Any]], first: int) -> None:
-        # A batch is sent as one, so which of its rows it was has to be found out one by one.
-        for index, row in enumerate(batch, first):
-            try:
-                self.write(sql, row)
-            except IntegrityError as error:
-                raise KeyTakenError(index, row) from error
 
     def snapshot(self, work: Callable[[], T]) -> T:
         def transact(connection: driver.Connection[Row]) -> T:

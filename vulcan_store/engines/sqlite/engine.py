@@ -50,8 +50,8 @@ class SqliteEngine(FileDatabase, Engine):
                 return take_until_bytes(cursor.execute(sql, values), bytes_column, max_bytes)
 
         try:
-            self._log_query(sql, values)
-            return self.run(_once_more_if_undecodable, fetch)
+            with self.shown(sql, values):
+                return self.run(_once_more_if_undecodable, fetch)
         except sqlite3.Error as error:
             self.fail(error)
 
@@ -77,7 +77,9 @@ class SqliteEngine(FileDatabase, Engine):
             for index, row in enumerate(rows):
                 yield row
 
-        self._log_query(sql, rows)
+        if self.is_watched():
+            self.write_each(sql, rows)
+            return
         try:
             self.run(sqlite3.Connection.executemany, sql, counted())
         except sqlite3.IntegrityError as error:

@@ -14,8 +14,8 @@ import threading
 from typing import Protocol
 
 # Held while a connection to a file is opened or closed, and while the process forks: SQLite's own mutexes are free
-# then, and of several connections that are closed at once the last finds itself alone and takes the WAL away. It is always
-# taken last, and whoever has it waits for nothing.
+# then, and of several connections that are closed at once the last finds itself alone and takes the WAL away. It is
+# always taken last, and whoever has it waits for nothing.
 opening_or_closing = threading.RLock()
 
 

@@ -2,8 +2,8 @@
 
 Peewee calls ``db_value`` for whatever it writes, so what is refused here is refused on every way in. Each ``db_value``
 lets the values through that are right as they are, at once, and leaves the others to ``check``. What a column is only
-compared or calculated with (``"paused"``, ``"2026-%"``, ``1.5``) goes through ``comparison_value`` instead, which the store's
-databases see to: :class:`vulcan_store.engines.context.ComparingContext`.
+compared or calculated with (``"paused"``, ``"2026-%"``, ``1.5``) goes through ``comparison_value`` instead, which the
+store's databases see to: :class:`vulcan_store.engines.context.ComparingContext`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ HAS_INPUT_HASH = Workload.input_hash.is_null(False)
 """What the index of input hashes holds, likewise; the others, which are most, would only slow the server's inserts."""
 
 HOLDS_NULL = Workload.input_hash >> None | Workload.error >> None
-"""What :mod:`vulcan_store.operations.mending` looks for. Its index is empty, but says so at once, however large the table is."""
+"""What :mod:`vulcan_store.operations.mending` looks for; its index says at once that there is none, in any table."""
 
 Workload.add_index(Workload.created_at, Workload.id, name="vulcan_store_created")
 Workload.add_index(Workload.status, Workload.created_at, Workload.id, name="vulcan_store_status")

@@ -66,7 +66,9 @@ def _without_break(line: Any) -> Any:
     return line.removesuffix("\n").removesuffix("\r") if isinstance(line, str) and line.endswith("\n") else line
 
 
-def list_log_lines(store: OpenStore, workload_id: str, after: int | LogLine | None = None, limit: int | None = None) -> list[LogLine]:
+def list_log_lines(
+    store: OpenStore, workload_id: str, after: int | LogLine | None = None, limit: int | None = None
+) -> list[LogLine]:
     """Lines of a workload's log, by ``seq``, then ``id``.
 
     Lines may have equal numbers: the server counts from 0 at each run, whatever is there.

@@ -51,7 +51,9 @@ class InvalidLineError(StoreError):
         return f"line {self.line}: {self.reason}; nothing was imported"
 
 
-def export_workloads(store: OpenStore, write: Callable[[str], object], progress: Callable[[int, int], object] | None = None) -> int:
+def export_workloads(
+    store: OpenStore, write: Callable[[str], object], progress: Callable[[int, int], object] | None = None
+) -> int:
     """Hand on every workload with its log lines as a line of JSON, oldest first, in constant memory.
 
     All of them come from one consistent view: a read transaction lasts until the end, during which others may write,

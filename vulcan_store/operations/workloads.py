@@ -19,6 +19,7 @@ from vulcan_store.queries.filters import read_filters, whole
 Complete = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
+
 class Page(NamedTuple):
     """One page of a listing.
 
@@ -33,8 +34,12 @@ class Page(NamedTuple):
 
 @overload
 def create_workload(store: OpenStore, workload: Workload, /) -> Workload: ...
+
+
 @overload
 def create_workload(store: OpenStore, /, **fields: Unpack[NewWorkload]) -> Workload: ...
+
+
 def create_workload(store: OpenStore, workload: Workload | None = None, /, **fields: Any) -> Workload:
     """Store a new workload.
 
@@ -148,7 +153,15 @@ def get_workload(store: OpenStore, workload_id: str) -> Workload:
     return Workload.from_row(rows[0], database)
 
 
-def list_workloads(store: OpenStore, limit: int = 20, offset: int = 0, *, with_output: bool = True, **filters: Unpack[Filters]) -> Page:
+def list_workloads(
+    store: OpenStore,
+    limit: int = 20,
+    offset: int = 0,
+    *,
+    page: int | None = None,
+    with_output: bool = True,
+    **filters: Unpack[Filters],
+) -> Page:
     """A page of workloads, newest first (by ``created_at``, then ``id``), and how many there are in all.
 
     Page and total come from one snapshot.
@@ -156,26 +169,38 @@ def list_workloads(store: OpenStore, limit: int = 20, offset: int = 0, *, with_o
     Args:
         limit: how many at most, from 0.
         offset: how many to pass over first, from 0; any number, not only whole pages.
+        page: which page of ``limit`` workloads, from 1, in place of ``offset``; one beyond the end is empty. See
+            https://docs.peewee-orm.com/en/latest/peewee/querying.html#paginating-records
         with_output: False leaves the result bytes in the store; ``output`` is then None.
         filters: ``status``, ``isolation``, ``runtime``, ``node_id`` and ``input_hash``, each one value or a
             collection of up to 8,192 values; ``created_since``, ``started_since``, ``finished_since`` (inclusive) and
             ``created_before``, ``started_before``, ``finished_before`` (exclusive), aware datetimes. None is no filter; an empty ``input_hash`` finds the workloads that have none.
 
     Raises:
-        ValueError: ``limit`` or ``offset`` is no whole number from 0; as InvalidWorkloadError, a filter's value is
-            none that its field can have.
-        TypeError: there is no filter of that name.
+        ValueError: ``limit`` or ``offset`` is not a whole number from 0, or ``page`` from 1; as InvalidWorkloadError,
+            a filter's value is none that its field can have.
+        TypeError: there is no filter of that name, or both ``page`` and an ``offset`` other than 0 are given.
         StoreUnavailableError: the store cannot be read.
     """
     database = store.database
     shape, values = read_filters(filters)
     values["limit"], values["offset"] = whole("limit", limit), whole("offset", offset)
-    page = queries.page(database, values, with_output, *shape)
+    if page is not None:
+        values["page"] = _page_number(page, values["limit"])
+        if offset:
+            raise TypeError("give page or offset, not both")
+    select = queries.page(database, values, with_output, page is not None, *shape)
     total = queries.total(database, values, *shape)
 
-    rows, ((count,),) = database.snapshot(lambda: (database.read(*page), database.read(*total)))
+    rows, ((count,),) = database.snapshot(lambda: (database.read(*select), database.read(*total)))
 
     return Page([Workload.from_row(row, database) for row in rows], count)
+
+
+def _page_number(page: int, limit: int) -> int:
+    # No further than an engine can calculate: what is passed over has to fit 64 bits too.
+    largest = 2**63 - 1
+    return min(whole("page", page, minimum=1), 1 + largest // max(limit, 1), largest)
 
 
 def iter_workloads(store: OpenStore, *, with_output: bool = True, **filters: Unpack[Filters]) -> Iterator[Workload]:

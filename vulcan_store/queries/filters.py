@@ -114,12 +114,12 @@ def _indexed(query: CountingSelect, name: str) -> CountingSelect:
     return query.where(HAS_INPUT_HASH) if name == "input_hash" else query
 
 
-def whole(name: str, value: object) -> int:
-    """A whole number from 0, or the largest that an engine takes instead of one that is larger.
+def whole(name: str, value: object, minimum: int = 0) -> int:
+    """A whole number from ``minimum``, or the largest that an engine takes instead of one that is larger.
 
     Raises:
         InvalidWorkloadError: a ValueError, for anything else.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidWorkloadError(name, value, "a whole number from 0")
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise InvalidWorkloadError(name, value, f"a whole number from {minimum}")
     return min(value, 2**63 - 1)

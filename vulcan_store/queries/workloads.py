@@ -64,9 +64,12 @@ def by_id() -> Any:
 
 
 @Prepared
-def page(with_output: bool, *shape: tuple[str, int]) -> Any:
-    """What matches, newest first, ``limit`` of it after ``offset``."""
+def page(with_output: bool, numbered: bool, *shape: tuple[str, int]) -> Any:
+    """What matches, newest first, ``limit`` of it: on a page of that size, or after ``offset``."""
     query = newest_first(Workload.select(*_columns(with_output)), shape)
+    if numbered:
+        # PostgreSQL would calculate with as few bits as the number itself needs.
+        return query.paginate(Param("page").cast("BIGINT"), Param("limit"))
     return query.limit(Param("limit")).offset(Param("offset"))
 
 

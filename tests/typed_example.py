@@ -81,7 +81,7 @@ def refuse(workload_id: str) -> Iterator[StoreError]:
     try:
         update_workload_status(workload_id, "running")
     except InvalidTransitionError as error:
-        facts: tuple[str, str, str] = (error.workload_id, error.current, error.requested)
+        facts: tuple[str, str, str | None] = (error.workload_id, error.current, error.requested)
         print(len(facts))
         yield error
     try:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from vulcan_store.engines.contract import OpenStore
 from vulcan_store.engines.registry import engine_of
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.models.indexes import TABLES
@@ -126,7 +127,7 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def _on_current_store(method: Callable[Concatenate[Store, P], T]) -> Callable[P, T]:
+def _on_current_store(method: Callable[Concatenate[OpenStore, P], T]) -> Callable[P, T]:
     @functools.wraps(method)
     def function(*args: P.args, **kwargs: P.kwargs) -> T:
         return method(current_store(), *args, **kwargs)

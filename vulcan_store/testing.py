@@ -43,4 +43,5 @@ def make_workload(**fields: Any) -> Workload:
         times["started_at"] = moment
     if fields.get("status") in FINAL:
         times["finished_at"] = moment
-    return create_workload(**{"runtime": Runtime.PYTHON, **times, **fields})
+    given: dict[str, Any] = {"runtime": Runtime.PYTHON, **times, **fields}
+    return create_workload(**given)

@@ -10,7 +10,7 @@ from peewee import (  # type: ignore[attr-defined]
     IntegrityError,
     Model,
     SchemaManager,
-    sort_models,
+    sort_models,  # pyright: ignore[reportAttributeAccessIssue]
 )
 
 from vulcan_store.engines.context import ComparingContext
@@ -215,3 +215,4 @@ class OpenStore(Protocol):
     @property
     def database(self) -> Engine:
         """Where its workloads are kept."""
+        ...

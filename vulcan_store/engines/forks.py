@@ -27,6 +27,7 @@ class Forking(Protocol):
 
     def is_ready(self) -> bool:
         """Whether :meth:`before_fork` has been called and nothing was opened since."""
+        ...
 
     def after_fork_in_parent(self) -> None:
         """Go on."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 # Go's time.Time.String(): "2026-02-18 13:12:42.123456789 +0200 CEST m=+0.123".
 # https://pkg.go.dev/time#Time.String
@@ -71,7 +73,7 @@ def _from_go(text: str) -> datetime | str:
     return _in_utc(moment, text)
 
 
-def _in_utc(moment: datetime, text: str) -> datetime | str:
+def _in_utc(moment: datetime, text: T) -> datetime | T:
     try:
         return moment.astimezone(UTC)
     except OverflowError:

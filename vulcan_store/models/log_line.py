@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from peewee import SQL
+from peewee import SQL, AutoField
 
 from vulcan_store.models import clock
 from vulcan_store.models.clock import from_text
@@ -34,7 +34,7 @@ class LogLine(StrictModel):
         created_at (datetime): when it was written; aware, in UTC.
     """
 
-    id: LogIdField = LogIdField()
+    id: AutoField[int] = LogIdField()
     workload = WorkloadKeyField(Workload, column_name="workload_id", backref="log_lines", index=False)
     seq: StrictIntegerField[int] = StrictIntegerField(least=0)
     line: StrictTextField[str] = StrictTextField()

@@ -31,11 +31,12 @@ class CountingSelect(ModelSelect[Any] if TYPE_CHECKING else ModelSelect):  # typ
 
     def count(self, database: Any = None, clear_limit: bool = False) -> int:
         """How many rows the query has; as in Peewee."""
-        limited = not clear_limit and (self._limit is not None or self._offset is not None)
-        if limited or not self._is_default or not self._count_can_project_one():
+        query: Any = self  # with what Peewee's stubs leave out
+        limited = not clear_limit and (query._limit is not None or query._offset is not None)
+        if limited or not query._is_default or not query._count_can_project_one():
             return int(super().count(database, clear_limit))
-        plain = self.columns(fn.COUNT(SQL("*"))).order_by().limit(None).offset(None)
-        return int(plain.scalar(database or self._database))
+        plain = query.columns(fn.COUNT(SQL("*"))).order_by().limit(None).offset(None)
+        return int(plain.scalar(database or query._database))
 
 
 class _Stored(WrappedNode):

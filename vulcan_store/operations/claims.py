@@ -169,7 +169,7 @@ def _claimable(*shape: tuple[str, int]) -> Any:
 @Prepared
 def _claim(lockable: bool, *shape: tuple[str, int]) -> Any:
     pending = filtered(Workload.select(Workload.id).where(CLAIMABLE), shape)
-    oldest = pending.order_by(Workload.created_at, Workload.id).limit(1)
+    oldest: Any = pending.order_by(Workload.created_at, Workload.id).limit(1)
     if lockable:
         oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
     changes = {

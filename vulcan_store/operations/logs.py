@@ -45,7 +45,8 @@ def append_log_lines(store: OpenStore, workload_id: str, lines: Iterable[str]) -
         raise InvalidWorkloadError("lines", lines, "an iterable of str, one for each line")
     row = {"workload": key(workload_id), "created_at": clock.now()}
     sql, _ = insert_line.plan(database)
-    rows = [insert_line(database, {**row, "seq": seq, "line": _without_break(line)})[1] for seq, line in enumerate(lines)]
+    texts = enumerate(map(_without_break, lines))
+    rows = [insert_line(database, {**row, "seq": seq, "line": text})[1] for seq, text in texts]
 
     def append() -> None:
         if not database.read(*exists(database, {"id": workload_id}, database.for_update)):

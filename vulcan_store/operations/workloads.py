@@ -19,7 +19,6 @@ from vulcan_store.queries.filters import read_filters, whole
 Complete = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-
 class Page(NamedTuple):
     """One page of a listing.
 
@@ -174,7 +173,8 @@ def list_workloads(
         with_output: False leaves the result bytes in the store; ``output`` is then None.
         filters: ``status``, ``isolation``, ``runtime``, ``node_id`` and ``input_hash``, each one value or a
             collection of up to 8,192 values; ``created_since``, ``started_since``, ``finished_since`` (inclusive) and
-            ``created_before``, ``started_before``, ``finished_before`` (exclusive), aware datetimes. None is no filter; an empty ``input_hash`` finds the workloads that have none.
+            ``created_before``, ``started_before``, ``finished_before`` (exclusive), aware datetimes. None is no
+            filter; an empty ``input_hash`` finds the workloads that have none.
 
     Raises:
         ValueError: ``limit`` or ``offset`` is not a whole number from 0, or ``page`` from 1; as InvalidWorkloadError,

@@ -81,7 +81,7 @@ def total(*shape: tuple[str, int]) -> Any:
 
 @Prepared
 def change(status: str | None, claimed: bool, *names: str) -> Any:
-    """Change the named fields of the workload of an ``id``, if it is not final, and still claimed where that is asked."""
+    """Change the named fields of the workload of an ``id``, if it is not final and, where asked, still claimed."""
     changes: dict[Any, Any] = {field: Param(field.name, field.db_value) for field in FIELDS if field.name in names}
     now = Param("now", clock.to_text)
     if status == Status.RUNNING:

@@ -3,6 +3,8 @@
 A connection that the server has dropped while it lay idle is replaced before anything is sent on it; a forked child
 leaves its parent's alone. What was sent is never sent again.
 """
+# psycopg asks for literal SQL, and Peewee builds it.
+# pyright: reportArgumentType=false
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase
-from playhouse import db_url
+from playhouse import db_url  # pyright: ignore[reportAttributeAccessIssue]
 
 from vulcan_store.engines import forks
 from vulcan_store.engines.contract import (

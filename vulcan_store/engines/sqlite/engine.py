@@ -23,7 +23,8 @@ T = TypeVar("T")
 TAKEN = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 
 
-class SqliteEngine(FileDatabase, Engine):
+# Peewee's own classes differ in what is not said here.
+class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
     """A SQLite file or memory."""
 
     @classmethod

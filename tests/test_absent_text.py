@@ -69,7 +69,7 @@ WAYS = {
     "claim_workload": lambda: claim_workload(make_workload(id="a").node_id),
     "save": lambda: Workload(id="a", runtime="go").save(),
     "save None": lambda: Workload(id="a", runtime="go", **NONE).save(force_insert=True),
-    "save a change to None": lambda: saved_without(**NONE),
+    "save a change to None": lambda: saved_without(error=None),
     "create": lambda: Workload.create(id="a", runtime="go"),
     "create None": lambda: Workload.create(id="a", runtime="go", **NONE),
     "insert": lambda: Workload.insert(id="a", runtime="go").execute(),

@@ -77,7 +77,7 @@ def test_a_line_says_whose_it_is_and_when_it_was_written(store):
     assert line.__data__ == LogLine.get_by_id(line.id).__data__
 
 
-@pytest.mark.parametrize("line", ["", " a \n", "two\nlines", "ünïcödé 🦊", "x" * 100_000], ids=["", " ", "2", "u", "x"])
+@pytest.mark.parametrize("line", ["", " a ", "two\nlines", "ünïcödé 🦊", "x" * 100_000], ids=["", " ", "2", "u", "x"])
 def test_a_line_is_stored_as_it_is(store, line):
     make_workload(id="w")
 

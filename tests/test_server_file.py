@@ -151,16 +151,15 @@ def peewee_update(workload_id, **fields):
 
 @pytest.mark.parametrize("change, workload_id, fields, beside", [
     (update_workload, "s1", {"status": "running"}, {"started_at"}),
-    (update_workload, "s2", {"status": "pending"}, {"started_at"}),
+    (update_workload, "s2", {"status": "pending"}, {"node_id", "started_at"}),
     (update_workload, "s2", {"status": "running"}, set()),
     (update_workload, "s2", {"status": "running", "node_id": "n9"}, set()),
     (update_workload, "s2", {"status": "completed", "output": b"x", "exit_code": 0}, {"finished_at"}),
     (update_workload, "s3", {"status": "completed"}, set()),
-    (update_workload, "s3", {"error": "late"}, set()),
     (update_workload, "s3", {}, set()),
     (update_workload, "s4", {"status": "killed"}, {"finished_at"}),
     (update_workload, "s4", {"started_at": NOON}, set()),
-    (save, "s3", {"node_id": "n9"}, set()),
+    (save, "s2", {"node_id": "n9"}, set()),
     (save, "s4", {"exit_code": 5}, set()),
     (save, "s4", {}, set()),
     (peewee_update, "s4", {"error": "e"}, set()),

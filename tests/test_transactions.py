@@ -27,8 +27,8 @@ def test_a_transaction_of_ones_own_takes_our_writes_back(store):
     with pytest.raises(ZeroDivisionError):
         with store.database.atomic():
             create_workload(runtime="go")
-            update_workload_status(made.id, "completed")
             update_workload(made.id, output=b"x")
+            update_workload_status(made.id, "completed")
             Workload.create(runtime="go")
             assert list_workloads().total == 3
             1 / 0

@@ -18,7 +18,7 @@ from vulcan_store.models.typed import ClaimFilters
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
 from vulcan_store.operations.waiting import look_until, seconds
 from vulcan_store.operations.workloads import get_workload
-from vulcan_store.queries.filters import filtered, read_filters
+from vulcan_store.queries.filters import Shape, filtered, read_filters
 from vulcan_store.queries.prepared import Param, Prepared
 from vulcan_store.queries.workloads import key
 
@@ -161,15 +161,20 @@ def wait_workload(store: OpenStore, workload_id: str, *, timeout: float | None =
     return get_workload(store, workload_id)
 
 
+def _oldest_first(shape: Shape) -> Any:
+    # The order is that of the index of pending workloads, so that SQLite uses no larger one.
+    pending = filtered(Workload.select(Workload.id).where(CLAIMABLE), shape)
+    return pending.order_by(Workload.created_at, Workload.id).limit(1)
+
+
 @Prepared
 def _claimable(*shape: tuple[str, int]) -> Any:
-    return filtered(Workload.select(Workload.id).where(CLAIMABLE), shape).limit(1)
+    return _oldest_first(shape)
 
 
 @Prepared
 def _claim(lockable: bool, *shape: tuple[str, int]) -> Any:
-    pending = filtered(Workload.select(Workload.id).where(CLAIMABLE), shape)
-    oldest: Any = pending.order_by(Workload.created_at, Workload.id).limit(1)
+    oldest: Any = _oldest_first(shape)
     if lockable:
         oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
     changes = {

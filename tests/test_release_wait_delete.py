@@ -239,8 +239,9 @@ def test_a_read_only_store_refuses_to_release_and_to_delete_even_with_nothing_to
     with open_store(path):
         make_workload(id="w")
 
+    writes = [lambda: release_workloads(node_id="n"), lambda: delete_workload("w"), lambda: claim_workload("n")]
     with open_store(path, read_only=True):
-        for write in (lambda: release_workloads(node_id="n"), lambda: delete_workload("w"), lambda: claim_workload("n")):
+        for write in writes:
             with pytest.raises(StoreUnavailableError, match="read_only"):
                 write()
         assert list_workloads().total == 1

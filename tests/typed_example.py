@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vulcan_store import (
+    ClaimLostError,
+    FINAL,
     InvalidTransitionError,
     InvalidWorkloadError,
     Isolation,
@@ -19,38 +21,48 @@ from vulcan_store import (
     Store,
     StoreError,
     StoreUnavailableError,
+    WaitTimeoutError,
     Workload,
     WorkloadExistsError,
     WorkloadNotFoundError,
     WorkloadStats,
+    __version__,
     append_log_lines,
     backup_store,
     claim_workload,
     close_store,
     create_workload,
     create_workloads,
+    delete_workload,
     get_workload,
     iter_workloads,
     list_log_lines,
     list_workloads,
     open_store,
     purge_workloads,
+    release_workloads,
+    restore_store,
     update_workload,
     update_workload_status,
+    wait_workload,
     workload_stats,
 )
 
 
-def submit() -> Workload:
-    first: Workload = create_workload(runtime=Runtime.PYTHON, isolation=Isolation.GVISOR, cpu_limit=2)
+def submit(store: Store, runtime: str, isolation: str) -> Workload:
+    """Words may be variables of type str."""
+    first: Workload = create_workload(runtime=runtime, isolation=isolation, cpu_limit=2, timeout_s=None)
     create_workload(Workload(runtime="go"))
     more: int = create_workloads([Workload(runtime=Runtime.WASM), {"runtime": "oci", "input_hash": "sha256:0a1b"}])
-    print("submitted", 2 + more)
+    other: Workload = store.create_workload(runtime=Runtime.NODE, isolation=Isolation.AUTO, output=bytearray(b"1"))
+    store.create_workload(Workload(runtime=runtime))
+    delete_workload(other.id)
+    print("submitted", 3 + more)
     return first
 
 
-def work(node_id: str) -> None:
-    workload: Workload | None = claim_workload(node_id, runtime=[Runtime.PYTHON])
+def work(node_id: str, runtimes: list[str]) -> None:
+    workload: Workload | None = claim_workload(node_id, runtime=runtimes, wait=0.5)
     if workload is None:
         return
     started_at: datetime | None = workload.started_at
@@ -59,18 +71,26 @@ def work(node_id: str) -> None:
     appended: int = append_log_lines(workload.id, ["hello", "world"])
     lines: list[LogLine] = list_log_lines(workload.id, after=0, limit=appended)
     texts: list[str] = [f"{line.workload_id} {line.seq} {line.line} {line.created_at.isoformat()}" for line in lines]
-    done: Workload = update_workload(workload.id, status=Status.COMPLETED, output=b"42", exit_code=0, duration_ms=7)
+    status: str = Status.COMPLETED
+    update_workload(workload.id, claim=workload, status=status, output=b"42", exit_code=0, duration_ms=7)
+    done: Workload = wait_workload(workload.id, timeout=1)
     output: bytes | None = done.output
     exit_code: int | None = done.exit_code
-    status: Status = done.status
-    print(status, output, exit_code, len(texts))
+    final: bool = done.status in FINAL
+    print(done.status, output, exit_code, len(texts), final)
+    try:
+        update_workload_status(workload.id, "pending", claim=workload)
+    except ClaimLostError as error:
+        lost: tuple[str, str, str] = (error.workload_id, error.node_id, error.status)
+        print(len(lost))
 
 
-def look() -> None:
-    page: Page = list_workloads(limit=2, offset=1, status=(Status.PENDING, Status.COMPLETED), with_output=False)
+def look(status: str, node_id: str | None) -> None:
+    since: datetime = datetime.now(UTC) - timedelta(hours=1)
+    page: Page = list_workloads(limit=2, page=1, status=(Status.PENDING, status), with_output=False)
     items: list[Workload] = page.items
     total: int = page.total
-    newest_first: Iterator[Workload] = iter_workloads(created_since=datetime.now(UTC) - timedelta(hours=1))
+    newest_first: Iterator[Workload] = iter_workloads(created_since=since, node_id=node_id, status=status)
     stats: WorkloadStats = workload_stats()
     mean: float | None = stats.average_duration_ms
     own: int = Workload.select().where(Workload.status == Status.PENDING).count()
@@ -102,24 +122,58 @@ def refuse(workload_id: str) -> Iterator[StoreError]:
         unknown: str = error.workload_id
         print(unknown)
         yield error
+    try:
+        wait_workload(create_workload(runtime="go").id, timeout=0)
+    except WaitTimeoutError as error:
+        waited: float = error.timeout
+        print(error.workload_id == workload_id, error.status, waited)
+        yield error
+
+
+def by_method(store: Store, status: str) -> None:
+    """Everything is a method too, with the same types."""
+    made: Workload = store.create_workload(runtime="go")
+    count: int = store.create_workloads([{"id": f"{made.id}-2", "runtime": "go"}])
+    claimed: Workload | None = store.claim_workload("node-2", isolation=["auto"], runtime="go")
+    if claimed is not None:
+        store.append_log_lines(claimed.id, ["line"])
+        logged: list[LogLine] = store.list_log_lines(claimed.id)
+        store.update_workload(claimed.id, error=None)
+        store.update_workload_status(claimed.id, status)
+        print(len(logged), store.wait_workload(claimed.id).status, store.get_workload(claimed.id).error)
+        store.delete_workload(claimed.id)
+    page: Page = store.list_workloads(5, 0, runtime=["go"])
+    found: list[str] = [workload.id for workload in store.iter_workloads(started_before=datetime.now(UTC))]
+    released: int = store.release_workloads(node_id="node-2")
+    purged: int = store.purge_workloads(datetime.now(UTC))
+    print(count, page.total, len(found), released, store.workload_stats().total, purged)
 
 
 def main() -> None:
+    print("version", __version__)
     with TemporaryDirectory() as folder:
+        copy: Path = Path(folder) / "copy.db"
         try:
             store: Store = open_store(Path(folder) / "vulcan.db", pragmas={"synchronous": "normal"})
         except (StoreUnavailableError, SchemaMismatchError) as error:
             raise SystemExit(str(error)) from error
         with store:
-            workload_id: str = submit().id
-            work("node-1")
-            look()
+            runtime, isolation, node_id = str("python"), str("gvisor"), str("node-1")
+            workload_id: str = submit(store, runtime, isolation).id
+            work(node_id, [runtime])
+            look("completed", None)
             print(len(list(refuse(workload_id))))
-            backup_store(Path(folder) / "copy.db")
+            backup_store(copy)
             with store.database.atomic():
                 deleted: int = purge_workloads(datetime.now(UTC))
-            print(deleted)
-        open_store(Path(folder) / "copy.db", read_only=True)
+                released: int = release_workloads(started_before=datetime.now(UTC))
+            print(deleted, released)
+            restore_store(copy)
+            with open_store(Path(folder) / "second.db", current=False) as second:
+                by_method(second, "failed")
+                second.backup_store(Path(folder) / "second-copy.db")
+                second.restore_store(copy)
+        open_store(copy, read_only=True)
         print(get_workload(workload_id).to_dict()["status"])
         close_store()
 

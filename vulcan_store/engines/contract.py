@@ -14,7 +14,7 @@ from peewee import (  # type: ignore[attr-defined]
 )
 
 from vulcan_store.engines.context import ComparingContext
-from vulcan_store.engines.cursor import Row
+from vulcan_store.engines.cursor import Row as Row
 from vulcan_store.engines.lending import LendingDatabase
 from vulcan_store.errors import SchemaMismatchError, StoreUnavailableError
 

@@ -7,8 +7,7 @@ from typing import Any, Unpack
 
 from peewee import Tuple
 
-from vulcan_store.engines.contract import Engine, OpenStore
-from vulcan_store.engines.cursor import Row
+from vulcan_store.engines.contract import Engine, OpenStore, Row
 from vulcan_store.errors import WaitTimeoutError
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from peewee import SQL, Case, Tuple, fn
 
-from vulcan_store.engines.contract import OpenStore
-from vulcan_store.engines.cursor import Row
+from vulcan_store.engines.contract import OpenStore, Row
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
 from vulcan_store.models.fields import aware

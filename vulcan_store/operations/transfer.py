@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from peewee import Tuple
 
-from vulcan_store.engines.contract import Engine, OpenStore
-from vulcan_store.engines.cursor import Row
+from vulcan_store.engines.contract import Engine, OpenStore, Row
 from vulcan_store.errors import InvalidWorkloadError, StoreError, WorkloadExistsError
 from vulcan_store.models import clock
 from vulcan_store.models.ids import new_id

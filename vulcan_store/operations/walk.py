@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from vulcan_store.engines.contract import Engine
-from vulcan_store.engines.cursor import Row
+from vulcan_store.engines.contract import Engine, Row
 from vulcan_store.models.workload import Workload
 from vulcan_store.queries import workloads as queries
 from vulcan_store.queries.filters import Shape

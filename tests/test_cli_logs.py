@@ -9,7 +9,7 @@ import pytest
 from commandline import started, vulcan
 
 from vulcan_store import LogLine, append_log_lines, list_log_lines, open_store, update_workload_status
-from vulcan_store.cli.commands import main
+from vulcan_store.cli.main import main
 from vulcan_store.operations.log_tail import LINES_AT_ONCE
 from vulcan_store.testing import make_workload
 

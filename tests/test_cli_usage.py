@@ -17,8 +17,9 @@ import server_file
 from commandline import SCRIPT, environment, rows, started, vulcan
 
 from vulcan_store import create_workloads, open_store
-from vulcan_store.cli import arguments
-from vulcan_store.cli.commands import COMMANDS, CREATING, main
+from vulcan_store.cli import values
+from vulcan_store.cli.main import main
+from vulcan_store.cli.registry import COMMANDS
 from vulcan_store.testing import make_workload
 
 NEEDED = {
@@ -238,7 +239,7 @@ def test_the_output_may_be_any_stream_of_text(filled, monkeypatch):
     ("2026-02-18 11:12:42.5+02:00", datetime(2026, 2, 18, 9, 12, 42, 500_000, tzinfo=UTC)),
 ])
 def test_a_time_without_a_zone_is_in_utc(text, expected):
-    assert arguments.moment(text) == expected
+    assert values.moment(text) == expected
 
 
 @pytest.mark.parametrize("text, ago", [
@@ -248,4 +249,4 @@ def test_a_time_without_a_zone_is_in_utc(text, expected):
 def test_a_time_may_say_how_long_ago_it_was(text, ago):
     moment = datetime.now(UTC)
 
-    assert timedelta(0) <= arguments.moment(text) - (moment - ago) < timedelta(seconds=10)
+    assert timedelta(0) <= values.moment(text) - (moment - ago) < timedelta(seconds=10)

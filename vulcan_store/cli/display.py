@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Self, TextIO
 
@@ -109,30 +109,44 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def table(workloads: Sequence[Workload], now: datetime, columns: int | None, colour: bool) -> Iterator[str]:
+def table(
+    batches: Iterable[Sequence[Workload]], now: datetime, columns: int | None, colour: bool
+) -> Iterator[str]:
     """The lines of a table, headings first.
 
     Args:
-        workloads: one a row.
+        batches: the workloads, one a row. A column is as wide as what has come so far needs, so that an endless
+            table can be printed as it comes.
         now: what ages are counted to.
         columns: how wide it may be; None is as wide as it needs.
         colour: whether a status stands in its colour.
     """
-    rows = [HEADINGS, *(_cells(workload, now) for workload in workloads)]
-    widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
-    gap = 2
-    if columns is not None:
-        if sum(widths) + gap * (len(widths) - 1) > columns:
-            gap = 1
-        for place, least in _ELASTIC:
-            excess = sum(widths) + gap * (len(widths) - 1) - columns
-            if excess > 0:
-                widths[place] = max(min(widths[place], least), widths[place] - excess)
-    for row in rows:
-        cells = [_padded(text, widths[place], place in _RIGHT) for place, text in enumerate(row)]
-        if colour and row[_STATUS] in COLOURS:
-            cells[_STATUS] = f"\x1b[{COLOURS[Status(row[_STATUS])]}m{cells[_STATUS]}\x1b[0m"
-        yield (" " * gap).join(cells)
+    needed = [len(heading) for heading in HEADINGS]
+    headings = [HEADINGS]
+    for batch in batches:
+        rows = [*headings, *(_cells(workload, now) for workload in batch)]
+        headings = []
+        needed = [max(least, *map(width, column)) for least, column in zip(needed, zip(*rows, strict=True), strict=True)]
+        widths, gap = _fitting(needed, columns)
+        for row in rows:
+            cells = [_padded(text, widths[place], place in _RIGHT) for place, text in enumerate(row)]
+            if colour and row[_STATUS] in COLOURS:
+                cells[_STATUS] = f"\x1b[{COLOURS[Status(row[_STATUS])]}m{cells[_STATUS]}\x1b[0m"
+            yield (" " * gap).join(cells)
+
+
+def _fitting(needed: list[int], columns: int | None) -> tuple[list[int], int]:
+    """The widths that fit, and how wide the gaps between them are."""
+    widths, gap = list(needed), 2
+    if columns is None:
+        return widths, gap
+    if sum(widths) + gap * (len(widths) - 1) > columns:
+        gap = 1
+    for place, least in _ELASTIC:
+        excess = sum(widths) + gap * (len(widths) - 1) - columns
+        if excess > 0:
+            widths[place] = max(min(widths[place], least), widths[place] - excess)
+    return widths, gap
 
 
 def _cells(workload: Workload, now: datetime) -> tuple[str, ...]:
@@ -152,14 +166,16 @@ def footer(offset: int, shown: int, total: int) -> str:
 
 
 def fields(workload: Workload) -> Iterator[str]:
-    """A workload, one field a line; ``-`` for what is absent and ``""`` for an empty text."""
+    """A workload, one field a line; ``-`` for what is absent, and an error of several lines on as many."""
     values = workload.to_dict()
     if workload.output is not None:
         values["output"] = counted(len(workload.output), "byte")
     longest = max(map(len, COLUMNS))
     for name in COLUMNS:
-        shown = plain(str(values[name])) or '""' if name in values else "-"
-        yield f"{name:{longest}}  {shown}"
+        first, *others = str(values[name]).splitlines() or ['""'] if name in values else ["-"]
+        yield f"{name:{longest}}  {plain(first)}"
+        for line in others:
+            yield f"{'':{longest}}  {plain(line)}"
 
 
 def counts(
@@ -185,6 +201,12 @@ def clear(stream: TextIO, text: str = "") -> None:
     if _obedient(stream):
         stream.write(f"\r{text}\x1b[K")
         stream.flush()
+
+
+def start_screen(stream: TextIO) -> None:
+    """On a terminal begin again at its top, so that what follows takes the place of what stands there."""
+    if _obedient(stream):
+        stream.write("\x1b[H\x1b[2J")
 
 
 class Progress:

@@ -27,14 +27,15 @@ class LogTail:
     Args:
         store: whose log it is in.
         workload_id: the workload.
+        length: with how many of the last lines it begins, from 0; None for all.
     """
 
-    def __init__(self, store: OpenStore, workload_id: str) -> None:
-        self.store, self.workload_id = store, workload_id
+    def __init__(self, store: OpenStore, workload_id: str, length: int | None = None) -> None:
+        self.store, self.workload_id, self.length = store, workload_id, length
         self.last: int | None = None
 
     def new_lines(self) -> Iterator[LogLine]:
-        """First every line by ``seq``, then ``id``; from the second time on those that were appended since, by ``id``.
+        """First the lines by ``seq``, then ``id``; from the second time on those that were appended since, by ``id``.
 
         Raises:
             What :func:`vulcan_store.list_log_lines` raises; for a workload that is deleted meanwhile there is nothing
@@ -44,7 +45,7 @@ class LogTail:
         values: dict[str, Any] = {"id": self.workload_id, "last": self.last}
         ((newest,),) = database.read(*_newest(database, values, database.for_update))
         if self.last is None:
-            yield from self._whole_log(newest or 0)
+            yield from self._first_lines(newest or 0)
             self.last = newest or 0
             return
         while rows := database.read(*_appended(database, values, database.for_update)):
@@ -53,12 +54,24 @@ class LogTail:
         # What other logs got meanwhile need not be looked through again.
         self.last = max(values["last"], newest or 0)
 
-    def _whole_log(self, newest: int) -> Iterator[LogLine]:
+    def _first_lines(self, newest: int) -> Iterator[LogLine]:
         last: LogLine | None = None
+        if self.length is not None:
+            database = self.store.database
+            values = {"id": self.workload_id, "newest": newest, "skipped": min(self.length, 2**63 - 1)}
+            rows = database.read(*_before_the_last(database, values))
+            if rows:
+                last = LogLine.from_row(rows[0])
         while lines := list_log_lines(self.store, self.workload_id, after=last, limit=LINES_AT_ONCE):
             # What is appended meanwhile may have any number, and so comes the next time.
             yield from (line for line in lines if line.id <= newest)
             last = lines[-1]
+
+
+@Prepared
+def _before_the_last() -> Any:
+    query = LogLine.select().where(LogLine.workload == Param("id", key), LogLine.id <= Param("newest"))
+    return query.order_by(LogLine.seq.desc(), LogLine.id.desc()).limit(1).offset(Param("skipped"))
 
 
 @Prepared

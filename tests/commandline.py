@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -38,22 +39,31 @@ def started(*arguments, **options):
     )
 
 
-def on_terminal(*arguments, columns=80, stdout=None, stdin=subprocess.DEVNULL, **changes):
+def on_terminal(*arguments, columns=80, lines=24, stdout=None, stdin=subprocess.DEVNULL, until=None, **changes):
     """Run the script to its end on a terminal and return what appeared there.
 
-    With ``stdout`` only its stderr is the terminal.
+    With ``stdout`` only its stderr is the terminal. What goes on for ever is interrupted when ``until`` has appeared;
+    with ``stdin=None`` its stdin is the terminal too, at which Ctrl-D is pressed then.
     """
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     with subprocess.Popen(
         [SCRIPT, *map(str, arguments)],
-        stdin=stdin,
+        stdin=theirs if stdin is None else stdin,
         stdout=theirs if stdout is None else stdout,
         stderr=theirs,
         env=environment(**changes),
-    ):
+    ) as running:
         os.close(theirs)
-        seen = b"".join(iter(lambda: _read(ours), b""))
+        seen = b""
+        while read := _read(ours):
+            seen += read
+            if until is not None and until in seen:
+                if stdin is None:
+                    os.write(ours, b"\x04")
+                else:
+                    running.send_signal(signal.SIGINT)
+                until = None
     os.close(ours)
     return seen.decode().replace("\r\n", "\n")
 

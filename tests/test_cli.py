@@ -55,9 +55,8 @@ def test_create_takes_every_field(path, tmp_path):
 
 
 def test_get_prints_one_field_a_line(store, path):
-    make_workload(
-        id="w", status="completed", output=b"12345", error="two\nlines", created_at=from_text("2026-02-18T11:12:42Z")
-    )
+    noon = from_text("2026-02-18T11:12:42Z")
+    make_workload(id="w", status="completed", output=b"12345", error="two\nlines\x1b", created_at=noon)
 
     ended = vulcan("get", "w", "--db", path)
 
@@ -70,7 +69,8 @@ def test_get_prints_one_field_a_line(store, path):
         "input_hash   -",
         "output       5 bytes",
         "exit_code    -",
-        "error        two\\nlines",
+        "error        two",
+        "             lines\\x1b",
         "cpu_limit    -",
         "mem_limit    -",
         "timeout_s    -",
@@ -165,24 +165,6 @@ def test_update_reads_a_result_from_stdin(store, path):
     assert get_workload(workload.id).output == b"\x01\x02"
 
 
-def test_claim_prints_the_id_of_the_oldest_that_matches(store, path):
-    make_workload(runtime="go")
-    oldest = make_workload(runtime="wasm", isolation="gvisor")
-    make_workload(runtime="wasm", isolation="gvisor")
-
-    ended = vulcan("--db", path, "claim", "node-1", "--runtime", "node,wasm", "--isolation", "gvisor")
-
-    stored = get_workload(oldest.id)
-    assert (ended.stdout, ended.returncode) == (f"{oldest.id}\n", 0)
-    assert (stored.status, stored.node_id) == ("running", "node-1")
-
-
-def test_claim_of_nothing_is_silent_and_has_a_status_of_its_own(store, path):
-    ended = vulcan("--db", path, "claim", "node-1")
-
-    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "", "")
-
-
 def test_stats_counts_every_status_and_isolation(store, path):
     create_workload(runtime="go", status="completed", isolation="", duration_ms=2400)
     create_workloads([{"runtime": "go"}] * 1200)
@@ -247,3 +229,52 @@ def test_backup_copies_the_store_to_a_new_file_only(store, path, tmp_path):
     assert first.stdout.startswith(f"{copy} (")
     assert (second.returncode, second.stderr.count("\n")) == (1, 1)
     assert rows(copy, "SELECT id FROM workloads") == [("w",)]
+
+
+def test_restore_puts_a_backup_in_place_of_what_is_there(store, path, tmp_path):
+    make_workload(id="w")
+    vulcan("--db", path, "backup", tmp_path / "copy.db")
+    make_workload(id="later")
+
+    ended = vulcan("--db", path, "restore", tmp_path / "copy.db")
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "1 workload restored\n", "")
+    assert rows(path, "SELECT id FROM workloads") == [("w",)]
+
+
+@pytest.mark.parametrize("content", [None, b"no database" * 100])
+def test_restore_from_what_is_no_backup_changes_nothing(store, path, tmp_path, content):
+    make_workload(id="w")
+    if content is not None:
+        (tmp_path / "copy.db").write_bytes(content)
+
+    ended = vulcan("--db", path, "restore", tmp_path / "copy.db")
+
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert rows(path, "SELECT id FROM workloads") == [("w",)]
+
+
+def test_delete_takes_a_workload_and_its_log_away_whatever_its_status(store, path):
+    for workload_id in ("a", "b", "c"):
+        make_workload(id=workload_id, status="running")
+        append_log_lines(workload_id, ["a line"])
+
+    ended = vulcan("--db", path, "delete", "a", "b", "a")
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "2 workloads deleted\n", "")
+    assert rows(path, "SELECT id FROM workloads") == rows(path, "SELECT workload_id FROM log_lines") == [("c",)]
+
+
+def test_update_changes_several_workloads_at_once_or_none(store, path):
+    for workload_id, status in (("a", "pending"), ("b", "running"), ("c", "completed")):
+        make_workload(id=workload_id, status=status)
+
+    refused = vulcan("--db", path, "update", "a", "b", "c", "--status", "killed")
+    between = rows(path, "SELECT id, status FROM workloads ORDER BY id")
+    ended = vulcan("--db", path, "update", "a", "b", "--status", "killed")
+
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+    assert between == [("a", "pending"), ("b", "running"), ("c", "completed")]
+    assert [line.split()[:2] for line in ended.stdout.splitlines()] == [
+        ["ID", "STATUS"], ["a", "killed"], ["b", "killed"]
+    ]

@@ -49,6 +49,64 @@ def test_logs_longer_than_what_is_read_at_once_come_whole(running, path, capsys)
     assert capsys.readouterr().out.split() == ["first", *map(str, range(2 * LINES_AT_ONCE))]
 
 
+@pytest.mark.parametrize("length, expected", [("0", []), ("2", ["3", "4"]), ("5", ["first", "1", "2", "3", "4"]),
+                                              ("9" * 30, ["first", "1", "2", "3", "4"])])
+def test_tail_begins_with_the_last_lines(running, path, capsys, length, expected):
+    append_log_lines(running.id, map(str, range(1, 5)))
+
+    assert main(["--db", path, "logs", running.id, "--tail", length]) == 0
+
+    assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_a_tail_of_a_log_with_equal_numbers_is_the_end_of_the_whole(running, path, capsys):
+    for line in ("a", "b", "c"):
+        LogLine.create(workload=running.id, seq=7, line=line)
+
+    main(["--db", path, "logs", running.id, "--tail", "2"])
+
+    assert capsys.readouterr().out == "b\nc\n"
+
+
+def test_a_tail_that_is_followed_goes_on_with_what_is_new(running, path):
+    append_log_lines(running.id, ["second"])
+    with started("--db", path, "logs", "--follow", "--tail", "1", running.id) as following:
+        first = following.stdout.readline()
+        append_log_lines(running.id, ["third"])
+        update_workload_status(running.id, "completed")
+        rest, complaints = following.communicate(timeout=30)
+
+    assert (first, rest, complaints) == ("second\n", "third\n", "")
+
+
+def test_log_appends_the_lines_of_stdin_as_they_come(running, path):
+    with started("--db", path, "log", running.id) as logging:
+        logging.stdin.write("second\nthi")
+        logging.stdin.flush()
+        with started("--db", path, "logs", "--follow", running.id) as following:
+            shown = [following.stdout.readline(), following.stdout.readline()]
+            following.terminate()
+        said, complaints = logging.communicate("rd\n\nlast")
+
+    assert shown == ["first\n", "second\n"]
+    assert (said, complaints, logging.returncode) == ("4 lines appended\n", "", 0)
+    assert [line.line for line in list_log_lines(running.id)] == ["first", "second", "third", "", "last"]
+
+
+def test_log_takes_bytes_of_any_kind_and_line_breaks_of_either(running, path):
+    ended = vulcan("--db", path, "log", running.id, stdin=b"gr\xc3\xbcn\r\n\xff\xc3")
+
+    assert (ended.stdout, ended.returncode) == ("2 lines appended\n", 0)
+    assert [line.line for line in list_log_lines(running.id)] == ["first", "grün", "\ufffd\ufffd"]
+
+
+def test_log_of_a_workload_that_is_not_there_reads_nothing(path, running):
+    with started("--db", path, "log", "nobody") as logging:
+        complaints = logging.stderr.read()
+
+    assert (logging.returncode, complaints) == (1, "vulcan-store: there is no workload 'nobody'\n")
+
+
 def test_logs_that_are_followed_end_with_the_workload(running, path):
     with started("--db", path, "logs", "--follow", running.id) as following:
         first = following.stdout.readline()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import platform
 import signal
 import sqlite3
 import subprocess
@@ -12,11 +13,12 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import peewee
 import pytest
 import server_file
 from commandline import SCRIPT, environment, rows, started, vulcan
 
-from vulcan_store import create_workloads, open_store
+from vulcan_store import __version__, create_workloads, open_store
 from vulcan_store.cli import values
 from vulcan_store.cli.main import main
 from vulcan_store.cli.registry import COMMANDS
@@ -24,8 +26,10 @@ from vulcan_store.testing import make_workload
 
 NEEDED = {
     "get": ["x"], "update": ["x", "--status", "failed"], "claim": ["x"], "logs": ["x"], "backup": ["copy.db"],
-    "purge": ["--finished-before", "1d"],
+    "purge": ["--finished-before", "1d"], "delete": ["x"], "wait": ["x"], "release": ["--node-id", "x"], "log": ["x"],
 }
+NAMES = [command.name for command in COMMANDS]
+NEEDING = sorted(command.name for command in COMMANDS if not command.creates)
 
 
 @pytest.fixture
@@ -75,10 +79,12 @@ def test_list_ends_with_which_part_was_shown(filled, capsys, options, expected):
 
 
 @pytest.mark.parametrize("line", [
-    "", "unknown", "create", "create --runtime cobol", "create --runtime go --mem-limit much",
+    "unknown", "create", "create --runtime cobol", "create --runtime go --mem-limit much",
     "list --status finished", "list --status failed,finished", "list --limit -1", "list --offset 1.5",
     "list --since yesterday", "list --since 999999999999d", "get", "get a --json --output -", "update a",
-    "update a --mem-limit 1", "purge", "purge --finished-before 30", "backup", "import file",
+    "update a --mem-limit 1", "purge", "purge --finished-before 30", "backup", "import file", "wait", "delete",
+    "wait a --timeout soon", "wait a --timeout -1", "release", "restore", "log", "logs a --tail -1",
+    "claim n --wait x", "list --stat failed", "list --lim 3", "--version2",
 ])
 def test_wrong_usage_has_status_2_and_says_how_to_use_it(filled, capsys, line):
     with pytest.raises(SystemExit) as caught:
@@ -88,7 +94,57 @@ def test_wrong_usage_has_status_2_and_says_how_to_use_it(filled, capsys, line):
     assert (caught.value.code, shown.out, shown.err[:19]) == (2, "", "usage: vulcan-store")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("line, usage, complaint", [
+    ("lst", "vulcan-store", "vulcan-store: there is no command 'lst'; did you mean 'list'?"),
+    ("frobnicate", "vulcan-store", "vulcan-store: there is no command 'frobnicate'"),
+    ("--vresion", "vulcan-store", "vulcan-store: there is no option '--vresion'; did you mean '--version'?"),
+    ("list --statsu failed", "vulcan-store list",
+     "vulcan-store list: there is no option '--statsu'; did you mean '--status'?"),
+    ("create --runtme=go", "vulcan-store create",
+     "vulcan-store create: there is no option '--runtme'; did you mean '--runtime'?"),
+    ("list --status complted", "vulcan-store list",
+     "vulcan-store list: argument --status: 'complted' is not one of pending, running, completed, failed, killed; "
+     "did you mean 'completed'?"),
+    ("create --runtime pyton", "vulcan-store create",
+     "vulcan-store create: argument --runtime: 'pyton' is not one of go, node, python, wasm, oci; "
+     "did you mean 'python'?"),
+    ("stats now", "vulcan-store stats", "vulcan-store stats: there is no place for 'now'"),
+])
+def test_a_slip_is_answered_by_the_usage_of_that_command_with_the_nearest_right_word(capsys, line, usage, complaint):
+    with pytest.raises(SystemExit):
+        main(line.split())
+
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"usage: {usage} [-h]")
+    assert shown.splitlines()[-1] == complaint
+
+
+def test_a_value_may_look_like_an_option_if_it_holds_a_space(path, capsys):
+    assert main(["--db", path, "create", "--runtime", "go", "--error", "--no such flag", "--json"]) == 0
+
+    assert '"error": "--no such flag"' in capsys.readouterr().out
+
+
+def test_without_arguments_there_is_the_help(capsys):
+    assert main([]) == 2
+
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert all(f"\n    {name} " in shown.err for name in NAMES)
+
+
+def test_version_says_what_is_in_use(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == (
+        f"vulcan-store {__version__} (Python {platform.python_version()}, Peewee {peewee.__version__}, "
+        f"SQLite {sqlite3.sqlite_version})\n"
+    )
+
+
+@pytest.mark.parametrize("command", NAMES)
 def test_the_help_of_a_command_shows_an_example_within_80_columns(capsys, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "80")
 
@@ -102,7 +158,7 @@ def test_the_help_of_a_command_shows_an_example_within_80_columns(capsys, monkey
 
 
 @pytest.mark.parametrize("target", ["mistyped.db", "sqlite:///mistyped.db", "SQLite:///mistyped.db"])
-@pytest.mark.parametrize("command", sorted(set(COMMANDS) - set(CREATING)))
+@pytest.mark.parametrize("command", NEEDING)
 def test_a_store_that_is_not_there_is_an_error_and_stays_so(tmp_path, capsys, monkeypatch, command, target):
     monkeypatch.chdir(tmp_path)
 
@@ -111,7 +167,7 @@ def test_a_store_that_is_not_there_is_an_error_and_stays_so(tmp_path, capsys, mo
     shown = capsys.readouterr()
     assert (shown.out, os.listdir(tmp_path)) == ("", [])
     assert shown.err == (
-        f"vulcan-store: store {target!r}: there is no such file; create and import make one, --db names another\n"
+        f"vulcan-store: store {target!r}: there is no such file; create, import and restore make one, --db names another\n"
     )
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from commandline import on_terminal, vulcan
 
-from vulcan_store import Workload, create_workloads, open_store
+from vulcan_store import Workload, create_workloads, list_workloads, open_store
 from vulcan_store.cli import display
 from vulcan_store.testing import make_workload
 
@@ -110,6 +110,19 @@ def test_progress_fits_a_narrow_terminal(three):
     assert unpainted(seen).strip() == "exporting 1 of 3 w…"
 
 
+@pytest.mark.parametrize("line, said", [
+    ("import", "waiting for an export, one workload a line; Ctrl-D ends it"),
+    ("log {}", "every line that you type is appended; Ctrl-D ends"),
+])
+def test_what_reads_from_a_terminal_says_what_it_waits_for(three, line, said):
+    with open_store(three):
+        workload_id = list_workloads().items[0].id
+
+    seen = on_terminal("--db", three, *line.format(workload_id).split(), stdin=None, until=b"Ctrl-D ends")
+
+    assert said in seen
+
+
 def test_an_error_takes_the_place_of_the_progress(three):
     seen = on_terminal("--db", three, "get", "nobody")
 
@@ -165,13 +178,22 @@ def test_a_table_keeps_its_shape_whatever_its_words_are():
         Workload(id="w", isolation="", runtime="go", node_id="", created_at="soon", duration_ms=2**63 - 1),
     ]
 
-    whole = list(display.table(strange, NOW, None, colour=True))
-    narrow = list(display.table(strange, NOW, 80, colour=False))
+    whole = list(display.table([strange], NOW, None, colour=True))
+    narrow = list(display.table([strange], NOW, 80, colour=False))
 
     assert len({display.width(unpainted(line)) for line in whole}) == 1
     assert {display.width(line) for line in narrow} == {80}
     assert r"a\nb" in whole[1]
     assert unpainted(whole[2]).split()[2:] == ["-", "go", "-", "?", "106,751,991,167d07h"]
+
+
+def test_a_column_is_as_wide_as_what_has_come_so_far():
+    batches = [[Workload(id=workload_id, runtime="go", created_at=NOW)] for workload_id in ("w", "w" * 26)]
+
+    lines = list(display.table(iter(batches), NOW, None, colour=False))
+
+    assert [line.split()[0] for line in lines] == ["ID", "w", "w" * 26]
+    assert [line.index("pending") for line in lines[1:]] == [4, 28]
 
 
 def test_progress_elsewhere_than_on_a_terminal_writes_nothing():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import textwrap
 from datetime import UTC, datetime
 
 import pytest
 
-from vulcan_store import InvalidWorkloadError, Status, get_workload, list_workloads
-from vulcan_store.testing import make_workload
+from vulcan_store import InvalidWorkloadError, Status, get_workload, list_workloads, open_store
+from vulcan_store.testing import make_workload, store_for_tests
 
 pytest_plugins = ["pytester"]
 
@@ -38,20 +40,134 @@ def test_a_wrong_field_is_refused_as_by_the_store(store):
     assert list_workloads().total == 0
 
 
-def test_the_plugin_gives_each_test_a_fresh_store_in_memory(pytester):
-    pytester.makeconftest('pytest_plugins = ["vulcan_store.testing"]')
-    pytester.makepyfile("""
+def run(pytester, test, conftest="", *options):
+    """Run a test file as a user would who has switched the plugin on, with warnings as errors."""
+    pytester.makeconftest(f'pytest_plugins = ["vulcan_store.testing"]\n{textwrap.dedent(conftest)}')
+    pytester.makepyfile(textwrap.dedent(test))
+    return pytester.runpytest_subprocess("-W", "error", "-p", "no:cacheprovider", *options)
+
+
+def test_the_plugin_gives_each_test_a_fresh_store_in_a_file_of_its_own(pytester):
+    result = run(pytester, """
         import pytest
         from vulcan_store import list_workloads
         from vulcan_store.testing import make_workload
 
         @pytest.mark.parametrize("time", ["first", "second"])
-        def test_it(workload_store, time):
-            assert workload_store.target == ":memory:"
+        def test_it(workload_store, tmp_path, time):
+            assert workload_store.target == str(tmp_path / "vulcan.db")
+            assert workload_store.database.execute_sql("PRAGMA synchronous").fetchone() == (0,)
+            assert workload_store.database.execute_sql("PRAGMA journal_mode").fetchone() == ("wal",)
             make_workload()
             assert list_workloads().total == 1
     """)
 
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
-
     result.assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("scope, expected", [("module", [1, 2, 1]), ("session", [1, 2, 3])])
+def test_a_store_may_last_for_a_module_or_a_session(pytester, scope, expected):
+    test = f"""
+        from vulcan_store import list_workloads
+        from vulcan_store.testing import make_workload
+
+        def test_it({scope}_workload_store):
+            make_workload()
+            print("holds", list_workloads().total)
+
+        def test_again({scope}_workload_store):
+            test_it(None)
+    """
+    pytester.makepyfile(test_other=textwrap.dedent(test).partition("def test_again")[0])
+
+    result = run(pytester, test, "", "-s", "test_a_store_may_last_for_a_module_or_a_session.py", "test_other.py")
+
+    result.assert_outcomes(passed=3)
+    held = [int(line.partition("holds ")[2].split()[0]) for line in result.outlines if "holds" in line]
+    assert held == expected
+
+
+def test_code_under_test_that_opens_its_own_store_opens_the_tests(pytester):
+    result = run(pytester, """
+        from vulcan_store import create_workload, list_workloads, open_store
+
+        def application():
+            with open_store():
+                create_workload(runtime="go")
+
+        def test_it(workload_store):
+            application()
+            assert list_workloads().total == 1
+    """)
+
+    result.assert_outcomes(passed=1)
+
+
+def test_no_test_writes_into_a_real_store_even_if_it_asks_for_none(pytester):
+    with open_store(pytester.path / "vulcan.db"):
+        before = list_workloads().total
+
+        result = run(pytester, """
+            from vulcan_store import create_workload, open_store
+
+            def test_it():
+                with open_store():
+                    create_workload(runtime="go")
+        """)
+
+        assert list_workloads().total == before == 0
+    result.assert_outcomes(passed=1)
+
+
+def test_another_target_takes_a_fixture_of_its_name(pytester):
+    result = run(pytester, """
+        from vulcan_store.testing import make_workload
+
+        def test_it(workload_store):
+            assert workload_store.target == ":memory:"
+            make_workload()
+    """, """
+        import pytest
+
+        @pytest.fixture
+        def workload_store_target():
+            return ":memory:"
+    """)
+
+    result.assert_outcomes(passed=1)
+
+
+def test_a_conftest_that_imports_the_factory_starts_with_warnings_as_errors(pytester):
+    result = run(pytester, """
+        def test_it(failed):
+            assert failed.status == "failed"
+    """, """
+        import pytest
+        from vulcan_store.testing import make_workload
+
+        @pytest.fixture
+        def failed(workload_store):
+            return make_workload(status="failed")
+    """)
+
+    result.assert_outcomes(passed=1)
+
+
+def test_the_environment_is_as_before_when_the_store_is_closed(tmp_path, monkeypatch):
+    monkeypatch.setenv("VULCAN_DB_PATH", "mine")
+
+    with store_for_tests(tmp_path / "vulcan.db") as store:
+        inside = os.environ["VULCAN_DB_PATH"]
+
+    assert (inside, os.environ["VULCAN_DB_PATH"]) == (store.target, "mine")
+
+
+def test_a_mistyped_field_is_an_error_to_the_type_checker(tmp_path):
+    api = pytest.importorskip("mypy.api")
+    (tmp_path / "wrong.py").write_text(
+        'from vulcan_store.testing import make_workload\nmake_workload(rntime="go")\nmake_workload(runtime="go")\n'
+    )
+
+    shown, _, _ = api.run(["--strict", "--cache-dir", str(tmp_path / "cache"), str(tmp_path / "wrong.py")])
+
+    assert {line.partition("wrong.py:")[2].partition(":")[0] for line in shown.splitlines()[:-1]} == {"2"}

@@ -1,34 +1,93 @@
-"""For the tests of those who use the store: switch on with ``pytest_plugins = ["vulcan_store.testing"]``."""
+"""For the tests of those who use the store: a pytest plugin, and workloads to fill its stores with.
+
+Switch it on in the ``conftest.py`` of the root folder, the only one that pytest takes plugins from:
+``pytest_plugins = ["vulcan_store.testing"]``. From then on ``VULCAN_DB_PATH`` names a file of the tests' own, so that
+code under test that opens a store without naming one never writes into a real ``vulcan.db``.
+
+PYTEST_DONT_REWRITE, or pytest would warn where a ``conftest.py`` imports :func:`make_workload` from here as well:
+https://docs.pytest.org/en/stable/how-to/assert.html
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Unpack
 
 import pytest
 
 from vulcan_store.current import create_workload, open_store
-from vulcan_store.lifecycle import FINAL, Runtime, Status
+from vulcan_store.engines.registry import engine_of
+from vulcan_store.engines.sqlite.engine import SqliteEngine
+from vulcan_store.lifecycle import FINAL, Runtime
 from vulcan_store.models import clock
+from vulcan_store.models.typed import NewWorkload, OptionalFields
 from vulcan_store.models.workload import Workload
 from vulcan_store.store import Store
 
 
+class MadeWorkload(OptionalFields, total=False):
+    """The fields of a workload that a test needs."""
+
+    runtime: str
+
+
+@contextmanager
+def store_for_tests(target: str | Path) -> Iterator[Store]:
+    """Open a store that is the current one, and that ``VULCAN_DB_PATH`` names, until the block ends.
+
+    On SQLite it has ``synchronous=off``: what a test writes need not survive a power cut.
+
+    Args:
+        target: as :func:`vulcan_store.open_store` has it. ``":memory:"`` is quick, but lets nobody read while a
+            transaction writes, and what opens it a second time gets another store.
+    """
+    pragmas = {"synchronous": "off"} if engine_of(str(target)) is SqliteEngine else None
+    with pytest.MonkeyPatch.context() as patch, open_store(target, pragmas=pragmas) as store:
+        patch.setenv("VULCAN_DB_PATH", str(target))
+        yield store
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_real_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VULCAN_DB_PATH", str(tmp_path_factory.mktemp("vulcan_store") / "vulcan.db"))
+        yield
+
+
 @pytest.fixture
-def workload_store_target() -> str:
-    """What :func:`workload_store` opens: ``":memory:"``; define a fixture of this name to test on another target."""
-    return ":memory:"
+def workload_store_target(tmp_path: Path) -> str:
+    """What :func:`workload_store` opens: a file in the test's own folder.
+
+    Define a fixture of this name to test on another target, ``":memory:"`` for example or a server's URL.
+    """
+    return str(tmp_path / "vulcan.db")
 
 
 @pytest.fixture
 def workload_store(workload_store_target: str) -> Iterator[Store]:
-    """A fresh store, the current one during the test, and closed afterwards."""
-    with open_store(workload_store_target) as store:
+    """A fresh store for each test: the current one meanwhile, which ``VULCAN_DB_PATH`` names, and closed afterwards."""
+    with store_for_tests(workload_store_target) as store:
         yield store
 
 
-def make_workload(**fields: Any) -> Workload:
-    """Store a workload that a test needs, and return it.
+@pytest.fixture(scope="module")
+def module_workload_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """As :func:`workload_store`, but one store for all the tests of a module."""
+    with store_for_tests(tmp_path_factory.mktemp("module") / "vulcan.db") as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def session_workload_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """As :func:`workload_store`, but one store for the whole session."""
+    with store_for_tests(tmp_path_factory.mktemp("session") / "vulcan.db") as store:
+        yield store
+
+
+def make_workload(**fields: Unpack[MadeWorkload]) -> Workload:
+    """Store a workload that a test needs in the current store, and return it.
 
     Args:
         fields: those that matter to the test. ``runtime`` is python unless given, and the times belong to the
@@ -37,11 +96,7 @@ def make_workload(**fields: Any) -> Workload:
     Raises:
         What :func:`vulcan_store.create_workload` raises.
     """
-    moment = fields.get("created_at") or clock.now()
-    times: dict[str, Any] = {}
-    if fields.get("status") in (Status.RUNNING, *FINAL):
-        times["started_at"] = moment
-    if fields.get("status") in FINAL:
-        times["finished_at"] = moment
-    given: dict[str, Any] = {"runtime": Runtime.PYTHON, **times, **fields}
-    return create_workload(**given)
+    new: NewWorkload = {"runtime": Runtime.PYTHON, "created_at": clock.now(), **fields}
+    if new.get("status") in FINAL:
+        new = {"started_at": new["created_at"], **new}
+    return create_workload(**new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 
 from vulcan_store.cli import display
@@ -51,7 +52,7 @@ class Wait(ReadingCommand):
 
     name = "wait"
     help = "wait until workloads are final and show them"
-    example = 'vulcan-store wait "$id" --timeout 60s && vulcan-store get "$id" --output result.bin'
+    example = 'vulcan-store wait "$id" --timeout 60s && echo completed'
     more = (
         "The exit status is 0 if all of them completed, 1 if one failed or was killed, and 4 if one was not final in "
         "time; those that are final are shown then too."
@@ -72,8 +73,8 @@ class Wait(ReadingCommand):
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
                 final.append(store.wait_workload(workload_id, timeout=left))
-            except WaitTimeoutError:
-                pass  # the exit status says so
+            except WaitTimeoutError as error:
+                print(f"vulcan-store: workload {display.plain(workload_id)} is still {error.status}", file=sys.stderr)
         if final:
             print_workloads(options, final)
         if len(final) < len(ids):

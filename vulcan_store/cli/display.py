@@ -126,7 +126,8 @@ def table(
     for batch in batches:
         rows = [*headings, *(_cells(workload, now) for workload in batch)]
         headings = []
-        needed = [max(least, *map(width, column)) for least, column in zip(needed, zip(*rows, strict=True), strict=True)]
+        columns_of_rows = zip(*rows, strict=True)
+        needed = [max(least, *map(width, column)) for least, column in zip(needed, columns_of_rows, strict=True)]
         widths, gap = _fitting(needed, columns)
         for row in rows:
             cells = [_padded(text, widths[place], place in _RIGHT) for place, text in enumerate(row)]

@@ -76,15 +76,14 @@ class List(ReadingCommand):
 
     def _show_page(self, store: Store, options: argparse.Namespace, filters: Any, most: int) -> None:
         limit = most if options.limit is None else options.limit
-        place: Any = {"page": options.page} if options.page else {"offset": options.offset}
-        page = store.list_workloads(limit, with_output=options.json, **place, **filters)
+        offset = (options.page - 1) * limit if options.page else options.offset
+        page = store.list_workloads(limit, offset, with_output=options.json, **filters)
         if options.json or options.quiet:
             _print_plainly(options, page.items)
             return
         if page.items:
             print_table([page.items])
-        first = (options.page - 1) * limit if options.page else options.offset
-        print(display.footer(first, len(page.items), page.total))
+        print(display.footer(offset, len(page.items), page.total))
 
     def _show_all(self, options: argparse.Namespace, workloads: Iterator[Workload]) -> None:
         if options.json or options.quiet:
@@ -93,7 +92,7 @@ class List(ReadingCommand):
         shown = itertools.count()
         counted = (workload for workload, _ in zip(workloads, shown, strict=False))
         print_table(iter(lambda: list(itertools.islice(counted, ROWS_PER_BATCH)), []))
-        total = next(shown) - 1
+        total = next(shown)
         print(display.footer(0, total, total))
 
     def _watch(self, store: Store, options: argparse.Namespace, filters: Any) -> None:

@@ -22,7 +22,9 @@ class UsageParser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
         """As in argparse, but an option that this parser does not know is an error at once.
 
         Otherwise argparse complains first that what was mistyped is missing, and about the rest in the name of the
@@ -46,6 +48,8 @@ class UsageParser(argparse.ArgumentParser):
         return (text for text in mine if text.startswith("--") and " " not in text)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            raise argparse.ArgumentError(None, f"there is no command {value!r}{nearest(value, action.choices)}")
         if action.choices is not None and value not in action.choices:
             words = ", ".join(action.choices)
             raise argparse.ArgumentError(action, f"{value!r} is not one of {words}{nearest(value, action.choices)}")

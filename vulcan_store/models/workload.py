@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Self
@@ -145,6 +146,16 @@ class Workload(StrictModel):
     def __getstate__(self) -> dict[str, Any]:
         # A store cannot be sent to another process.
         return {name: value for name, value in self.__dict__.items() if name != "_stored_in"}
+
+    def __copy__(self) -> Self:
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        twin = memo[id(self)] = type(self).__new__(type(self))
+        twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo), _stored_in=self._stored_in)
+        return twin
 
     def _fill_in(self) -> list[str]:
         filled = [name for name in FILLED_IN if name not in self.__data__]

@@ -1,0 +1,88 @@
+"""Listing page by page, through Peewee's own paginate()."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import vulcan_store
+from vulcan_store import InvalidWorkloadError, create_workloads, list_workloads
+
+NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def seven(store):
+    """A store with the workloads w0 (newest) to w6."""
+    create_workloads(
+        {"id": f"w{place}", "runtime": "go", "node_id": "even" if place % 2 == 0 else "odd",
+         "status": "failed" if place > 4 else "pending", "created_at": NOON - timedelta(minutes=place)}
+        for place in range(7)
+    )
+    return store
+
+
+def numbers(page):
+    return "".join(workload.id[1:] for workload in page.items)
+
+
+@pytest.mark.parametrize("page, expected", [(1, "012"), (2, "345"), (3, "6"), (4, "")])
+def test_a_page_holds_what_follows_the_pages_before_it(seven, page, expected):
+    found = list_workloads(page=page, limit=3)
+
+    assert (numbers(found), found.total) == (expected, 7)
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 4])
+@pytest.mark.parametrize("filters", [{}, {"node_id": "even"}, {"status": ["pending", "failed"]}], ids=str)
+def test_a_page_is_what_limit_and_offset_would_list(seven, page, filters):
+    assert list_workloads(page=page, limit=2, **filters) == list_workloads(2, (page - 1) * 2, **filters)
+
+
+def test_a_page_has_twenty_unless_told(seven):
+    assert numbers(list_workloads(page=1)) == "0123456"
+
+
+@pytest.mark.parametrize("page", [3, 2**31, 40_000, 2**63 - 1, 2**63, 10**30])
+@pytest.mark.parametrize("limit", [4, 0, 30_000, 2**62 + 1, 2**63 - 1, 10**30])
+def test_a_page_beyond_the_end_however_far_is_empty_and_has_its_total(seven, page, limit):
+    found = list_workloads(page=page, limit=limit)
+
+    assert (found.items, found.total) == ([], 7)
+
+
+def test_the_first_page_of_any_size_is_not_beyond_the_end(seven):
+    assert numbers(list_workloads(page=1, limit=10**30)) == "0123456"
+
+
+@pytest.mark.parametrize("page", [0, -1, 1.0, "1", True, [1], float("nan")], ids=repr)
+def test_what_does_not_count_pages_from_1_is_refused(seven, page):
+    with pytest.raises(ValueError) as refusal:
+        list_workloads(page=page)
+
+    assert isinstance(refusal.value, InvalidWorkloadError)
+    assert (refusal.value.field, refusal.value.expected) == ("page", "a whole number from 1")
+    assert refusal.value.value is page
+
+
+def test_page_and_offset_are_not_given_together(seven):
+    with pytest.raises(TypeError, match="page or offset"):
+        list_workloads(page=1, offset=1)
+
+    assert numbers(list_workloads(page=1, offset=0)) == "0123456"
+    assert numbers(list_workloads(page=None, offset=5)) == "56"
+
+
+def test_the_queries_are_peewees_paginate_and_count(seven):
+    text = "".join(path.read_text() for path in Path(vulcan_store.__file__).parent.joinpath("queries").glob("*.py"))
+    sent = []
+    seven.database.query_hooks.append(sent.append)
+
+    list_workloads(page=2, limit=3)
+
+    page, total = sent
+    assert ".paginate(" in text and ".count(" in text
+    assert "LIMIT" in page.sql and "OFFSET" in page.sql
+    assert "COUNT(*)" in total.sql

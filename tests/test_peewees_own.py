@@ -1,0 +1,255 @@
+"""What Peewee's users rely on: seeing each statement, registering functions, and its connection methods."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import UTC, datetime
+
+import peewee
+import pytest
+
+from vulcan_store import (
+    StoreUnavailableError,
+    Workload,
+    append_log_lines,
+    backup_store,
+    claim_workload,
+    create_workload,
+    create_workloads,
+    delete_workload,
+    get_workload,
+    iter_workloads,
+    list_log_lines,
+    list_workloads,
+    open_store,
+    purge_workloads,
+    release_workloads,
+    update_workload,
+    update_workload_status,
+    wait_workload,
+    workload_stats,
+)
+
+CALLS = {
+    "create": (lambda: create_workload(id="new", runtime="go"), "INSERT INTO", "new"),
+    "create many": (lambda: create_workloads({"id": f"n{n}", "runtime": "go"} for n in range(3)), "INSERT INTO", "n2"),
+    "get": (lambda: get_workload("a"), "SELECT", "a"),
+    "list": (lambda: list_workloads(node_id="n"), "SELECT", "n"),
+    "iterate": (lambda: list(iter_workloads(node_id="n")), "SELECT", "n"),
+    "status": (lambda: update_workload_status("a", "running"), "UPDATE", "running"),
+    "update": (lambda: update_workload("a", error="broken"), "UPDATE", "broken"),
+    "claim": (lambda: claim_workload("node"), "UPDATE", "node"),
+    "release": (lambda: release_workloads(node_id="n"), "SELECT", "n"),
+    "wait": (lambda: wait_workload("done"), "SELECT", "done"),
+    "append": (lambda: append_log_lines("a", ["line"]), "INSERT INTO", "line"),
+    "log": (lambda: list_log_lines("a"), "SELECT", "a"),
+    "stats": (lambda: workload_stats(), "SELECT", "completed"),
+    "purge": (lambda: purge_workloads(datetime.now(UTC)), "DELETE", "done"),
+    "delete": (lambda: delete_workload("a"), "DELETE", "a"),
+}
+
+each_function = pytest.mark.parametrize("call, word, value", CALLS.values(), ids=CALLS)
+
+
+@pytest.fixture
+def filled(store):
+    create_workload(id="a", runtime="go")
+    create_workload(id="done", runtime="go", status="failed")
+    return store
+
+
+@each_function
+def test_query_hooks_see_the_statements_of_the_packages_functions(filled, call, word, value):
+    seen = []
+    filled.database.query_hooks.append(seen.append)
+
+    call()
+
+    assert [event for event in seen if event.sql.startswith(word) and value in event.params]
+    assert all(event.duration >= 0 and event.exception is None for event in seen)
+
+
+@each_function
+def test_the_logger_of_peewee_shows_them_at_debug(filled, caplog, call, word, value):
+    with caplog.at_level(logging.DEBUG, logger="peewee"):
+        call()
+
+    assert [record for record in caplog.records if record.msg[0].startswith(word) and value in record.msg[1]]
+
+
+def test_each_row_of_many_is_a_statement_to_a_hook_and_stored_once(store):
+    seen = []
+    store.database.query_hooks.append(seen.append)
+
+    assert create_workloads({"id": f"w{number}", "runtime": "go"} for number in range(3)) == 3
+
+    inserted = [event.params[0] for event in seen if event.sql.startswith("INSERT")]
+    assert inserted == sorted(found.id for found in iter_workloads()) == ["w0", "w1", "w2"]
+
+
+def test_a_hook_sees_what_went_wrong_and_the_error_stays_the_same(store):
+    create_workload(id="w1", runtime="go")
+    seen = []
+    store.database.query_hooks.append(seen.append)
+
+    for call in (
+        lambda: create_workload(id="w1", runtime="go"),
+        lambda: create_workloads({"id": f"w{number}", "runtime": "go"} for number in range(3)),
+    ):
+        with pytest.raises(peewee.IntegrityError) as refusal:
+            call()
+        assert (type(refusal.value).__name__, refusal.value.workload_id) == ("WorkloadExistsError", "w1")
+
+    assert refusal.value.position == 1
+    assert [event.params[0] for event in seen if event.exception is not None] == ["w1", "w1"]
+    assert [found.id for found in iter_workloads()] == ["w1"]
+
+
+def test_nothing_is_shown_to_a_hook_that_was_taken_away(store):
+    seen = []
+    store.database.query_hooks.append(seen.append)
+    store.database.query_hooks.remove(seen.append)
+
+    create_workload(runtime="go")
+
+    assert seen == []
+
+
+def in_threads(count, work):
+    """What a function returns in each of several threads, all of which are in the middle of it at once."""
+    together, results = threading.Barrier(count), []
+
+    def run():
+        results.append(work(together.wait))
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+@pytest.fixture(params=["memory", "file"])
+def sqlite(request, path):
+    with open_store(":memory:" if request.param == "memory" else path) as store:
+        yield store
+
+
+def ask_on_connections_of_their_own(store, sql, count=4):
+    """The answers to a query on several connections, all open at once."""
+    def ask(wait):
+        store.database.begin("DEFERRED")
+        try:
+            wait()
+            return store.database.execute_sql(sql).fetchone()[0]
+        finally:
+            store.database.rollback()
+
+    return in_threads(count, ask)
+
+
+def test_a_function_reaches_every_connection_those_that_are_open_too(sqlite):
+    ask_on_connections_of_their_own(sqlite, "SELECT 1")
+
+    sqlite.database.register_function(lambda text: text[::-1], "backwards", 1)
+
+    assert ask_on_connections_of_their_own(sqlite, "SELECT backwards('abc')") == ["cba"] * 4
+    sqlite.database.unregister_function("backwards")
+    with pytest.raises(peewee.OperationalError, match="no such function"):
+        sqlite.database.execute_sql("SELECT backwards('abc')")
+
+
+def test_a_collation_and_an_aggregate_reach_every_connection(sqlite):
+    ask_on_connections_of_their_own(sqlite, "SELECT 1")
+
+    @sqlite.database.collation("by_length")
+    def by_length(one, other):
+        return len(one) - len(other)
+
+    @sqlite.database.aggregate("longest")
+    class Longest:
+        def __init__(self):
+            self.found = ""
+
+        def step(self, text):
+            self.found = max(self.found, text, key=len)
+
+        def finalize(self):
+            return self.found
+
+    pairs = "(SELECT 'b' AS x UNION ALL SELECT 'aaa')"
+    assert ask_on_connections_of_their_own(sqlite, f"SELECT x FROM {pairs} ORDER BY x COLLATE by_length") == ["b"] * 4
+    assert ask_on_connections_of_their_own(sqlite, f"SELECT longest(x) FROM {pairs}") == ["aaa"] * 4
+
+
+def test_an_attached_file_reaches_every_connection_until_it_is_detached(sqlite, tmp_path):
+    with open_store(tmp_path / "other.db", current=False) as other:
+        other.create_workload(id="there", runtime="go")
+    ask_on_connections_of_their_own(sqlite, "SELECT 1")
+
+    sqlite.database.attach(str(tmp_path / "other.db"), "other")
+
+    assert ask_on_connections_of_their_own(sqlite, "SELECT id FROM other.workloads") == ["there"] * 4
+    sqlite.database.detach("other")
+    with pytest.raises(peewee.OperationalError, match="no such table"):
+        sqlite.database.execute_sql("SELECT id FROM other.workloads")
+
+
+def test_a_function_is_there_in_a_query_of_ones_own(sqlite):
+    create_workload(id="abc", runtime="go")
+
+    sqlite.database.register_function(lambda text: text[::-1], "backwards", 1)
+
+    assert Workload.select(peewee.fn.backwards(Workload.id)).scalar() == "cba"
+
+
+def test_connect_and_close_change_nothing(store):
+    create_workload(id="a", runtime="go")
+    database = store.database
+
+    assert (database.connect(), database.connect(reuse_if_open=True), database.close()) == (False, False, False)
+    assert not database.is_closed()
+    with database.connection_context():
+        create_workload(id="b", runtime="go")
+    with database.atomic():
+        database.connect()
+        database.close()
+        create_workload(id="c", runtime="go")
+
+    assert sorted(found.id for found in iter_workloads()) == ["a", "b", "c"]
+
+
+def test_connect_of_a_closed_store_says_that_it_is_closed(path):
+    store = open_store(path)
+    store.close()
+
+    for call in (store.database.connect, store.database.connection):
+        with pytest.raises(StoreUnavailableError, match="it was closed; call open_store"):
+            call()
+    assert store.database.is_closed()
+
+
+def test_a_connection_is_there_inside_a_transaction_and_elsewhere_it_says_so(store):
+    with pytest.raises(StoreUnavailableError, match="one statement or one transaction") as refusal:
+        store.database.connection()
+
+    assert "store.database.atomic()" in refusal.value.reason
+    with store.database.atomic():
+        create_workload(id="a", runtime="go")
+        cursor = store.database.connection().cursor()
+        cursor.execute("SELECT id FROM workloads")
+        assert cursor.fetchall() == [("a",)]
+    with pytest.raises(StoreUnavailableError):
+        store.database.connection()
+
+
+def test_a_backup_of_a_watched_store_is_a_backup(sqlite, tmp_path):
+    sqlite.database.query_hooks.append(lambda event: None)
+    create_workload(id="a", runtime="go")
+
+    backup_store(tmp_path / "copy.db")
+
+    with open_store(tmp_path / "copy.db") as copy:
+        assert copy.get_workload("a").runtime == "go"

@@ -204,6 +204,13 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
                 "Close the store and open it again",
             )
 
+    def attach(self, filename: str, name: str) -> bool:
+        """As in Peewee."""
+        if self.in_memory and filename and not filename.startswith((":", "file:")):
+            # Without a VFS it would be a database in memory, as the main one is.
+            filename = uri_of(os.path.abspath(filename), "rwc") + f"&vfs={'win32' if os.name == 'nt' else 'unix'}"
+        return super().attach(filename, name)
+
     # Forks
 
     def before_fork(self) -> None:
@@ -275,7 +282,7 @@ for _name in (
     "unregister_aggregate", "unregister_collation", "unregister_function", "unregister_window_function",
     "load_extension", "attach", "detach",
 ):  # fmt: skip
-    setattr(FileDatabase, _name, _reaching_every_connection(getattr(SqliteDatabase, _name)))
+    setattr(FileDatabase, _name, _reaching_every_connection(getattr(FileDatabase, _name)))
 
 
 def has_code(error: BaseException, *names: str) -> bool:

@@ -209,4 +209,4 @@ def test_a_server_is_mended_too(store, workload_store_target):
 
     (row,) = server_file.scan(Stored(store.database))
     assert (row["input_hash"], row["error"]) == ("h", "")
-    assert not store.database.names() & set(GIVEN_UP)
+    assert not store.database.table_and_index_names() & set(GIVEN_UP)

@@ -23,8 +23,10 @@ MAY_USE = {
     "operations": {"queries", "models", "lifecycle", "errors", CONTRACT},
     "store": {"operations", "models", "lifecycle", "errors", CONTRACT},
     "current": {"store", "operations", "models", "errors", CONTRACT, "engines.registry"},
-    "testing": {"current", "store", "models", "lifecycle"},
-    "cli": {"current", "store", "operations", "queries", "models", "lifecycle", "errors", "engines.sqlite.paths"},
+    "testing": {"current", "store", "models", "lifecycle", "engines.registry", "engines.sqlite.engine"},
+    "cli": {
+        "__init__", "current", "store", "operations", "queries", "models", "lifecycle", "errors", "engines.sqlite.paths",
+    },
     "__init__": {"current", "store", "operations", "models", "lifecycle", "errors"},
     "__main__": {"cli"},
 }

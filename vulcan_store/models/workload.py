@@ -148,14 +148,15 @@ class Workload(StrictModel):
         return {name: value for name, value in self.__dict__.items() if name != "_stored_in"}
 
     def __copy__(self) -> Self:
-        twin = type(self).__new__(type(self))
+        twin: Any = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        return twin
+        return twin  # type: ignore[no-any-return]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        twin = memo[id(self)] = type(self).__new__(type(self))
+        twin: Any = type(self).__new__(type(self))
+        memo[id(self)] = twin
         twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo), _stored_in=self._stored_in)
-        return twin
+        return twin  # type: ignore[no-any-return]
 
     def _fill_in(self) -> list[str]:
         filled = [name for name in FILLED_IN if name not in self.__data__]

@@ -25,7 +25,8 @@ MAY_USE = {
     "current": {"store", "operations", "models", "errors", CONTRACT, "engines.registry"},
     "testing": {"current", "store", "models", "lifecycle", "engines.registry", "engines.sqlite.engine"},
     "cli": {
-        "__init__", "current", "store", "operations", "queries", "models", "lifecycle", "errors", "engines.sqlite.paths",
+        "__init__", "current", "store", "operations", "queries", "models", "lifecycle", "errors",
+        "engines.sqlite.paths",
     },
     "__init__": {"current", "store", "operations", "models", "lifecycle", "errors"},
     "__main__": {"cli"},

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psycopg
 from contenders import COLUMNS, fields, row
-from postgres_server import PostgresServer, fresh_schema
+from support.postgres_server import PostgresServer, fresh_schema
 
 import vulcan_store
 from vulcan_store.models.ids import new_id

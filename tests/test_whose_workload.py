@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 
+import peewee
 import pytest
 
 from vulcan_store import (
@@ -68,6 +69,21 @@ def test_a_workload_is_saved_and_deleted_in_the_store_that_returned_it(store, se
     assert workload.delete_instance() == 1
     assert workload.id not in ids(second)
     assert [other.__data__ for other in store.iter_workloads()] == before
+
+
+def test_a_workload_is_deleted_with_its_log_in_its_own_store_alone(store, second):
+    for place in (store, second):
+        place.create_workload(id="a", runtime="go")
+        place.append_log_lines("a", ["x"])
+    workload = second.get_workload("a")
+
+    with pytest.raises(peewee.IntegrityError):
+        workload.delete_instance()
+    assert ids(second) == ["a"]
+
+    assert workload.delete_instance(recursive=True) == 1
+    assert (ids(second), LogLine.select().bind(second.database).count()) == ([], 0)
+    assert [line.line for line in store.list_log_lines("a")] == ["x"]
 
 
 def test_a_workload_of_a_store_that_was_closed_is_not_saved_elsewhere(store, second):

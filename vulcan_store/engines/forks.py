@@ -61,8 +61,8 @@ def watched() -> list[Forking]:
 
 
 def _before_fork() -> None:
-    _turn.acquire()
     try:
+        _turn.acquire()
         while True:
             for engine in watched():
                 engine.before_fork()
@@ -71,15 +71,19 @@ def _before_fork() -> None:
                 return
             opening_or_closing.release()
     except BaseException:
-        opening_or_closing.acquire()  # Python goes on with the fork, whatever is raised here
+        if not _is_mine(opening_or_closing):
+            opening_or_closing.acquire()  # Python goes on with the fork, whatever is raised here
         raise
 
 
 def _after_fork_in_parent() -> None:
     opening_or_closing.release()
-    for engine in watched():
-        engine.after_fork_in_parent()
-    _turn.release()
+    try:
+        for engine in watched():
+            engine.after_fork_in_parent()
+    finally:
+        if _is_mine(_turn):
+            _turn.release()
 
 
 def _after_fork_in_child() -> None:
@@ -87,6 +91,10 @@ def _after_fork_in_child() -> None:
     _turn, opening_or_closing = threading.RLock(), threading.RLock()
     for engine in _engines:
         engine.after_fork_in_child()
+
+
+def _is_mine(lock: threading.RLock) -> bool:
+    return lock._is_owned()  # type: ignore[attr-defined, no-any-return]
 
 
 os.register_at_fork(

@@ -20,7 +20,10 @@ from vulcan_store.errors import StoreUnavailableError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ROLLED_BACK = "the transaction was rolled back by an earlier error; leave its block before going on"
+ROLLED_BACK = (
+    "the transaction was rolled back by an earlier error, or ended by a COMMIT or ROLLBACK of your own; "
+    "leave its block before going on"
+)
 ENDED = "it was closed or forked in the middle of this transaction, which was rolled back"
 
 logger = logging.getLogger("peewee")
@@ -72,18 +75,30 @@ class LendingDatabase(Database):
             with slot.lock:
                 connection = slot.connection
                 if connection is not None:
+                    outermost, slot.in_call = not slot.in_call, True
                     try:
                         return work(connection, *arguments)
                     finally:
-                        if self.pool.is_in_transaction(connection):
-                            slot.thread = threading.current_thread()
-                        else:
-                            slot.thread = state.conn = None
-                            self.pool.give_back(slot)
-            # It was closed by whoever closes the store or forks.
+                        if outermost:
+                            slot.in_call = False
+                            self._after_call(slot, connection)
+            # It was closed by whoever closes the store, forks or reclaims.
             state.conn = None
             if slot.thread is not None:
                 raise StoreUnavailableError(self.target, ENDED)
+
+    def _after_call(self, slot: Slot[Any], connection: Any) -> None:
+        pool = self.pool
+        if pool.is_in_transaction(connection):
+            if slot.thread is None:
+                slot.thread = threading.current_thread()
+                pool.kept.add(slot)
+            return
+        if slot.thread is not None:
+            pool.kept.discard(slot)
+            slot.thread = None
+        self._state.conn = None
+        pool.give_back(slot)
 
     def is_watched(self) -> bool:
         """Whether somebody wants to see each statement: Peewee's logger, or its query hooks."""
@@ -106,7 +121,8 @@ class LendingDatabase(Database):
         """Close every connection, each after the call that it is in, and open none any more."""
         self.ended = True
         self.pool.close(patience)
-        self._state.reset()
+        self._state.conn = None
+        del self._state.transactions[:]
 
     def forget_threads(self) -> None:
         """In a forked child: no thread is in the middle of anything."""

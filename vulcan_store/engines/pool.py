@@ -6,11 +6,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from itertools import compress
+from operator import attrgetter, methodcaller
 from typing import Any, Generic, NoReturn, TypeVar
 
 from vulcan_store.errors import StoreUnavailableError
 
 C = TypeVar("C")
+T = TypeVar("T")
 
 CLOSED = "it was closed; call open_store() to open it again"
 FORKED = (
@@ -18,6 +21,10 @@ FORKED = (
     "and a connection cannot be used across that; close the store before the fork, or start the process "
     "with another method than fork"
 )
+FORKING = "this thread is about to fork, which has to wait until no connection is in use; use the store before or after"
+
+POLL = 0.001
+"""Seconds between two looks at whether a transaction has ended, for which a fork waits."""
 
 
 class Slot(Generic[C]):
@@ -25,16 +32,19 @@ class Slot(Generic[C]):
 
     Attributes:
         connection: None until it is open, and again once it is closed.
-        lock: held by the thread that is in the middle of a call on the connection.
+        lock: held by the thread that is in the middle of a call on the connection. Reentrant: what a call reads from
+            (the iterable of a bulk insert) may itself use the connection.
+        in_call: whether such a call is under way.
         thread: whose transaction is open on it between two statements, or None.
+        generation: which of the pool's generations it belongs to, see :meth:`Pool.retire`.
     """
 
-    __slots__ = ("connection", "lock", "thread", "generation")
+    __slots__ = ("connection", "lock", "in_call", "thread", "generation")
 
     def __init__(self, generation: int) -> None:
         self.connection: C | None = None
-        # Reentrant: what a call reads from (the iterable of a bulk insert) may itself use the connection.
         self.lock = threading.RLock()
+        self.in_call = False
         self.thread: threading.Thread | None = None
         self.generation = generation
 
@@ -42,9 +52,10 @@ class Slot(Generic[C]):
 class Pool(Generic[C]):
     """Connections of one database.
 
-    A signal handler may raise at any moment. So a thread that has taken a slot keeps it where its next call finds it
-    (:class:`vulcan_store.engines.lending.LendingDatabase`), and whoever closes or forks asks each slot's lock whether a
-    call is under way.
+    Whoever takes a slot finds out under the slot's lock whether its connection is still there, and takes another one if
+    not; whoever closes, forks or reclaims has that lock while it closes the connection. So slots may go in and out of
+    ``idle`` without the pool's lock, in one step of the interpreter each, and a signal handler may raise at any moment:
+    at worst a slot is then neither idle nor used by anybody, and is reclaimed before the next connection is opened.
 
     Args:
         target: what was opened, for errors.
@@ -73,7 +84,7 @@ class Pool(Generic[C]):
         self.max_idle, self.size, self.timeout = max_idle, size, timeout
         self.slots: list[Slot[C]] = []
         self.idle: list[Slot[C]] = []
-        self.generation = self.waiting = 0
+        self.generation = 0
         self.closed = False
         self.begin(os.getpid())
 
@@ -81,81 +92,145 @@ class Pool(Generic[C]):
         """Lend connections in a process from now on; None for one that has to be refused."""
         self.process = process
         self.lock = threading.RLock()  # an object's end may use the store, and garbage may be collected here
-        self.freed = threading.Condition(self.lock)
-        self.lending = True
+        self.waiting: list[threading.Lock] = []
+        self.kept: set[Slot[C]] = set()
+        self.lending = not self.closed
+        self.forking: int | None = None  # the thread for which lending pauses
 
     def take(self) -> Slot[C]:
-        """A slot whose connection is idle, or is opened now.
+        """A slot whose connection was idle, or is opened now.
 
         Raises:
             StoreUnavailableError: the pool is closed, this process may not use it, or no connection is free in time.
         """
         if self.process != os.getpid():
             self.refuse_forked()
+        if self.kept and not all(map(_has_living_thread, tuple(self.kept))):
+            self._reclaim()
+        if self.lending:
+            try:
+                slot = self.idle.pop()
+            except IndexError:
+                pass
+            else:
+                if self.is_usable is None or self._can_use(slot):
+                    return slot
+        return self._take_when_possible()
+
+    def lend(self, work: Callable[[C], T]) -> T:
+        """Call a function with a connection that is in no transaction, whatever this thread is in."""
         while True:
-            with self.lock:
-                slot = self.idle.pop() if self.lending and self.idle else None
-            if slot is None:
-                return self._take_when_possible()
-            if self.is_usable is None or slot.connection is not None and self.is_usable(slot.connection):
-                return slot
-            self.discard(slot)
+            slot = self.take()
+            with slot.lock:
+                if slot.connection is not None:
+                    slot.in_call = True
+                    try:
+                        return work(slot.connection)
+                    finally:
+                        slot.in_call = False
+                        self.give_back(slot)
+
+    def _can_use(self, slot: Slot[C]) -> bool:
+        if self.is_usable is None or slot.connection is not None and self.is_usable(slot.connection):
+            return True
+        self.discard(slot)
+        return False
 
     def _take_when_possible(self) -> Slot[C]:
-        slot: Slot[C] = Slot(self.generation)
-        with slot.lock:
-            with self.freed:
-                while not self.lending or self._is_full():
-                    if self.closed:
-                        raise StoreUnavailableError(self.target, CLOSED)
-                    if self.lending and self.idle:
-                        return self.idle.pop()
-                    self._wait()
+        deadline = time.monotonic() + self.timeout
+        while True:
+            slot = self._idle_one() if self.lending else None
+            if slot is None:
+                self._reclaim()
+                slot = Slot(self.generation)
+                with slot.lock:
+                    waiter = self._reserve(slot)
+                    if waiter is None:
+                        self._connect(slot)
+                        return slot
+                self._wait(waiter, deadline)
+            elif self._can_use(slot):
+                return slot
+
+    def _idle_one(self) -> Slot[C] | None:
+        try:
+            return self.idle.pop()
+        except IndexError:
+            return None
+
+    def _reserve(self, slot: Slot[C]) -> threading.Lock | None:
+        """Make a slot one of the pool's, or return the lock that is released when it is worth another try."""
+        with self.lock:
+            if self.closed:
+                raise StoreUnavailableError(self.target, CLOSED)
+            if self.forking == threading.get_ident():
+                raise StoreUnavailableError(self.target, FORKING)
+            if self.lending and (self.size is None or len(self.slots) < self.size):
                 self.slots.append(slot)
-            try:
-                slot.connection = self.connect()
-            finally:
-                if slot.connection is None:
-                    self._remove(slot)
-        return slot
+                return None
+            waiter = threading.Lock()
+            waiter.acquire()
+            self.waiting.append(waiter)
+            if self.idle:  # given back since it was looked for
+                self._serve()
+            return waiter
 
-    def _is_full(self) -> bool:
-        if self.size is None or len(self.slots) < self.size:
-            return False
-        self._reclaim()
-        return len(self.slots) >= self.size
+    def _connect(self, slot: Slot[C]) -> None:
+        slot.in_call = True
+        try:
+            slot.connection = self.connect()
+        finally:
+            slot.in_call = False
+            if slot.connection is None:
+                self._remove(slot)
 
-    def _wait(self) -> None:
-        self.waiting += 1
+    def _wait(self, waiter: threading.Lock, deadline: float) -> None:
+        served = False
         try:
             # A fork, for which lending pauses, ends by itself.
-            if not self.freed.wait(self.timeout if self.lending else None):
-                raise StoreUnavailableError(
-                    self.target,
-                    f"none of its {self.size} connections was free for {self.timeout:g} s; shorten transactions, or "
-                    "allow more with ?pool_size= in the URL",
-                )
+            served = waiter.acquire(timeout=max(0.0, deadline - time.monotonic()) if self.lending else -1)
         finally:
-            self.waiting -= 1
+            if not served:
+                with self.lock:
+                    if waiter in self.waiting:
+                        self.waiting.remove(waiter)
+                    else:
+                        self._serve()  # it was served all the same, so it is the next one's turn
+        if not served:
+            raise StoreUnavailableError(
+                self.target,
+                f"none of its {self.size} connections was free for {self.timeout:g} s; shorten transactions, or "
+                "allow more with ?pool_size= in the URL",
+            )
+
+    def _serve(self) -> None:
+        with self.lock:
+            if self.waiting:
+                self.waiting.pop(0).release()
 
     def _reclaim(self) -> None:
-        # What a thread left when it ended in the middle of a transaction.
+        # What a thread left when it ended in the middle of a transaction, or an interruption between two calls.
         for slot in list(self.slots):
-            if slot.thread is not None and not slot.thread.is_alive():
-                self.discard(slot)
+            locked: list[Slot[C]] = []
+            try:
+                _lock(slot, 0.0, locked)
+                if locked and not slot.in_call and slot not in self.idle:
+                    if slot.thread is None or not slot.thread.is_alive():
+                        self.discard(slot)
+            finally:
+                _unlock(locked)
 
     def give_back(self, slot: Slot[C]) -> None:
-        """Let others have a slot, or close its connection if enough are idle."""
-        with self.lock:
-            if slot in self.idle:
-                return
-            wanted = len(self.idle) < self.max_idle or self.waiting
-            if wanted and not self.closed and slot.generation == self.generation and slot.connection is not None:
-                self.idle.append(slot)
-                if self.waiting:
-                    self.freed.notify()
-                return
-        self.discard(slot)
+        """Let others have a slot, whose lock is held, or close its connection if enough are idle."""
+        if (
+            (len(self.idle) < self.max_idle or self.waiting)
+            and slot.generation == self.generation and not self.closed and slot.connection is not None
+        ):  # fmt: skip
+            self.idle.append(slot)
+            if self.waiting:
+                self._serve()
+        else:
+            self.discard(slot)
 
     def discard(self, slot: Slot[C]) -> None:
         """Close a slot's connection and forget the slot."""
@@ -165,19 +240,19 @@ class Pool(Generic[C]):
             self.disconnect(connection)
 
     def _remove(self, slot: Slot[C]) -> None:
-        with self.lock:
-            for slots in (self.slots, self.idle):
-                if slot in slots:
-                    slots.remove(slot)
-            if self.waiting:
-                self.freed.notify()
+        self.kept.discard(slot)
+        for slots in (self.slots, self.idle):
+            try:
+                slots.remove(slot)
+            except ValueError:
+                pass
+        if self.waiting:
+            self._serve()
 
     def retire(self) -> None:
         """Use the connections that are open no more, so that later ones have what was registered meanwhile."""
-        with self.lock:
-            self.generation += 1
-            idle, self.idle = self.idle, []
-        for slot in idle:
+        self.generation += 1
+        while (slot := self._idle_one()) is not None:
             with slot.lock:
                 self.discard(slot)
 
@@ -186,64 +261,78 @@ class Pool(Generic[C]):
 
         A transaction between two statements is rolled back. What is in use for longer is closed when it is given back.
         """
-        with self.lock:
-            self.closed, self.lending = True, False
-            slots = list(self.slots)
-            self.freed.notify_all()
+        self.closed, self.lending = True, False
         if self.process != os.getpid():
             self.keep_inherited()
             return
-        deadline = time.monotonic() + patience
+        self._serve_all()
         # First this thread's own, whose transaction the others may be waiting for.
-        slots.sort(key=lambda slot: slot.thread is not threading.current_thread())
-        for slot in slots:
-            if _is_mine(slot) or not slot.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                continue
+        for slot in sorted(self.slots, key=lambda slot: slot.thread is not threading.current_thread()):
+            patience = self._close_when_free(slot, patience)
+
+    def _serve_all(self) -> None:
+        with self.lock:
+            while self.waiting:
+                self._serve()
+
+    def _close_when_free(self, slot: Slot[C], patience: float, *, wait_for_transaction: bool = False) -> float:
+        """Close a slot's connection, unless it is in use for so many seconds; how many of them are left."""
+        while True:
+            start, locked = time.monotonic(), list[Slot[C]]()
             try:
-                self.discard(slot)
+                _lock(slot, max(0.0, patience), locked)
+                # In a call though its lock could be had: the call is this thread's.
+                done = not locked or slot.in_call
+                if not done and not (wait_for_transaction and self._is_in_transaction(slot)):
+                    self.discard(slot)
+                    done = True
             finally:
-                slot.lock.release()
+                _unlock(locked)
+            patience -= time.monotonic() - start
+            if done or patience <= 0 or slot.thread is threading.current_thread():
+                return patience
+            time.sleep(POLL)
+            patience -= POLL  # what was slept is counted as well: tests of users freeze clocks
+
+    def _is_in_transaction(self, slot: Slot[C]) -> bool:
+        return slot.connection is not None and self.is_in_transaction(slot.connection)
 
     # Forks
 
     def pause(self) -> None:
         """Lend nothing until :meth:`resume`."""
-        with self.lock:
-            self.lending = False
+        self.lending, self.forking = False, threading.get_ident()
 
     def resume(self) -> None:
         """Go on lending."""
-        with self.freed:
-            self.lending = not self.closed
-            self.freed.notify_all()
+        self.lending, self.forking = not self.closed, None
+        self._serve_all()
 
-    def drain(self, deadline: float) -> None:
-        """Close every connection, each when no call and no transaction is under way on it, until a deadline."""
+    def drain(self, patience: float) -> None:
+        """Close every connection, each when no call and no transaction is under way on it, within so many seconds."""
+        self._reclaim()
         for slot in list(self.slots):
-            while not _is_mine(slot) and slot.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                try:
-                    busy = slot.connection is not None and self.is_in_transaction(slot.connection)
-                    if not busy:
-                        self.discard(slot)
-                finally:
-                    slot.lock.release()
-                if not busy or slot.thread is threading.current_thread() or time.monotonic() > deadline:
-                    break
-                time.sleep(0.001)
+            patience = self._close_when_free(slot, patience, wait_for_transaction=True)
 
-    def hold(self, deadline: float) -> list[Slot[C]]:
-        """The locks of every slot, each taken when no call is under way on its connection, until a deadline."""
-        return [
-            slot for slot in list(self.slots)
-            if _is_mine(slot) or slot.lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
-        ]
+    def hold(self, patience: float, held: list[Slot[C]]) -> None:
+        """Add every slot to ``held``, with its lock, each when no call is under way on its connection, within seconds."""
+        for slot in list(self.slots):
+            start = time.monotonic()
+            _lock(slot, max(0.0, patience), held)
+            patience -= time.monotonic() - start
+
+    def release(self, held: list[Slot[C]]) -> None:
+        """Give back the locks that :meth:`hold` has taken."""
+        _unlock(held)
+        del held[:]
 
     def keep_inherited(self) -> None:
-        """In a forked child: let no connection of the parent's be closed by its end, which would undo the parent's."""
+        """In a forked child: let no connection of the parent's be closed, by its end either, which would undo the parent's."""
         for slot in self.slots:
             if slot.connection is not None:
                 _keep_for_ever(slot.connection)
-        self.slots, self.idle = [], []
+                slot.connection = None
+        self.slots, self.idle, self.kept = [], [], set()
 
     def refuse_forked(self) -> NoReturn:
         """Raise StoreUnavailableError in a child that may not use the pool."""
@@ -252,8 +341,22 @@ class Pool(Generic[C]):
         raise StoreUnavailableError(self.target, CLOSED if self.closed else FORKED)
 
 
-def _is_mine(slot: Slot[Any]) -> bool:
-    return slot.lock._is_owned()  # type: ignore[attr-defined, no-any-return]
+# In C, so that no signal handler comes in between the locking and the noting of it.
+
+def _lock(slot: Slot[C], seconds: float, locked: list[Slot[C]]) -> None:
+    """Add a slot to those that are locked, unless another thread's call on it is under way for so many seconds."""
+    locked.extend(compress((slot,), map(slot.lock.acquire, (True,), (seconds,))))
+
+
+def _unlock(locked: list[Slot[C]]) -> None:
+    list(map(_release, map(_lock_of, locked)))
+
+
+_release, _lock_of = methodcaller("release"), attrgetter("lock")
+
+
+def _has_living_thread(slot: Slot[Any]) -> bool:
+    return slot.thread is None or slot.thread.is_alive()
 
 
 def _keep_for_ever(connection: object) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 from typing import Any
 
 from peewee import _savepoint, _transaction
 
+from vulcan_store.engines.pool import FORKED
 from vulcan_store.errors import StoreUnavailableError
 
 
@@ -19,9 +21,10 @@ class Transaction(_transaction):
 
     slot: Any = None
     stack: list[Any]
+    process: int
 
     def __enter__(self) -> Any:
-        self.stack = self.db._state.transactions
+        self.stack, self.process = self.db._state.transactions, os.getpid()
         try:
             super().__enter__()
         except BaseException:
@@ -34,10 +37,13 @@ class Transaction(_transaction):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self not in self.db._state.transactions:
-            if self in self.stack:
+            elsewhere = self in self.stack
+            if elsewhere and self.process == os.getpid():
                 self._end_elsewhere()
             elif kind is not None:
                 return  # it was lost with its connection; what happened before is what matters
+            elif elsewhere:
+                raise StoreUnavailableError(self.db.target, FORKED)
         try:
             super().__exit__(kind, error, traceback)
         except BaseException:
@@ -47,13 +53,23 @@ class Transaction(_transaction):
     def _end_elsewhere(self) -> None:
         self.stack.remove(self)
         with self.slot.lock:
-            if self.slot.connection is not None:
-                self.db.pool.discard(self.slot)
+            self.slot.thread = None  # the thread that entered it is in none any more
+            self.db.pool.discard(self.slot)
         raise StoreUnavailableError(
             self.db.target,
             "this transaction was left in another thread than it was entered in, and was rolled back; enter and leave "
             "`atomic()` in the same function",
         )
+
+    def _begin(self) -> None:
+        # Within its block too: `transaction.commit()` and `.rollback()` begin it anew.
+        stack = self.db._state.transactions
+        outer = stack[:]
+        try:
+            del stack[:]
+            super()._begin()
+        finally:
+            stack[:] = outer
 
     def undo(self) -> None:
         """Roll the transaction back, if it is open."""

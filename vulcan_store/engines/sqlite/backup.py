@@ -43,21 +43,16 @@ def _copy(database: FileDatabase, path: str, progress: Progress | None) -> None:
         if progress is not None:
             progress(total - remaining, total)
 
+    def copy_from(source: sqlite3.Connection) -> None:
+        with _opened(path) as copy, source:
+            # In a transaction every step sees the same state; without, a write would start the copy anew:
+            # https://www.sqlite.org/c3ref/backup_finish.html
+            source.execute("BEGIN")
+            source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+            source.backup(copy, pages=PAGES_PER_STEP, progress=tell)
+
     # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
-    slot = database.pool.take()
-    try:
-        with slot.lock, _opened(path) as copy:
-            source = slot.connection
-            if source is None:
-                raise StoreUnavailableError(database.target, "it was closed while the backup began")
-            with source:
-                # In a transaction every step sees the same state; without, a write would start the copy anew:
-                # https://www.sqlite.org/c3ref/backup_finish.html
-                source.execute("BEGIN")
-                source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-                source.backup(copy, pages=PAGES_PER_STEP, progress=tell)
-    finally:
-        database.pool.give_back(slot)
+    database.pool.lend(copy_from)
 
 
 @contextlib.contextmanager

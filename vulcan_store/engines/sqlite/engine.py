@@ -100,16 +100,17 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
     def _within(self, begin: str, work: Callable[[], T]) -> T:
         def transact(connection: sqlite3.Connection) -> T:
             if not connection.in_transaction:
-                transaction = self.transaction()
-                # The connection commits or rolls back in C, so that no interruption comes in between.
+                transaction, transactions = self.transaction(), self._state.transactions
+                outside = len(transactions)
+                # The connection commits or rolls back in C, so that no interruption comes in between; nor does one
+                # before an item of a list is deleted.
                 with connection:
                     connection.execute(begin)
-                    self.push_transaction(transaction)
                     try:
+                        transactions.append(transaction)
                         return work()
                     finally:
-                        if transaction in self._state.transactions:
-                            self._state.transactions.remove(transaction)
+                        del transactions[outside:]
             if begin == "BEGIN":
                 return work()
             with self.savepoint():

@@ -43,7 +43,6 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
         self.settled = self.left_behind = self.paused = False
         self.identity: tuple[int, int] | None = None
         self.wal_identity: tuple[int, int] | None = None
-        self.connections = 0
         self.held: list[Slot[sqlite3.Connection]] = []
         if self.in_memory:
             # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
@@ -88,6 +87,7 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
         self.run(lambda connection: None)
         if not self.in_memory:
             self.identity = identity_of(self.path)
+            self.database = uri_of(self.path, "ro" if self.read_only else "rw")  # it never makes a new file
 
     def _check_inherited(self) -> None:
         # SQLite would count on locks that only the parent has.
@@ -112,10 +112,10 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
             self.check_file()
             with forks.opening_or_closing:
                 connection: sqlite3.Connection = SqliteDatabase._connect(self)  # type: ignore[attr-defined]
-                self.connections += 1
             try:
                 if self.settled:
                     self._set_journal_mode(connection)
+                    self._learn_wal()
                 self.check_file()  # or it would be one to the file that took its place meanwhile
             except BaseException:
                 self._close_connection(connection)
@@ -126,8 +126,7 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
 
     def _close_connection(self, connection: sqlite3.Connection) -> None:
         with forks.opening_or_closing:
-            self.connections -= 1
-            if not self.connections:
+            if all(slot.connection is None for slot in list(self.pool.slots)):
                 self.wal_identity = None  # the last one takes it away
             connection.close()
 
@@ -138,6 +137,7 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
             self.run(self._set_journal_mode)
         except sqlite3.Error as error:
             self.fail(error)
+        self._learn_wal()
 
     def _set_journal_mode(self, connection: sqlite3.Connection) -> None:
         if not self.wanted_mode or self.read_only:
@@ -160,6 +160,11 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
                         f"its journal mode is {mode!r} and could not be made {self.wanted_mode!r}; "
                         "a network file system, for one, has no WAL: https://www.sqlite.org/wal.html",
                     )
+
+    def _learn_wal(self) -> None:
+        # A connection that has read has opened it.
+        if self.wal_identity is None and self.identity is not None and self.wanted_mode == "wal":
+            self.wal_identity = identity_of(self.wal_path)
 
     def _remove_empty_wal(self) -> None:
         # A read-only connection to a file in WAL mode has to create -wal and -shm and cannot remove them; SQLite
@@ -191,12 +196,9 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
         It is there as long as a connection is, unless somebody took it away, or took away the locks of this process:
         https://www.sqlite.org/howtocorrupt.html, section 2.2.
         """
-        if self.identity is None or self.wanted_mode != "wal":
-            return
-        found = identity_of(self.wal_path)
-        if self.wal_identity is None:
-            self.wal_identity = found
-        elif found != self.wal_identity:
+        known = self.wal_identity
+        # Looked at again, since it is forgotten before the last connection is closed.
+        if known is not None and identity_of(self.wal_path) != known and self.wal_identity == known:
             raise StoreUnavailableError(
                 self.target,
                 "its -wal was taken away while it was open, by another process, or because something in this process "
@@ -215,24 +217,20 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
 
     def before_fork(self) -> None:
         if self.paused:
-            if not self.in_memory:
-                self.pool.drain(time.monotonic() + self.busy_timeout)
             return
         self.paused = True
         self.pool.pause()
-        deadline = time.monotonic() + self.busy_timeout
         if self.in_memory:
-            self.held = self.pool.hold(deadline)
+            self.pool.hold(self.busy_timeout, self.held)
         else:
-            self.pool.drain(deadline)
+            self.pool.drain(self.busy_timeout)
 
     def is_ready(self) -> bool:
         return self.paused
 
     def after_fork_in_parent(self) -> None:
-        for slot in self.held:
-            slot.lock.release()
-        self.held, self.paused = [], False
+        self.pool.release(self.held)
+        self.paused = False
         self.pool.resume()
 
     def after_fork_in_child(self) -> None:
@@ -243,7 +241,7 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
             return
         self.pool.keep_inherited()
         self.pool.begin(None if inherited else os.getpid())
-        self.wal_identity, self.connections = None, 0
+        self.wal_identity = None
         self.forget_threads()
 
     def _go_on_with_copy(self, slots: list[Slot[sqlite3.Connection]]) -> None:
@@ -253,8 +251,12 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
         self.pool.begin(None if unheld else os.getpid())
         mine = self._state.conn
         for slot in slots:
+            if unheld:
+                break
+            if slot.in_call:
+                continue  # of this thread's, which goes on
             slot.lock = threading.RLock()
-            if slot is not mine and slot not in self.pool.idle and slot.connection is not None and not unheld:
+            if slot is not mine and slot not in self.pool.idle and slot.connection is not None:
                 slot.connection.rollback()  # its thread is not there to end the transaction
                 slot.thread = None
                 self.pool.give_back(slot)

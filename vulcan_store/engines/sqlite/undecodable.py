@@ -40,6 +40,10 @@ def run(cursor: sqlite3.Cursor, sql: str, values: Sequence[Any]) -> list[Row]:
         found.extend(rows)
     except sqlite3.OperationalError as error:
         if not replaces(cursor.connection, error):
+            cursor.close()
             raise
         found.extend(rows)
+    except BaseException:
+        cursor.close()  # or a traceback that somebody keeps would keep the file open
+        raise
     return found

@@ -50,7 +50,7 @@ def test_it_stays_the_same_file_when_the_process_changes_its_folder(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     with open_store("vulcan.db") as store:
         monkeypatch.chdir(elsewhere)
-        store.database.close()
+        store.database.pool.retire()  # so that the next call opens a connection
 
         made = make_workload()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
@@ -76,10 +77,10 @@ def in_threads(count, work, *arguments):
         return [future.result(PATIENCE) for future in futures]
 
 
-def forked(work, *arguments):
+def forked(work, *arguments, fork=os.fork):
     """Fork this process; the function returned waits for what ``work`` returns or raises in the child."""
     reading, writing = os.pipe()
-    child = os.fork()
+    child = fork()
     if not child:
         try:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -106,6 +107,11 @@ def forked(work, *arguments):
         raise value
 
     return answer
+
+
+def fork_behind_pythons_back():
+    """Fork as a C extension or a server does that embeds Python, without its hooks."""
+    return ctypes.PyDLL(None).fork()
 
 
 def run(source, *arguments, check=True, **options):

@@ -63,10 +63,15 @@ def test_a_store_that_was_opened_with_synchronous_normal_does_not_wait_for_the_d
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_the_connections_of_other_threads_and_of_forked_children_wait_for_the_disk_as_well(path):
-    def synchronous(*_):
+    def synchronous():
         return store.database.execute_sql("PRAGMA synchronous").fetchone()
 
+    def on_a_connection_of_its_own(barrier, place):
+        with store.database.atomic("DEFERRED"):
+            barrier.wait(PATIENCE)
+            return synchronous()
+
     with open_store(path) as store:
-        found = [*in_threads(3, synchronous), forked(synchronous)(), synchronous()]
+        found = [*in_threads(3, on_a_connection_of_its_own), forked(synchronous)(), synchronous()]
 
     assert found == [(2,)] * 5

@@ -185,7 +185,7 @@ def test_a_relative_path_stays_the_same_file_when_the_folder_changes(tmp_path, m
     with open_store("relative.db") as store:
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir(tmp_path / "elsewhere")
-        store.database.close()
+        store.database.pool.retire()  # so that the next call opens a connection
         create_workload(runtime="go", id="here")
 
     assert rows(tmp_path / "relative.db") == [("here", "pending")]

@@ -126,7 +126,7 @@ def test_closing_what_was_replaced_takes_nothing_from_those_who_use_the_new_file
     assert integrity(path) == "ok"
 
 
-def test_a_new_thread_neither_reads_what_took_its_place_nor_makes_a_new_file(path):
+def test_a_further_connection_neither_reads_what_took_its_place_nor_makes_a_new_file(path):
     raised = []
 
     def read():
@@ -135,12 +135,14 @@ def test_a_new_thread_neither_reads_what_took_its_place_nor_makes_a_new_file(pat
         except BaseException as error:
             raised.append(error)
 
-    with open_store(path):
+    with open_store(path) as store:
         create_workload(runtime="go")
-        rename(path)
-        thread = threading.Thread(target=read)
-        thread.start()
-        thread.join(PATIENCE)
+        with store.database.atomic("DEFERRED"):
+            list_workloads()
+            rename(path)
+            thread = threading.Thread(target=read)
+            thread.start()
+            thread.join(PATIENCE)
 
     (error,) = raised
     assert isinstance(error, StoreUnavailableError) and "deleted or replaced" in error.reason

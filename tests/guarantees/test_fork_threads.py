@@ -11,10 +11,8 @@ from collections import Counter
 
 import pytest
 
-from guarantees.processes import HURRIED, PATIENCE, PATIENT, forked, in_threads, integrity, rows
-from vulcan_store import StoreUnavailableError, create_workload, get_workload, list_workloads, open_store
-from vulcan_store.engines import forks
-from vulcan_store.engines.sqlite.database import ConnectedDatabase
+from guarantees.processes import HURRIED, PATIENCE, forked, in_threads, integrity, rows
+from vulcan_store import StoreUnavailableError, create_workload, list_workloads, open_store
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -33,8 +31,8 @@ def create():
     return create_workload(runtime="go").id
 
 
-def signal_a_fork_that_is_under_way():
-    while not forks._ready:
+def signal_a_fork_that_is_under_way(store):
+    while store.database.pool.lending:
         time.sleep(0.001)
     os.kill(os.getpid(), signal.SIGUSR1)
 
@@ -126,7 +124,7 @@ def test_a_fork_that_is_interrupted_leaves_no_lock_and_the_child_is_told(path, u
         thread.start()
         inside.wait(PATIENCE)
         before = signal.signal(signal.SIGUSR1, interrupt)
-        signalling = threading.Thread(target=signal_a_fork_that_is_under_way)
+        signalling = threading.Thread(target=signal_a_fork_that_is_under_way, args=(store,))
         signalling.start()
         child = forked(create)
         signalling.join(PATIENCE)
@@ -139,94 +137,3 @@ def test_a_fork_that_is_interrupted_leaves_no_lock_and_the_child_is_told(path, u
         in_threads(2, lambda barrier, place: create())
         assert list_workloads().total == 3
     assert unraisable == {KeyboardInterrupt: 1}
-
-
-def test_a_signal_handler_that_calls_the_store_while_a_fork_waits_spoils_nothing_for_the_child(path):
-    inside, leave, served = threading.Event(), threading.Event(), []
-
-    def transact():
-        with store.database.atomic():
-            inside.set()
-            leave.wait(PATIENCE)
-
-    def use(number, frame):
-        served.append(get_workload("one").id)
-        leave.set()
-
-    with open_store(path, pragmas=PATIENT) as store:
-        create_workload(runtime="go", id="one")
-        thread = threading.Thread(target=transact)
-        thread.start()
-        inside.wait(PATIENCE)
-        before = signal.signal(signal.SIGUSR1, use)
-        signalling = threading.Thread(target=signal_a_fork_that_is_under_way)
-        signalling.start()
-        store.database.close()  # so that the handler opens a connection
-        child = forked(lambda: [create() for _ in range(3)])
-        signalling.join(PATIENCE)
-        thread.join(PATIENCE)
-        signal.signal(signal.SIGUSR1, before)
-
-    made = child()
-    assert served == ["one"]
-    assert sorted(key for key, _ in rows(path)) == sorted(["one", *made])
-
-
-def test_a_fork_while_its_own_thread_is_connecting_is_told_to_the_child(path, monkeypatch):
-    children = []
-    set_pragmas = ConnectedDatabase._set_pragmas
-
-    def set_pragmas_and_fork(database, connection):
-        set_pragmas(database, connection)
-        if not children:
-            children.append(forked(create))
-
-    with open_store(path) as store:
-        create()
-        store.database.close()
-        monkeypatch.setattr(ConnectedDatabase, "_set_pragmas", set_pragmas_and_fork)
-
-        assert list_workloads().total == 1
-        with pytest.raises(StoreUnavailableError, match="forked"):
-            children[0]()
-
-
-def test_a_signal_handler_that_forks_in_the_middle_of_a_call_breaks_neither_the_call_nor_the_child(path):
-    children = []
-
-    def fork(number, frame):
-        children.append(forked(create))
-
-    def call():
-        for _ in range(3):
-            create_workload(runtime="go", output=b"x")
-            list_workloads(2)
-
-    with open_store(path) as store:
-        create()
-        before = signal.signal(signal.SIGUSR1, fork)
-        for moment in range(5, 100, 7):
-            left = iter(range(moment))
-
-            def watch(frame, event, argument, left=left):
-                if event == "c_return" and next(left, None) is None:
-                    sys.setprofile(None)
-                    signal.raise_signal(signal.SIGUSR1)
-
-            sys.setprofile(watch)
-            try:
-                call()
-            finally:
-                sys.setprofile(None)
-        signal.signal(signal.SIGUSR1, before)
-        total = 1 + 3 * len(range(5, 100, 7))
-        for child in children:
-            try:
-                child()
-            except StoreUnavailableError as refusal:
-                assert "forked" in refusal.reason
-            else:
-                total += 1
-        assert list_workloads(0).total == total
-        assert store.database.connection().execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    assert len(children) > 10

@@ -109,9 +109,10 @@ def test_a_write_waits_for_a_lock_that_is_given_back_in_time(path):
     with open_store(path, pragmas=PATIENT) as store:
 
         def write():
-            store.database.connection().set_trace_callback(lambda sql: begun.set())
             create_workload(runtime="go", id="patient")
 
+        (slot,) = store.database.pool.idle
+        slot.connection.set_trace_callback(lambda sql: begun.set())
         with another_process_holds_the_lock(path) as holder:
             writer = threading.Thread(target=write)
             writer.start()

@@ -265,12 +265,14 @@ def test_closing_within_a_transaction_undoes_it_says_so_and_keeps_nobody_waiting
     store = open_store(path)
 
     def write():
-        store.database.connection().set_trace_callback(lambda sql: began.set())
         create_workload(runtime="go", id="theirs")
 
     with pytest.raises(StoreUnavailableError, match="rolled back"):
         with store.database.atomic():
             create_workload(runtime="go", id="mine")
+            in_threads(1, lambda barrier, place: list_workloads())
+            (slot,) = store.database.pool.idle
+            slot.connection.set_trace_callback(lambda sql: began.set())
             writing = threading.Thread(target=write)
             writing.start()
             began.wait(PATIENCE)

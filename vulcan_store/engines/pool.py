@@ -187,8 +187,8 @@ class Pool(Generic[C]):
     def _wait(self, waiter: threading.Lock, deadline: float) -> None:
         served = False
         try:
-            # A fork, for which lending pauses, ends by itself.
-            served = waiter.acquire(timeout=max(0.0, deadline - time.monotonic()) if self.lending else -1)
+            # Without a limit it is for a fork to end, which does so by itself.
+            served = waiter.acquire(timeout=-1 if self.size is None else max(0.0, deadline - time.monotonic()))
         finally:
             if not served:
                 with self.lock:

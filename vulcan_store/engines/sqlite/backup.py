@@ -21,9 +21,10 @@ def copy_to(database: FileDatabase, path: str, progress: Progress | None = None)
     """Copy a database to a new file while others go on writing; nothing is left of a copy that was not finished.
 
     Raises:
-        StoreUnavailableError: the file exists or cannot be written.
+        StoreUnavailableError: the file exists or cannot be written, or the database was taken away.
         sqlite3.Error: what SQLite cannot do.
     """
+    database.check_kept()
     mode = 0o666 if database.in_memory else os.stat(database.path).st_mode
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, mode))
@@ -53,6 +54,7 @@ def _copy(database: FileDatabase, path: str, progress: Progress | None) -> None:
 
     # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
     database.pool.lend(copy_from)
+    database.check_kept()
 
 
 @contextlib.contextmanager

@@ -20,6 +20,8 @@ from vulcan_store.errors import StoreUnavailableError
 
 T = TypeVar("T")
 
+CHANGES = ("INSERT", "UPDATE", "DELETE", "REPLAC", "COMMIT")
+"""How a statement of Peewee's begins that would be lost in a file that was taken away."""
 TAKEN = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 
 
@@ -34,6 +36,8 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
     def execute_whole(
         self, connection: sqlite3.Connection, sql: str, values: Sequence[Any]
     ) -> tuple[sqlite3.Cursor, list[Row]]:
+        if sql.lstrip()[:6].upper() in CHANGES:
+            self.check_kept()
         cursor = connection.cursor()
         return cursor, run(cursor, sql, values)
 
@@ -67,8 +71,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
 
     def _check_writable(self) -> None:
         self.require_writable()
-        self.check_file()
-        self.check_wal()
+        self.check_kept()
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         index, row = -1, cast(Sequence[Any], ())
@@ -130,8 +133,6 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
         return {name for (name,) in self.read("SELECT name FROM sqlite_master")}
 
     def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
-        self.check_file()
-        self.check_wal()
         try:
             copy_to(self, path, progress)
         except (sqlite3.Error, PeeweeException) as error:

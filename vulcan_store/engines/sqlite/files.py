@@ -213,6 +213,11 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
             filename = uri_of(os.path.abspath(filename), "rwc") + f"&vfs={'win32' if os.name == 'nt' else 'unix'}"
         return super().attach(filename, name)
 
+    def check_kept(self) -> None:
+        """Raise StoreUnavailableError if what is written now would be lost, or was: see the two above."""
+        self.check_file()
+        self.check_wal()
+
     # Forks
 
     def before_fork(self) -> None:

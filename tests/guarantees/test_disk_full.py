@@ -9,6 +9,7 @@ import pytest
 from guarantees.processes import integrity, rows, run
 from vulcan_store import (
     StoreUnavailableError,
+    Workload,
     create_workload,
     get_workload,
     list_workloads,
@@ -156,3 +157,29 @@ def test_a_new_file_for_which_there_is_no_room_leaves_the_current_store_current(
     assert caught.value.target == str(tmp_path / "other.db")
     assert "room" in caught.value.reason
     assert get_workload("acknowledged").id == "acknowledged"
+
+
+AFTERWARDS = {
+    "create": lambda store: Workload.create(runtime="go", id="after"),
+    "insert many": lambda store: Workload.insert_many([{"runtime": "go", "id": "after"}]).execute(),
+    "update": lambda store: Workload.update(error="after").execute(),
+    "delete": lambda store: Workload.delete().execute(),
+    "read": lambda store: list(Workload.select()),
+    "sql": lambda store: store.database.execute_sql("DELETE FROM workloads"),
+    "function": lambda store: create_workload(runtime="go", id="after"),
+    "nested": lambda store: store.database.atomic().__enter__(),
+}
+
+
+@pytest.mark.parametrize("go_on", AFTERWARDS.values(), ids=AFTERWARDS)
+def test_whatever_goes_on_in_a_transaction_that_sqlite_rolled_back_is_refused(small, path, go_on):
+    with pytest.raises(StoreUnavailableError, match="rolled back"):
+        with small.database.atomic():
+            create_workload(runtime="go", id="before")
+            with pytest.raises(StoreUnavailableError):
+                create_workload(runtime="go", id="large", output=LARGE)
+            with pytest.raises(StoreUnavailableError, match="rolled back"):
+                go_on(small)
+
+    assert rows(path, "id, error") == [("acknowledged", "")]
+    assert_works_again(small, path)

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from guarantees.processes import PATIENCE, integrity, rows
+from guarantees.processes import PATIENCE, integrity, rows, run
 from vulcan_store import (
     StoreUnavailableError,
+    Workload,
     append_log_lines,
+    backup_store,
     claim_workload,
     create_workload,
     create_workloads,
@@ -137,13 +139,108 @@ def test_a_further_connection_neither_reads_what_took_its_place_nor_makes_a_new_
 
     with open_store(path) as store:
         create_workload(runtime="go")
-        with store.database.atomic("DEFERRED"):
-            list_workloads()
-            rename(path)
-            thread = threading.Thread(target=read)
-            thread.start()
-            thread.join(PATIENCE)
+        store.database.execute_sql("BEGIN")
+        rename(path)
+        thread = threading.Thread(target=read)
+        thread.start()
+        thread.join(PATIENCE)
+        store.database.execute_sql("ROLLBACK")
 
     (error,) = raised
     assert isinstance(error, StoreUnavailableError) and "deleted or replaced" in error.reason
     assert not os.path.exists(path)
+
+
+BY_PEEWEE = {
+    "create": lambda: Workload.create(runtime="go"),
+    "save": lambda: Workload(runtime="go").save(),
+    "insert many": lambda: Workload.insert_many([{"runtime": "go", "id": "lost"}]).execute(),
+    "update": lambda: Workload.update(error="lost").execute(),
+    "delete": lambda: Workload.delete().execute(),
+}
+
+
+@pytest.mark.parametrize("write", BY_PEEWEE.values(), ids=BY_PEEWEE)
+def test_a_write_of_peewees_own_to_a_file_that_was_taken_away_is_refused_as_well(path, write):
+    with open_store(path):
+        create_workload(runtime="go", id="mine")
+        rename(path)
+
+        with pytest.raises(StoreUnavailableError, match="deleted or replaced"):
+            write()
+        assert os.path.exists(path) is False
+
+
+@pytest.mark.parametrize("take_away", [remove, remove_all, rename, replace, replace_all])
+def test_a_backup_of_a_file_that_was_taken_away_is_refused_and_leaves_nothing(path, take_away):
+    a_store(path + ".other")
+    with open_store(path):
+        create_workload(runtime="go", id="mine")
+        take_away(path)
+
+        with pytest.raises(StoreUnavailableError, match="deleted or replaced") as caught:
+            backup_store(path + ".backup")
+
+    assert caught.value.target == path
+    assert not os.path.exists(path + ".backup")
+
+
+def take_the_wal_away(path):
+    os.unlink(path + "-wal")
+
+
+def open_and_close_the_file_and_let_another_process_close_last(path):
+    with open(path, "rb"):
+        pass  # which drops the locks of this process
+    run("import sys, vulcan_store; vulcan_store.open_store(sys.argv[1]).close()", path)
+    assert not os.path.exists(path + "-wal"), "the other process did not find itself alone"
+
+
+@pytest.mark.parametrize(
+    "take_away", [take_the_wal_away, open_and_close_the_file_and_let_another_process_close_last]
+)
+@pytest.mark.parametrize("written_before", [True, False])
+@pytest.mark.parametrize("write", [*WRITES.values(), *BY_PEEWEE.values()])
+def test_a_write_to_a_store_whose_wal_was_taken_away_is_refused(path, take_away, written_before, write):
+    a_store(path)
+    with open_store(path):
+        if written_before:
+            create_workload(runtime="go", id="mine")
+        take_away(path)
+        before = Path(path).read_bytes()
+
+        with pytest.raises(StoreUnavailableError, match="-wal was taken away") as caught:
+            write()
+
+        assert caught.value.target == path
+        assert Path(path).read_bytes() == before
+
+
+def test_a_backup_of_a_store_whose_wal_was_taken_away_is_refused_and_leaves_nothing(path):
+    with open_store(path):
+        create_workload(runtime="go", id="mine")
+        take_the_wal_away(path)
+
+        with pytest.raises(StoreUnavailableError, match="-wal was taken away"):
+            backup_store(path + ".backup")
+
+    assert not os.path.exists(path + ".backup")
+
+
+@pytest.mark.parametrize("take_away", [take_the_wal_away, rename])
+def test_a_transaction_during_which_the_file_was_taken_away_is_not_told_that_it_is_stored(path, take_away):
+    with open_store(path) as store:
+        with pytest.raises(StoreUnavailableError, match="taken away|deleted or replaced"):
+            with store.database.atomic():
+                create_workload(runtime="go", id="mine")
+                take_away(path)
+
+
+def test_a_store_whose_connections_were_all_closed_in_between_knows_its_new_wal(path):
+    with open_store(path) as store:
+        create_workload(runtime="go", id="one")
+        store.database.pool.retire()
+        Path(path + ".in the way").touch()  # with the number that the first had
+        create_workload(runtime="go", id="two")
+
+    assert [key for key, _ in rows(path)] == ["one", "two"]

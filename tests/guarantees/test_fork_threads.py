@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from guarantees.processes import HURRIED, PATIENCE, forked, in_threads, integrity, rows
-from vulcan_store import StoreUnavailableError, create_workload, list_workloads, open_store
+from vulcan_store import StoreUnavailableError, backup_store, create_workload, list_workloads, open_store
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -137,3 +137,75 @@ def test_a_fork_that_is_interrupted_leaves_no_lock_and_the_child_is_told(path, u
         in_threads(2, lambda barrier, place: create())
         assert list_workloads().total == 3
     assert unraisable == {KeyboardInterrupt: 1}
+
+
+@pytest.mark.parametrize("ends_in_time", [True, False])
+def test_a_fork_waits_for_a_backup_for_the_busy_timeout_and_then_refuses_the_child(path, ends_in_time):
+    inside, leave = threading.Event(), threading.Event()
+
+    def stay(done, total):
+        inside.set()
+        leave.wait(PATIENCE)
+
+    def leave_once_it_forks():
+        while store.database.pool.lending:
+            time.sleep(0.001)
+        leave.set()
+
+    with open_store(path, pragmas={"busy_timeout": PATIENCE * 1000 if ends_in_time else 50}) as store:
+        made = [create()]
+        backing_up = threading.Thread(target=lambda: backup_store(path + ".backup", progress=stay))
+        backing_up.start()
+        inside.wait(PATIENCE)
+        leaving = threading.Thread(target=leave_once_it_forks)
+        if ends_in_time:
+            leaving.start()
+        child = forked(create)
+        if ends_in_time:
+            leaving.join(PATIENCE)
+            made.append(child())
+        else:
+            with pytest.raises(StoreUnavailableError, match="forked"):
+                child()
+        leave.set()
+        backing_up.join(PATIENCE)
+        made.append(create())
+
+    assert [key for key, _ in rows(path)] == sorted(made)
+    assert [key for key, _ in rows(path + ".backup")] == made[:1]
+    assert integrity(path) == "ok"
+
+
+def test_a_fork_with_a_clock_that_stands_still_ends_though_a_transaction_does_not(path, monkeypatch):
+    inside, leave = threading.Event(), threading.Event()
+
+    def transact():
+        with store.database.atomic():
+            create()
+            inside.set()
+            leave.wait(PATIENCE)
+
+    with open_store(path, pragmas={"busy_timeout": 50}) as store:
+        thread = threading.Thread(target=transact)
+        thread.start()
+        inside.wait(PATIENCE)
+        with monkeypatch.context() as frozen:
+            frozen.setattr(time, "monotonic", lambda: 0.0)
+            child = forked(create)
+        with pytest.raises(StoreUnavailableError, match="forked"):
+            child()
+        leave.set()
+        thread.join(PATIENCE)
+
+    assert len(rows(path)) == 1
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_children_in_memory_go_on_with_a_copy_of_what_was_there_and_the_parent_with_its_own(count):
+    with open_store(":memory:") as store:
+        one = create()
+        with store.database.atomic():
+            within = create()
+            children = [forked(lambda: (create(), list_workloads().total)) for _ in range(count)]
+        assert [child()[1] for child in children] == [3] * count
+        assert {workload.id for workload in list_workloads().items} == {one, within}

@@ -115,7 +115,7 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
             try:
                 if self.settled:
                     self._set_journal_mode(connection)
-                    self._learn_wal()
+                    self._learn_wal(connection)
                 self.check_file()  # or it would be one to the file that took its place meanwhile
             except BaseException:
                 self._close_connection(connection)
@@ -135,9 +135,9 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
         self.settled = True
         try:
             self.run(self._set_journal_mode)
+            self.run(self._learn_wal)
         except sqlite3.Error as error:
             self.fail(error)
-        self._learn_wal()
 
     def _set_journal_mode(self, connection: sqlite3.Connection) -> None:
         if not self.wanted_mode or self.read_only:
@@ -161,9 +161,9 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
                         "a network file system, for one, has no WAL: https://www.sqlite.org/wal.html",
                     )
 
-    def _learn_wal(self) -> None:
-        # A connection that has read has opened it.
+    def _learn_wal(self, connection: sqlite3.Connection) -> None:
         if self.wal_identity is None and self.identity is not None and self.wanted_mode == "wal":
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # a read opens it
             self.wal_identity = identity_of(self.wal_path)
 
     def _remove_empty_wal(self) -> None:

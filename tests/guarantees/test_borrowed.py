@@ -1,0 +1,240 @@
+"""Connections are borrowed for one statement or one transaction: few are needed, and none is lost or lent twice."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from contextlib import closing
+
+import pytest
+
+from guarantees.processes import HURRIED, PATIENCE, PATIENT, forked, in_threads, integrity, rows
+from vulcan_store import (
+    StoreUnavailableError,
+    Workload,
+    create_workload,
+    create_workloads,
+    get_workload,
+    list_workloads,
+    open_store,
+    update_workload,
+)
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_hundred_threads_that_stay_need_only_a_few_descriptors(path):
+    def work_and_stay(barrier, place):
+        with turn:
+            made = create_workload(runtime="go", exit_code=place).id
+            assert get_workload(made).exit_code == place
+        barrier.wait(PATIENCE)  # every thread is there and has worked
+        if place == 0:
+            counted.append(descriptors())
+        barrier.wait(PATIENCE)
+
+    turn, counted = threading.Lock(), []
+    with open_store(path, pragmas=HURRIED):
+        before = descriptors()
+        in_threads(100, work_and_stay)
+
+        assert counted[0] < before + 10
+        assert list_workloads(0).total == 100
+
+
+def test_a_thread_that_ends_within_a_transaction_leaves_no_lock(path):
+    def begin():
+        store.database.atomic().__enter__()
+        create_workload(runtime="go", id="theirs")
+
+    with open_store(path, pragmas={"busy_timeout": 0}) as store:
+        thread = threading.Thread(target=begin)
+        thread.start()
+        thread.join(PATIENCE)
+
+        create_workload(runtime="go", id="mine")
+
+        assert store.database.pool.kept == set()
+    assert rows(path) == [("mine", "pending")]
+
+
+def test_a_transaction_left_in_another_thread_is_rolled_back_says_so_and_keeps_nobody_waiting(path):
+    def leave(barrier, place):
+        with pytest.raises(StoreUnavailableError, match="in another thread") as caught:
+            transaction.__exit__(None, None, None)
+        create_workload(runtime="go", id="theirs")
+        return caught.value.target
+
+    with open_store(path, pragmas={"busy_timeout": 0}) as store:
+        transaction = store.database.atomic()
+        transaction.__enter__()
+        create_workload(runtime="go", id="lost")
+        assert in_threads(1, leave) == [path]
+        assert not store.database.in_transaction()
+        create_workload(runtime="go", id="mine")
+        with store.database.atomic():
+            create_workload(runtime="go", id="mine too")
+
+    assert [key for key, _ in rows(path)] == ["mine", "mine too", "theirs"]
+
+
+def test_a_transaction_is_committed_or_rolled_back_within_its_block_as_in_peewee(path):
+    with open_store(path) as store:
+        with store.database.atomic() as transaction:
+            create_workload(runtime="go", id="kept")
+            transaction.commit()
+            create_workload(runtime="go", id="dropped")
+            transaction.rollback()
+            create_workload(runtime="go", id="kept too")
+
+    assert [key for key, _ in rows(path)] == ["kept", "kept too"]
+
+
+def test_a_function_of_sql_that_calls_the_store_does_not_give_its_connection_away(path):
+    def total():
+        return list_workloads().total
+
+    with open_store(path) as store:
+        create_workload(runtime="go")
+        store.database.register_function(total, "total_so_far", 0)
+
+        assert store.database.execute_sql("SELECT total_so_far()").fetchall() == [(1,)]
+
+        pool = store.database.pool
+        assert len(pool.idle) == len(set(pool.idle)) == len(pool.slots) == 1
+        with store.database.atomic():
+            create_workload(runtime="go")
+            assert in_threads(1, lambda barrier, place: store.database.in_transaction()) == [False]
+            assert pool.idle == []
+
+
+def test_a_connection_outside_of_a_transaction_says_how_to_get_one(path):
+    with open_store(path) as store:
+        with pytest.raises(StoreUnavailableError, match="atomic"):
+            store.database.connection()
+        with store.database.atomic():
+            assert isinstance(store.database.connection(), sqlite3.Connection)
+        assert store.database.connect() is store.database.close() is False
+        assert list_workloads().total == 0
+
+
+def use_everything(store):
+    create_workload(runtime="wasm", id="from within")
+    update_workload("from within", exit_code=1)
+    assert get_workload("from within").exit_code == 1
+    assert Workload.select().count() == list_workloads().total == 2
+
+
+def nest(store):
+    with pytest.raises(ZeroDivisionError):
+        with store.database.atomic():
+            create_workload(runtime="wasm", id="undone")
+            raise ZeroDivisionError
+    with store.database.atomic():
+        create_workload(runtime="wasm", id="from within")
+
+
+def create_many(store):
+    create_workloads([{"runtime": "wasm", "id": "from within"}])
+
+
+@pytest.mark.parametrize("act", [use_everything, nest, create_many])
+def test_a_generator_given_to_create_workloads_uses_the_store(path, act):
+    def workloads():
+        yield {"runtime": "go", "id": "first"}
+        act(store)
+        yield {"runtime": "go", "id": "last"}
+
+    with open_store(path) as store:
+        assert create_workloads(workloads()) == 2
+
+    assert [key for key, _ in rows(path)] == ["first", "from within", "last"]
+
+
+@pytest.mark.parametrize("close", [lambda store: store.close(), lambda store: (store.close(), store.close())])
+@pytest.mark.parametrize("kind", ["file", "memory"])
+def test_a_generator_given_to_create_workloads_closes_the_store_and_all_or_nothing_is_stored(
+    path, tmp_path, kind, close
+):
+    def workloads():
+        yield {"runtime": "go"}
+        close(store)
+        yield {"runtime": "go"}
+
+    store = open_store(path if kind == "file" else ":memory:")
+    try:
+        count = create_workloads(workloads())
+    except StoreUnavailableError:
+        count = 0
+
+    assert store.database.pool.slots == []
+    with pytest.raises(StoreUnavailableError):
+        store.get_workload("any")
+    if kind == "file":
+        assert os.listdir(tmp_path) == [os.path.basename(path)]
+        assert len(rows(path)) == count
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("kind", ["file", "memory"])
+def test_a_generator_given_to_create_workloads_forks_and_the_call_goes_on(path, kind):
+    children = []
+
+    def workloads():
+        yield {"runtime": "go"}
+        children.append(forked(lambda: create_workload(runtime="go").id))
+        yield {"runtime": "go"}
+
+    with open_store(path if kind == "file" else ":memory:", pragmas={"busy_timeout": 100}):
+        assert create_workloads(workloads()) == 2
+        if kind == "file":
+            with pytest.raises(StoreUnavailableError, match="forked"):
+                children[0]()
+        else:
+            assert children[0]()
+        assert in_threads(1, lambda barrier, place: list_workloads().total) == [2]
+        create_workload(runtime="go")
+
+
+def test_closing_twice_and_from_several_threads_at_once_closes_once(path, tmp_path):
+    def close(barrier, place):
+        barrier.wait(PATIENCE)
+        for _ in range(3):
+            store.close()
+
+    for _ in range(20):
+        store = open_store(path, pragmas=HURRIED)
+        create_workload(runtime="go")
+        in_threads(4, close)
+        assert os.listdir(tmp_path) == [os.path.basename(path)]
+    assert len(rows(path)) == 20
+
+
+def test_a_clock_that_stands_still_hangs_neither_opening_nor_writing_nor_closing(path, monkeypatch):
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE theirs (id)")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailableError, match="locked"):
+            open_store(path, pragmas={"busy_timeout": 50})
+        other.execute("ROLLBACK")
+
+    with open_store(path):
+        create_workload(runtime="go", id="mine")
+    assert rows(path) == [("mine", "pending")]
+
+
+def test_slots_that_interruptions_lost_are_reclaimed(path):
+    with open_store(path, pragmas=PATIENT) as store:
+        pool = store.database.pool
+        before = descriptors()
+        for _ in range(50):
+            pool.take()  # and then it is interrupted
+        assert descriptors() < before + 30
+        create_workload(runtime="go")
+    assert pool.slots == []
+    assert integrity(path) == "ok"

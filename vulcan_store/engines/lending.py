@@ -63,15 +63,15 @@ class LendingDatabase(Database):
 
         It is given back afterwards, unless a transaction is open on it: then this thread keeps it until that ends.
         """
-        state = self._state
+        state, pool = self._state, self.pool
         while True:
             slot: Slot[Any] | None = state.conn
             if slot is None:
                 if state.transactions and type(state.transactions[-1]) is not _manual:
                     raise StoreUnavailableError(self.target, ROLLED_BACK)
-                slot = state.conn = self.pool.take()
-            elif self.pool.process != os.getpid():
-                self.pool.refuse_forked()
+                slot = state.conn = pool.take()
+            elif pool.process != os.getpid():
+                pool.refuse_forked()
             with slot.lock:
                 connection = slot.connection
                 if connection is not None:
@@ -81,24 +81,20 @@ class LendingDatabase(Database):
                     finally:
                         if outermost:
                             slot.in_call = False
-                            self._after_call(slot, connection)
+                            if pool.is_in_transaction(connection):
+                                if slot.thread is None:
+                                    slot.thread = threading.current_thread()
+                                    pool.kept.add(slot)
+                            else:
+                                if slot.thread is not None:
+                                    pool.kept.discard(slot)
+                                    slot.thread = None
+                                state.conn = None
+                                pool.give_back(slot)
             # It was closed by whoever closes the store, forks or reclaims.
             state.conn = None
             if slot.thread is not None:
                 raise StoreUnavailableError(self.target, ENDED)
-
-    def _after_call(self, slot: Slot[Any], connection: Any) -> None:
-        pool = self.pool
-        if pool.is_in_transaction(connection):
-            if slot.thread is None:
-                slot.thread = threading.current_thread()
-                pool.kept.add(slot)
-            return
-        if slot.thread is not None:
-            pool.kept.discard(slot)
-            slot.thread = None
-        self._state.conn = None
-        pool.give_back(slot)
 
     def is_watched(self) -> bool:
         """Whether somebody wants to see each statement: Peewee's logger, or its query hooks."""

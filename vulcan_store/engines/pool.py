@@ -315,7 +315,7 @@ class Pool(Generic[C]):
             patience = self._close_when_free(slot, patience, wait_for_transaction=True)
 
     def hold(self, patience: float, held: list[Slot[C]]) -> None:
-        """Add every slot to ``held``, with its lock, each when no call is under way on its connection, within seconds."""
+        """Add every slot to ``held`` and lock it, when no call is under way on its connection, within so many seconds."""
         for slot in list(self.slots):
             start = time.monotonic()
             _lock(slot, max(0.0, patience), held)
@@ -327,7 +327,7 @@ class Pool(Generic[C]):
         del held[:]
 
     def keep_inherited(self) -> None:
-        """In a forked child: let no connection of the parent's be closed, by its end either, which would undo the parent's."""
+        """In a forked child: let no connection of the parent's be closed, not by its end either."""
         for slot in self.slots:
             if slot.connection is not None:
                 _keep_for_ever(slot.connection)

@@ -181,21 +181,20 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
 
     def check_file(self) -> None:
         """Raise StoreUnavailableError if the path no longer leads to the open file: what is written would be lost."""
-        if self.identity is None:
-            return
-        if identity_of(self.path) != self.identity:
+        if self.identity is not None and identity_of(self.path) != self.identity:
             raise StoreUnavailableError(
                 self.target,
                 "its file was deleted or replaced while it was open; close the store, take away what is left of the "
                 "old file (its -wal and -shm, which would be taken for the new one's), and open it again",
             )
 
-    def check_wal(self) -> None:
-        """As :meth:`check_file`, for the file that holds what was committed last.
+    def check_kept(self) -> None:
+        """As :meth:`check_file`, and for the file that holds what was committed last.
 
-        It is there as long as a connection is, unless somebody took it away, or took away the locks of this process:
+        That is there as long as a connection is, unless somebody took it away, or took away the locks of this process:
         https://www.sqlite.org/howtocorrupt.html, section 2.2.
         """
+        self.check_file()
         known = self.wal_identity
         # Looked at again, since it is forgotten before the last connection is closed.
         if known is not None and identity_of(self.wal_path) != known and self.wal_identity == known:
@@ -212,11 +211,6 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
             # Without a VFS it would be a database in memory, as the main one is.
             filename = uri_of(os.path.abspath(filename), "rwc") + f"&vfs={'win32' if os.name == 'nt' else 'unix'}"
         return super().attach(filename, name)
-
-    def check_kept(self) -> None:
-        """Raise StoreUnavailableError if what is written now would be lost, or was: see the two above."""
-        self.check_file()
-        self.check_wal()
 
     # Forks
 

@@ -315,7 +315,7 @@ class Pool(Generic[C]):
             patience = self._close_when_free(slot, patience, wait_for_transaction=True)
 
     def hold(self, patience: float, held: list[Slot[C]]) -> None:
-        """Add every slot to ``held`` and lock it, when no call is under way on its connection, within so many seconds."""
+        """Add every slot to ``held`` and lock it, each when no call is under way, within so many seconds."""
         for slot in list(self.slots):
             start = time.monotonic()
             _lock(slot, max(0.0, patience), held)

@@ -67,7 +67,7 @@ class Transaction(_transaction):
         outer = stack[:]
         try:
             del stack[:]
-            super()._begin()
+            super()._begin()  # type: ignore[misc]
         finally:
             stack[:] = outer
 

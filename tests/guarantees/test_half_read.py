@@ -27,7 +27,8 @@ def commit(barrier, place, path):
 
 def kept_traceback():
     try:
-        for workload in Workload.select().iterator():
+        query = Workload.select()
+        for workload in query:
             raise ZeroDivisionError(workload)
     except ZeroDivisionError as error:
         return error

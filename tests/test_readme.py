@@ -1,46 +1,185 @@
-"""README.md says what is true: its example, its recipes and the tests that it names."""
+"""README.md says what is true: each of its blocks runs as pasted, and the tests that it names are there."""
 
 from __future__ import annotations
 
 import ast
 import re
+import shutil
+import signal
 import subprocess
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from peewee import fn
+from readme import TEXT, blocks, environment, program, python, run, save, section
 
 import vulcan_store
-from vulcan_store import get_workload, list_workloads, open_store
+from vulcan_store import (
+    claim_workload,
+    get_workload,
+    list_workloads,
+    open_store,
+    update_workload,
+    wait_workload,
+)
+from vulcan_store.cli.registry import COMMANDS
 from vulcan_store.testing import make_workload
 
-README = Path(__file__).parent.parent / "README.md"
-TEXT = README.read_text()
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime.now(UTC) - timedelta(days=40)
+BY_THEMSELVES = [block for block in blocks("python") if block.name is None]
+TRIED_ELSEWHERE = {
+    "worker.py", "client.py", "janitor.py", "nightly.py", "restore.py", "conftest.py", "test_mine.py",
+    "app.py", "main.py",  # in test_readme_services.py
+}
 
 
-def blocks(language, heading):
-    section = re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)[1]
-    return re.findall(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+@pytest.fixture
+def shop(tmp_path):
+    """A fresh folder with a store in it that is open here, as another process of the user's."""
+    with open_store(tmp_path / "vulcan.db"):
+        yield tmp_path
 
 
-def recipe(beginning):
-    (found,) = [block for block in blocks("python", "Recipes") if block.startswith(beginning)]
-    names = {name: getattr(vulcan_store, name) for name in vulcan_store.__all__}
-    names |= {"UTC": UTC, "datetime": datetime, "timedelta": timedelta, "suppress": suppress, "fn": fn}
-    return compile(found, str(README), "exec"), names
+@pytest.mark.parametrize("block", BY_THEMSELVES, ids=[str(place) for place in range(len(BY_THEMSELVES))])
+def test_a_block_prints_what_stands_below_it(tmp_path, block):
+    (tmp_path / "pasted.py").write_text(block.code)
+
+    ended = python(tmp_path, "pasted.py")
+
+    assert ended == (0, block.output or "", "")
 
 
-def test_the_example_prints_what_stands_below_it(tmp_path):
-    (example,), (output,) = blocks("python", "Example"), blocks("text", "Example")
+def test_the_example_has_ten_lines_at_most():
+    (example,) = blocks("python", section("Example"))
 
-    done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True)
+    assert len(example.code.strip().splitlines()) <= 10
 
-    assert (done.stdout, done.stderr) == (output, "")
-    assert len(example.strip().splitlines()) <= 10
+
+def test_every_program_is_tried():
+    assert {block.name for block in blocks("python")} - {None} == TRIED_ELSEWHERE
+
+
+def test_a_worker_runs_what_comes_and_survives_every_kind_of_job(shop):
+    code = program("worker.py").code.replace('return f"{workload.runtime} ran".encode()', "return jobs(workload)")
+    jobs = "def jobs(workload):\n    " + "\n    ".join([
+        "if workload.runtime == 'go': raise RuntimeError('trap')", "if workload.runtime == 'node': return 'nonsense'",
+        "if workload.runtime == 'oci':",
+        "    update_workload(workload.id, status='killed')", "return b'done'\n\n\n",
+    ])
+    (shop / "worker.py").write_text(code.replace("NODE = ", jobs + "NODE = "))
+    made = [make_workload(runtime=runtime) for runtime in ("go", "node", "oci", "python")]
+
+    with subprocess.Popen([sys.executable, "worker.py"], cwd=shop, env=environment(), stderr=subprocess.PIPE) as worker:
+        ended = [wait_workload(workload.id, timeout=60) for workload in made]
+        later = wait_workload(make_workload(runtime="wasm").id, timeout=60)
+        worker.send_signal(signal.SIGTERM)
+        complaints = worker.stderr.read()
+
+    assert [(workload.status, workload.output) for workload in [*ended, later]] == [
+        ("failed", None), ("failed", None), ("killed", None), ("completed", b"done"), ("completed", b"done")
+    ]
+    assert (ended[0].error, "output is 'nonsense'" in ended[1].error) == ("RuntimeError('trap')", True)
+    assert (worker.returncode, complaints) == (0, b"")
+
+
+def test_a_worker_puts_its_workload_back_on_sigterm_and_the_next_one_what_a_killed_one_left(shop):
+    endless = "import time; open('runs', 'w').close(); time.sleep(60)\n    return f"
+    code = program("worker.py").code.replace("return f", endless)
+    (shop / "worker.py").write_text(code)
+    left, workload = make_workload(status="running", node_id="node-1"), make_workload()
+
+    with subprocess.Popen([sys.executable, "worker.py", "node-1"], cwd=shop, env=environment()) as worker:
+        while not (shop / "runs").exists():
+            assert worker.poll() is None
+        claimed = [get_workload(made.id).status for made in (left, workload)]
+        worker.send_signal(signal.SIGTERM)
+
+    assert (worker.returncode, sorted(claimed)) == (0, ["pending", "running"])
+    assert [(get_workload(made.id).status, get_workload(made.id).node_id) for made in (left, workload)] == [
+        ("pending", "")] * 2
+
+
+@pytest.mark.parametrize("worker", [True, False])
+def test_a_client_waits_for_its_result(shop, worker):
+    (shop / "client.py").write_text(program("client.py").code.replace("timeout=10", f"timeout={60 if worker else 0}"))
+
+    with subprocess.Popen([sys.executable, "client.py"], cwd=shop, env=environment(), stdout=subprocess.PIPE) as client:
+        if worker:
+            claimed = claim_workload("n", wait=60)
+            update_workload(claimed.id, claim=claimed, status="completed", output=b"42")
+        shown = client.stdout.read()
+
+    assert shown == (b"completed b'42'\n" if worker else b"still pending\n")
+
+
+def test_a_janitor_fails_and_releases_what_has_run_too_long_and_nothing_else(shop):
+    save(shop, "janitor.py")
+    late = make_workload(status="running", started_at=LONG_AGO, timeout_s=60)
+    dead = make_workload(status="running", started_at=LONG_AGO)
+    patient = make_workload(status="running", timeout_s=3600)
+    pending = make_workload(created_at=LONG_AGO, timeout_s=60)
+
+    ended = python(shop, "janitor.py")
+
+    assert ended == (0, "1 released\n", "")
+    assert [get_workload(workload.id).status for workload in (late, dead, patient, pending)] == [
+        "failed", "pending", "running", "pending"
+    ]
+
+
+def test_a_night_leaves_a_copy_and_a_restore_brings_it_back(shop):
+    save(shop, "nightly.py", "restore.py")
+    old = make_workload(status="completed", created_at=LONG_AGO)
+    kept = make_workload(status="completed")
+
+    night = python(shop, "nightly.py")
+    left = list_workloads().items
+    restored = python(shop, "restore.py")
+
+    assert (night, left) == ((0, "1 purged\n", ""), [kept])
+    assert restored == (0, "2 restored\n", "")
+    assert list_workloads().items == [kept, old]
+
+
+def test_the_tests_of_a_user_pass_with_warnings_as_errors(tmp_path):
+    save(tmp_path, "conftest.py", "test_mine.py")
+
+    status, shown, complaints = python(tmp_path, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider")
+
+    assert (status, "2 passed" in shown, complaints) == (0, True, "")
+    assert not (tmp_path / "vulcan.db").exists()
+
+
+def test_what_stands_at_the_prompt_works(tmp_path):
+    (commands,) = blocks("sh", section("Look after it"))
+
+    status, shown, complaints = run(tmp_path, "bash", "-euo", "pipefail", "-c", commands.code)
+
+    assert (status, complaints) == (0, "")
+    assert shown.splitlines()[-2:] == ["1 workload restored", "1 workload imported"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_the_commands(tmp_path, shell):
+    pytest.importorskip("shtab")
+    (line,) = blocks("sh", section("The command line"))
+
+    generated, _, sourced = line.code.replace("bash", shell).partition(" && ")
+    status, _, complaints = run(tmp_path, "bash", "-euc", generated)
+
+    assert (status, complaints) == (0, "")
+    script = (tmp_path / f"vulcan-store.{shell}").read_text()
+    assert all(command.name in script for command in COMMANDS)
+    if shell == "bash":
+        assert run(tmp_path, "bash", "-euc", sourced + "complete -p vulcan-store")[0] == 0
+
+
+def test_the_run_command_is_one_line_that_leaves_the_store_in_the_folder():
+    command, *_ = blocks("sh", section("Run it"))
+
+    assert command.code.count("\n") == 1
+    assert "cd " not in command.code and "VULCAN_DB_PATH" not in command.code
 
 
 def test_every_test_that_is_named_exists():
@@ -54,67 +193,24 @@ def test_every_test_that_is_named_exists():
     }
 
     assert len(named) > 15
-    assert named <= there
+    assert named - there == set()
 
 
-def test_every_public_function_is_in_the_table():
+def test_every_public_function_and_every_command_is_there():
     functions = {name for name in vulcan_store.__all__ if name.islower() and not name.startswith("_")}
+    table = section("The command line").partition("\n\n`ID` ")[0]
 
-    assert functions - set(re.findall(r"`(\w+)\(", "".join(TEXT.split("## What there is")[1:]))) == set()
-
-
-@pytest.mark.parametrize("block", blocks("python", "Recipes"), ids=lambda block: block.splitlines()[0])
-def test_every_recipe_is_python(block):
-    assert ast.parse(block).body
+    assert {name for name in functions if not re.search(rf"\b{name}\b", TEXT)} == {"close_store"}
+    assert [command.name for command in COMMANDS if not re.search(rf"`{command.name}\b", table)] == []
 
 
-def test_the_worker_runs_what_is_pending_and_says_what_failed(store):
-    good, bad = make_workload(), make_workload(runtime="wasm")
-    code, names = recipe("while workload := claim")
+def test_no_line_is_longer_than_120_columns_but_for_tables_and_commands():
+    prose = re.sub(r"^```sh\n.*?^```$", "", TEXT, flags=re.MULTILINE | re.DOTALL)
 
-    def run(workload):
-        if workload == bad:
-            raise RuntimeError("trap")
-        return b"done"
-
-    exec(code, names | {"run": run})
-
-    assert (get_workload(good.id).status, get_workload(good.id).output) == ("completed", b"done")
-    assert (get_workload(bad.id).status, get_workload(bad.id).error) == ("failed", "trap")
+    assert [line for line in prose.splitlines() if len(line) > 120 and not line.startswith("|")] == []
 
 
-def test_every_night_there_is_a_copy_and_what_is_old_is_gone(path, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    code, names = recipe("now = datetime.now(UTC)\nbackup")
-    with open_store(path):
-        make_workload(status="completed", created_at=LONG_AGO)
-        kept = make_workload(status="completed")
-
-        exec(code, names)
-
-        assert list_workloads().items == [kept]
-    (copy,) = tmp_path.glob("backup-*.db")
-    with open_store(copy):
-        assert list_workloads().total == 2
-
-
-def test_what_runs_for_too_long_is_failed_and_nothing_else(store):
-    late = make_workload(status="running", created_at=LONG_AGO, timeout_s=60)
-    patient = make_workload(status="running", timeout_s=3600)
-    endless = make_workload(status="running", created_at=LONG_AGO)
-    code, names = recipe("now = datetime.now(UTC)\nfor workload")
-
-    exec(code, names)
-
-    assert get_workload(late.id).status == "failed"
-    assert [get_workload(workload.id).status for workload in (patient, endless)] == ["running", "running"]
-
-
-def test_a_query_of_ones_own_counts_what_runs_on_each_node(store, capsys):
-    for node in ("node-1", "node-1", "node-2"):
-        make_workload(status="running", node_id=node)
-    code, names = recipe("busy = ")
-
-    exec(code, names)
-
-    assert sorted(capsys.readouterr().out.splitlines()) == ["node-1 2", "node-2 1"]
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_the_shell_blocks_are_shell():
+    for block in blocks("sh"):
+        assert subprocess.run(["bash", "-n"], input=block.code, text=True).returncode == 0

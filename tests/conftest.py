@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 
 import pytest
 from postgres_server import PostgresServer, Unavailable, fresh_schema
@@ -23,6 +24,14 @@ def pytest_addoption(parser):
     group.addoption(
         "--values", type=int, default=4000, metavar="N", help="how many random workloads are written (default: 4000)"
     )
+
+
+def pytest_terminal_summary(terminalreporter):
+    """One line for all that was skipped, where ``-rs`` prints one for each."""
+    skipped = [report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])]
+    if skipped:
+        reasons = (f"{count} ({reason})" for reason, count in Counter(skipped).most_common())
+        terminalreporter.write_line(f"not run: {', '.join(reasons)}")
 
 
 @pytest.fixture(scope="session")

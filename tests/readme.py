@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text()
 
@@ -25,6 +27,11 @@ class Block(NamedTuple):
         """The name of its file, if its first line says it."""
         named = re.match(r"# (\w+\.py)\n", self.code)
         return named and named[1]
+
+
+def needs(library):
+    """Skip a test where a library of the extra `dev` is not installed."""
+    pytest.importorskip(library, reason="for a library of the extra `dev`")
 
 
 def section(heading):

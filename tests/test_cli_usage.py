@@ -166,10 +166,8 @@ def test_a_store_that_is_not_there_is_an_error_and_stays_so(tmp_path, capsys, mo
 
     shown = capsys.readouterr()
     assert (shown.out, os.listdir(tmp_path)) == ("", [])
-    assert shown.err == (
-        f"vulcan-store: store {target!r}: there is no such file; "
-        "create, import and restore make one, --db names another\n"
-    )
+    reason = "there is no such file; create, import and restore make one, --db names another"
+    assert shown.err == f"vulcan-store: store {target!r}: {reason}\n"
 
 
 @pytest.mark.parametrize("command", [

@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from readme import environment, save
+from readme import environment, needs, save
 
 from vulcan_store import close_store, get_workload, list_workloads, open_store
 from vulcan_store.testing import make_workload
@@ -33,7 +33,7 @@ def imported(folder, name):
 
 @pytest.fixture
 def flask_client(shop):
-    pytest.importorskip("flask")
+    needs("flask")
     client = imported(shop, "app.py").app.test_client()
     yield client
     close_store()
@@ -41,7 +41,7 @@ def flask_client(shop):
 
 @pytest.fixture
 def fastapi_client(shop, recwarn):
-    pytest.importorskip("fastapi")
+    needs("fastapi")
     from fastapi.testclient import TestClient
 
     with TestClient(imported(shop, "main.py").app) as client:
@@ -98,7 +98,7 @@ def test_a_page_has_its_total(flask_client):
 
 
 def test_the_store_is_open_as_long_as_the_service(shop):
-    pytest.importorskip("fastapi")
+    needs("fastapi")
     from fastapi.testclient import TestClient
 
     with TestClient(imported(shop, "main.py").app):
@@ -109,8 +109,8 @@ def test_the_store_is_open_as_long_as_the_service(shop):
 
 @pytest.mark.parametrize("options", [[], ["--preload"]])
 def test_gunicorn_serves_it_from_forked_workers(shop, options):
-    pytest.importorskip("gunicorn")
-    pytest.importorskip("flask")
+    needs("gunicorn")
+    needs("flask")
     save(shop, "app.py")
     gunicorn = Path(sys.executable).with_name("gunicorn")
     with socket.socket() as listening:
@@ -118,9 +118,8 @@ def test_gunicorn_serves_it_from_forked_workers(shop, options):
         listening.listen()
         host, port = listening.getsockname()
         command = [gunicorn, "--workers", "2", "--threads", "4", *options, "--bind", f"fd://{listening.fileno()}"]
-        with subprocess.Popen(
-            [*command, "app:app"], cwd=shop, env=environment(), pass_fds=[listening.fileno()], stderr=subprocess.PIPE, text=True
-        ) as served:
+        pipes = {"pass_fds": [listening.fileno()], "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen([*command, "app:app"], cwd=shop, env=environment(), **pipes) as served:
             try:
                 for _ in range(20):
                     request = urllib.request.Request(

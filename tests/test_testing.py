@@ -163,7 +163,7 @@ def test_the_environment_is_as_before_when_the_store_is_closed(tmp_path, monkeyp
 
 
 def test_a_mistyped_field_is_an_error_to_the_type_checker(tmp_path):
-    api = pytest.importorskip("mypy.api")
+    api = pytest.importorskip("mypy.api", reason="for a library of the extra `dev`")
     (tmp_path / "wrong.py").write_text(
         'from vulcan_store.testing import make_workload\nmake_workload(rntime="go")\nmake_workload(runtime="go")\n'
     )

@@ -18,8 +18,6 @@ from typing import Unpack
 import pytest
 
 from vulcan_store.current import create_workload, open_store
-from vulcan_store.engines.registry import engine_of
-from vulcan_store.engines.sqlite.engine import SqliteEngine
 from vulcan_store.lifecycle import FINAL, Runtime
 from vulcan_store.models import clock
 from vulcan_store.models.typed import NewWorkload, OptionalFields
@@ -43,9 +41,11 @@ def store_for_tests(target: str | Path) -> Iterator[Store]:
         target: as :func:`vulcan_store.open_store` has it. ``":memory:"`` is quick, but lets nobody read while a
             transaction writes, and what opens it a second time gets another store.
     """
-    pragmas = {"synchronous": "off"} if engine_of(str(target)) is SqliteEngine else None
+    name = str(target)
+    on_a_server = "://" in name and not name.lower().startswith("sqlite:")
+    pragmas = None if on_a_server else {"synchronous": "off"}
     with pytest.MonkeyPatch.context() as patch, open_store(target, pragmas=pragmas) as store:
-        patch.setenv("VULCAN_DB_PATH", str(target))
+        patch.setenv("VULCAN_DB_PATH", name)
         yield store
 
 

@@ -7,7 +7,6 @@ import platform
 import sqlite3
 from importlib.metadata import version
 
-from vulcan_store import __version__
 from vulcan_store.cli import claims, housekeeping, listing, logs, transfer, workloads
 from vulcan_store.cli.command import Command, add_target
 from vulcan_store.cli.usage import UsageParser
@@ -54,5 +53,5 @@ def build_parser() -> UsageParser:
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         python, sqlite = platform.python_version(), sqlite3.sqlite_version
-        print(f"vulcan-store {__version__} (Python {python}, Peewee {version('peewee')}, SQLite {sqlite})")
+        print(f"vulcan-store {version('vulcan-store')} (Python {python}, Peewee {version('peewee')}, SQLite {sqlite})")
         parser.exit()

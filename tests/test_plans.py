@@ -190,16 +190,11 @@ def test_the_index_of_hashes_holds_only_rows_that_have_one(filled):
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_a_claim_looks_only_at_what_can_be_claimed(filled, name):
-    partial = {
-        row[1] for row in filled.database.execute_sql("PRAGMA index_list(workloads)").fetchall() if row[4]
-    }
-
     look, claim = statements(filled, QUERIES[name])
 
     for statement in (look, claim):
-        searches = [step for step in plan(filled, *statement) if " INDEX " in step and "(id=?)" not in step]
-        assert len(searches) == 1
-        assert searches[0].split(" INDEX ")[1].split()[0] in partial
+        (search,) = [step for step in plan(filled, *statement) if " INDEX " in step and "(id=?)" not in step]
+        assert "COVERING INDEX vulcan_store_status_2 (status=?" in search
 
 
 def test_indexes_of_our_own_have_names_of_their_own_on_the_servers_file_too(path, tmp_path):

@@ -12,7 +12,6 @@ from vulcan_store.errors import WaitTimeoutError
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
 from vulcan_store.models.fields import aware
-from vulcan_store.models.indexes import CLAIMABLE
 from vulcan_store.models.typed import ClaimFilters
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
 from vulcan_store.operations.waiting import look_until, seconds
@@ -161,8 +160,7 @@ def wait_workload(store: OpenStore, workload_id: str, *, timeout: float | None =
 
 
 def _oldest_first(shape: Shape) -> Any:
-    # The order is that of the index of pending workloads, so that SQLite uses no larger one.
-    pending = filtered(Workload.select(Workload.id).where(CLAIMABLE), shape)
+    pending = filtered(Workload.select(Workload.id).where(Workload.status == Status.PENDING), shape)
     return pending.order_by(Workload.created_at, Workload.id).limit(1)
 
 

@@ -11,15 +11,18 @@ from typing import Any, NamedTuple
 
 from peewee import SQL, Case, Tuple, fn
 
-from vulcan_store.engines.contract import OpenStore, Row
+from vulcan_store.engines.contract import Engine, OpenStore, Row
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
 from vulcan_store.models.fields import aware
-from vulcan_store.models.indexes import STATUS_AS_IT_IS, TABLES
+from vulcan_store.models.indexes import TABLES
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.workload import Workload
 from vulcan_store.operations.mending import mend
 from vulcan_store.queries.prepared import Param, Prepared
+
+ISOLATIONS = tuple(Workload.isolation.stored)
+"""Those that the statistics count without sorting: what the column takes."""
 
 WORKLOADS_AT_ONCE = 100
 LINES_AT_ONCE = 2_000
@@ -50,16 +53,25 @@ def workload_stats(store: OpenStore) -> WorkloadStats:
     Raises:
         StoreUnavailableError: the store cannot be read.
     """
-    database = store.database
     by_status: Counter[str] = Counter()
     by_isolation: Counter[str] = Counter()
     duration, timed = 0.0, 0
-    for status, isolation, count, average, having in database.read(*_stats(database, {})):
+    rows, others = store.database.snapshot(lambda: _count(store.database))
+    for status, count, average, having, *isolations in rows:
         by_status[Workload.status.python_value(status)] += count
-        by_isolation[Workload.isolation.python_value(isolation)] += count
-        if having:
+        by_isolation.update(dict(zip(ISOLATIONS, isolations, strict=True)))
+        if having and status == Status.COMPLETED:
             duration, timed = duration + float(average) * having, timed + having
-    return WorkloadStats(by_status.total(), by_status, by_isolation, duration / timed if timed else None)
+    for isolation, count in others:
+        by_isolation[isolation] += count
+    known = {Workload.isolation.python_value(isolation): count for isolation, count in by_isolation.items() if count}
+    return WorkloadStats(by_status.total(), by_status, Counter(known), duration / timed if timed else None)
+
+
+def _count(database: Engine) -> tuple[list[Row], list[Row]]:
+    rows = database.read(*_stats(database, {}))
+    all_known = all(count == sum(isolations) for _, count, _, _, *isolations in rows)
+    return rows, [] if all_known else database.read(*_other_isolations(database, {}))
 
 
 def purge_workloads(
@@ -71,7 +83,9 @@ def purge_workloads(
     What is deleted stays deleted if it is interrupted; inside a transaction of your own it is a part of that.
 
     Args:
-        finished_before: an aware datetime; compared with ``finished_at`` of what reached a final status.
+        finished_before: an aware datetime; compared with ``finished_at`` of what reached a final status, or with
+            ``created_at`` where there is none. A workload that was created after it stays, whatever clock has set its
+            ``finished_at``.
         progress: called after each batch with the number of workloads deleted so far.
 
     Returns:
@@ -81,65 +95,70 @@ def purge_workloads(
         InvalidWorkloadError: the time is no aware datetime.
         StoreUnavailableError: the store cannot be written.
     """
-    database, values = store.database, _from_the_oldest(finished_before, WORKLOADS_AT_ONCE)
-    purged, more = 0, True
+    database, purged = store.database, 0
+    for status in FINAL:
+        values = _from_the_oldest(status, finished_before, WORKLOADS_AT_ONCE)
+        more = True
+        while more:
+            start = time.monotonic()
+            deleted, more = database.atomically(lambda: _purge_batch(database, values, finished_before))  # noqa: B023
+            purged += deleted
+            if progress is not None:
+                progress(purged)
+            # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
+            if more and not database.in_transaction():
+                time.sleep(time.monotonic() - start)
+    return purged
 
-    def delete() -> tuple[int, bool]:
-        rows = database.read(*_purgeable(database, values, database.for_update))
-        # Text sorts as time only in UTC; the server may have written another zone.
-        ids = [workload_id for workload_id, text in rows if _is_before(text, finished_before)]
+
+def _purge_batch(database: Engine, values: dict[str, Any], finished_before: datetime) -> tuple[int, bool]:
+    """Delete the next workloads of a walk; how many, and whether there may be more."""
+    rows = database.read(*_purgeable(database, values, database.for_update))
+    ids = [row[0] for row in rows if _is_before(row, finished_before)]
+    deleted = 0
+    if ids:
         found = {f"id {place}": workload_id for place, workload_id in enumerate(ids)}
-        if len(ids) < len(rows):
-            values["after_id"], values["after_time"] = rows[-1]
-        if not ids:
-            return 0, bool(rows)
         lines = database.write(*_delete_lines(database, {**found, "most": LINES_AT_ONCE}, len(ids)))
         if len(lines) == LINES_AT_ONCE:
             # The workloads stay until their lines are gone, so that no transaction is long however long a log is.
             return 0, True
         deleted = len(database.write(*_delete(database, found, len(ids))))
-        # An id that is not UTF-8 cannot be named, so its workload stays.
-        more = deleted == len(ids) or _pass_over(values, rows)
-        return deleted, more
-
-    while more:
-        start = time.monotonic()
-        deleted, more = database.atomically(delete)
-        purged += deleted
-        if progress is not None:
-            progress(purged)
-        # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
-        if more and not database.in_transaction():
-            time.sleep(time.monotonic() - start)
-    return purged
+    return deleted, _go_on(values, rows)
 
 
-def _is_before(stored: Any, moment: datetime) -> bool:
-    finished_at = clock.from_text(stored)
-    return isinstance(finished_at, datetime) and finished_at < moment
+def _is_before(row: Row, moment: datetime) -> bool:
+    # Text sorts as time only in UTC; the server may have written another zone.
+    _, created_at, finished_at = row
+    ended = clock.from_text(created_at if finished_at is None else finished_at)
+    return isinstance(ended, datetime) and ended < moment
 
 
 def count_purgeable(store: OpenStore, finished_before: datetime) -> int:
     """How many workloads :func:`purge_workloads` would delete now; raises what it raises."""
-    database, values, count = store.database, _from_the_oldest(finished_before, WORKLOADS_COUNTED_AT_ONCE), 0
-    while rows := database.read(*_purgeable(database, values, False)):
-        count += sum(_is_before(text, finished_before) for _, text in rows)
-        if not _pass_over(values, rows):
-            break
+    database, count = store.database, 0
+    for status in FINAL:
+        values, more = _from_the_oldest(status, finished_before, WORKLOADS_COUNTED_AT_ONCE), True
+        while more:
+            rows = database.read(*_purgeable(database, values, False))
+            count += sum(_is_before(row, finished_before) for row in rows)
+            more = _go_on(values, rows)
     return count
 
 
-def _pass_over(values: dict[str, Any], rows: list[Row]) -> bool:
-    """Go on after the last of the rows; whether that is anywhere else."""
+def _go_on(values: dict[str, Any], rows: list[Row]) -> bool:
+    """Go on after the last of the rows; whether there may be any."""
+    if len(rows) < values["most"]:
+        return False
     before = values["after_id"], values["after_time"]
-    values["after_id"], values["after_time"] = rows[-1]
-    return before != rows[-1]
+    values["after_id"], values["after_time"] = rows[-1][:2]
+    # An id that is not UTF-8 cannot be named, so its workload stays, and would be found again for ever.
+    return before != rows[-1][:2]
 
 
-def _from_the_oldest(finished_before: datetime, most: int) -> dict[str, Any]:
+def _from_the_oldest(status: Status, finished_before: datetime, most: int) -> dict[str, Any]:
     before = aware("finished_before", finished_before, clock.to_bound)
     first = clock.to_text(datetime.min.replace(tzinfo=UTC))
-    return {"before": before, "after_time": first, "after_id": "", "most": most}
+    return {"status": status, "before": before, "after_time": first, "after_id": "", "most": most}
 
 
 def backup_store(
@@ -186,17 +205,24 @@ def restore_store(store: OpenStore, path: str | os.PathLike[str]) -> None:
 
 @Prepared
 def _stats() -> Any:
-    done = Case(None, [(Workload.status == Status.COMPLETED, Workload.duration_ms)])
-    counts = fn.COUNT(SQL("*")), fn.AVG(done), fn.COUNT(done)
-    return Workload.select(Workload.status, Workload.isolation, *counts).group_by(Workload.status, Workload.isolation)
+    # Grouped by both columns the rows would have to be sorted; like this the index has them in order, and covers it.
+    isolations = [fn.COUNT(Case(None, [(Workload.isolation == isolation, 1)])) for isolation in ISOLATIONS]
+    counts = fn.COUNT(SQL("*")), fn.AVG(Workload.duration_ms), fn.COUNT(Workload.duration_ms), *isolations
+    return Workload.select(Workload.status, *counts).group_by(Workload.status)
+
+
+@Prepared
+def _other_isolations() -> Any:
+    query = Workload.select(Workload.isolation, fn.COUNT(SQL("*"))).where(Workload.isolation.not_in(ISOLATIONS))
+    return query.group_by(Workload.isolation)
 
 
 @Prepared
 def _purgeable(lock: bool) -> Any:
-    order = Workload.finished_at, Workload.id
-    query = Workload.select(Workload.id, Workload.finished_at).where(
-        Workload.finished_at < Param("before", str),
-        STATUS_AS_IT_IS.in_(FINAL),
+    order = Workload.created_at, Workload.id
+    query = Workload.select(Workload.id, Workload.created_at, Workload.finished_at).where(
+        Workload.status == Param("status"),
+        Workload.created_at < Param("before", str),
         Tuple(*order) > Tuple(Param("after_time"), Param("after_id")),
     )
     query = query.order_by(*order).limit(Param("most"))

@@ -26,6 +26,7 @@ from vulcan_store.testing import make_workload
 
 NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
+LONG_AGO = NOON - timedelta(days=9)
 CREATE_ONE = """
 import sys
 from vulcan_store import create_workload, open_store
@@ -47,7 +48,7 @@ def ids():
 
 def finished(count, **fields):
     create_workloads(
-        {"id": f"w{place:03}", "runtime": "go", "status": "failed", "finished_at": NOON, **fields}
+        {"id": f"w{place:03}", "runtime": "go", "status": "failed", "created_at": NOON, **fields}
         for place in range(count)
     )
 
@@ -112,21 +113,23 @@ def test_the_average_counts_every_workload_alike(store):
 
 def test_a_purge_deletes_only_what_is_final_and_finished_before(store):
     for status in Status:
-        make_workload(id=f"old {status}", status=status, finished_at=NOON - INSTANT)
-        make_workload(id=f"new {status}", status=status, finished_at=NOON)
-        make_workload(id=f"none {status}", status=status, finished_at=None)
-    make_workload(id="odd", finished_at=NOON - INSTANT)
+        make_workload(id=f"old {status}", status=status, created_at=LONG_AGO, finished_at=NOON - INSTANT)
+        make_workload(id=f"new {status}", status=status, created_at=LONG_AGO, finished_at=NOON)
+        make_workload(id=f"late {status}", status=status, created_at=NOON, finished_at=LONG_AGO)
+        make_workload(id=f"old untimed {status}", status=status, created_at=NOON - INSTANT, finished_at=None)
+        make_workload(id=f"new untimed {status}", status=status, created_at=NOON, finished_at=None)
+    make_workload(id="odd", created_at=LONG_AGO, finished_at=NOON - INSTANT)
     say(store, "odd", status="paused")
     before = set(ids())
 
-    assert purge_workloads(NOON) == 3
+    assert count_purgeable(store, NOON) == purge_workloads(NOON) == 6
 
-    assert before - set(ids()) == {f"old {status}" for status in FINAL}
+    assert before - set(ids()) == {f"old {kind}{status}" for status in FINAL for kind in ("", "untimed ")}
 
 
 def test_the_time_may_be_of_any_zone(store):
-    make_workload(id="before", status="failed", finished_at=NOON - INSTANT)
-    make_workload(id="at", status="failed", finished_at=NOON)
+    make_workload(id="before", status="failed", created_at=LONG_AGO, finished_at=NOON - INSTANT)
+    make_workload(id="at", status="failed", created_at=LONG_AGO, finished_at=NOON)
 
     assert purge_workloads(NOON.astimezone(timezone(timedelta(hours=-7)))) == 1
 
@@ -146,27 +149,29 @@ def test_times_as_the_server_writes_them_are_compared_as_times(path, moment, gon
         assert ids() == [key for key in ("s1", "s2", "s3", "s4") if not (gone and key == "s3")]
 
 
-@pytest.mark.parametrize("hour, gone", [(10, 0), (12, 3), (15, 4)])
+@pytest.mark.parametrize("hour, gone", [(10, 0), (11, 0), (12, 5), (15, 5)])
 def test_as_many_are_counted_as_would_be_deleted(path, hour, gone):
     with open_store(path) as store:
         for number, text in enumerate([
             "2026-02-18 13:00:00 +0200 CEST", "2026-02-18 06:00:00 -0500 EST", "2026-02-18 11:00:00 +0000 UTC",
             "2026-02-18 11:00:00.000000+00:00", "2026-02-18T11:00:00Z",
         ]):
-            make_workload(id=f"{number}", status="killed", finished_at=NOON)
+            make_workload(id=f"{number}", status="killed", created_at=LONG_AGO, finished_at=NOON)
             say(store, f"{number}", finished_at=text)
 
         assert count_purgeable(store, NOON.replace(hour=hour)) == gone
         assert purge_workloads(NOON.replace(hour=hour)) == gone
 
 
-def test_a_purge_goes_on_past_what_only_reads_as_old(path):
+def test_a_purge_goes_on_past_what_finished_later_or_only_reads_as_old(path):
     with open_store(path) as store:
         create_workloads(
-            {"id": f"w{number}", "runtime": "go", "status": "killed", "finished_at": NOON} for number in range(150)
+            {"id": f"w{number}", "runtime": "go", "status": "killed", "created_at": LONG_AGO, "finished_at": NOON}
+            for number in range(250)
         )
-        store.database.execute_sql("UPDATE workloads SET finished_at = '2026-02-18 05:00:00 -0700 MST'")
-        make_workload(id="old", status="killed", finished_at=NOON - timedelta(hours=1))
+        text = "'2026-02-18 05:00:00 -0700 MST'"
+        store.database.execute_sql(f"UPDATE workloads SET finished_at = {text} WHERE id < 'w2'")
+        make_workload(id="old", status="killed", created_at=LONG_AGO + INSTANT, finished_at=NOON - INSTANT)
 
         assert purge_workloads(NOON) == 1
         assert "old" not in ids()

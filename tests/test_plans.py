@@ -21,11 +21,14 @@ from vulcan_store import (
     list_workloads,
     open_store,
     purge_workloads,
+    release_workloads,
     update_workload,
     update_workload_status,
+    workload_stats,
 )
 from vulcan_store.current import current_store
 from vulcan_store.lifecycle import FINAL, Runtime, Status
+from vulcan_store.operations.housekeeping import count_purgeable
 from vulcan_store.operations.log_tail import LogTail
 
 NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
@@ -60,6 +63,10 @@ QUERIES = {
     "claim of an isolation": lambda: claim_workload("n", isolation="auto"),
     "claim of both": lambda: claim_workload("n", isolation=["auto", "gvisor"], runtime="go"),
     "purge": lambda: purge_workloads(NOON + timedelta(minutes=90)),
+    "count of what a purge would delete": lambda: count_purgeable(current_store(), NOON + timedelta(minutes=90)),
+    "release of a node": lambda: release_workloads(node_id="n1"),
+    "release of what started before": lambda: release_workloads(started_before=NOON + timedelta(minutes=90)),
+    "release of both": lambda: release_workloads(node_id="n1", started_before=NOON + timedelta(minutes=90)),
     "append": lambda: append_log_lines("w0", ["line"]),
     "log": lambda: list_log_lines("w0"),
     "rest of a log": lambda: list_log_lines("w0", after=1, limit=2),
@@ -92,6 +99,8 @@ def fill(count=150):
             "runtime": list(Runtime)[place % 4],
             "input_hash": f"h{place}",
             "created_at": NOON + timedelta(minutes=place),
+            "node_id": f"n{place % 3}",
+            "started_at": NOON + timedelta(minutes=place) if place % 5 else None,
             "finished_at": NOON + timedelta(minutes=place) if place % 5 > 1 else None,
         }
         for place in range(count)
@@ -195,6 +204,27 @@ def test_a_claim_looks_only_at_what_can_be_claimed(filled, name):
     for statement in (look, claim):
         (search,) = [step for step in plan(filled, *statement) if " INDEX " in step and "(id=?)" not in step]
         assert "COVERING INDEX vulcan_store_status_2 (status=?" in search
+
+
+@pytest.mark.parametrize("name", [name for name in QUERIES if "purge" in name or "release" in name])
+def test_what_is_put_away_or_back_is_found_by_status_in_order_of_creation(filled, name):
+    walks = [plan(filled, *statement) for statement in statements(filled, QUERIES[name]) if "ORDER BY" in statement[0]]
+
+    assert walks
+    for (step,) in walks:
+        assert "INDEX vulcan_store_status_2 (status=?" in step
+
+
+@pytest.mark.parametrize("count", [
+    workload_stats, lambda: list_workloads(0, runtime="go"), lambda: list_workloads(0, isolation=["auto", "gvisor"]),
+], ids=["statistics", "runtime", "isolations"])
+def test_counting_reads_no_rows_and_sorts_nothing(filled, count):
+    # What the statistics count by a second statement, isolations that are not known, is sorted where there is any.
+    counting = next(statement for statement in statements(filled, count) if "COUNT" in statement[0])
+
+    (step,) = plan(filled, *counting)
+
+    assert "USING COVERING INDEX vulcan_store_" in step
 
 
 def test_indexes_of_our_own_have_names_of_their_own_on_the_servers_file_too(path, tmp_path):

@@ -86,7 +86,7 @@ def purge_workloads(
         finished_before: an aware datetime; compared with ``finished_at`` of what reached a final status, or with
             ``created_at`` where there is none. A workload that was created after it stays, whatever clock has set its
             ``finished_at``.
-        progress: called after each batch with the number of workloads deleted so far.
+        progress: called after each batch that deleted some with the number of workloads deleted so far.
 
     Returns:
         How many workloads were deleted.
@@ -103,7 +103,7 @@ def purge_workloads(
             start = time.monotonic()
             deleted, more = database.atomically(lambda: _purge_batch(database, values, finished_before))  # noqa: B023
             purged += deleted
-            if progress is not None:
+            if progress is not None and deleted:
                 progress(purged)
             # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
             if more and not database.in_transaction():

@@ -17,7 +17,7 @@ class StoreError(Exception):
 class StoreUnavailableError(StoreError):
     """The store cannot be used now.
 
-    Nothing was changed, unless the reason says that it may have been; a purge keeps the batches that it had finished.
+    Nothing was changed, unless ``maybe_done`` says that it may have been; a purge keeps the batches that it finished.
 
     Raised when no store is open, and when the file or server cannot be opened, read or written: not a database,
     corrupted, a missing folder, no permission, locked longer than ``busy_timeout``, a full disk, a server gone.
@@ -25,13 +25,15 @@ class StoreUnavailableError(StoreError):
     Attributes:
         target (str | None): what was opened, as it was given, without a password; None when no store is open.
         reason (str): why, and what would help.
+        maybe_done (bool): whether a commit was under way when the server was lost, so that it may or may not have been
+            done.
 
     The driver's own error, if there was one, is the ``__cause__``.
     """
 
-    def __init__(self, target: str | None, reason: str) -> None:
-        super().__init__(target, reason)
-        self.target, self.reason = target, reason
+    def __init__(self, target: str | None, reason: str, maybe_done: bool = False) -> None:
+        super().__init__(target, reason, maybe_done)
+        self.target, self.reason, self.maybe_done = target, reason, maybe_done
 
     def __str__(self) -> str:
         return self.reason if self.target is None else f"store {self.target!r}: {self.reason}"

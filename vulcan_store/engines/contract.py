@@ -24,26 +24,29 @@ Convert = Callable[[Any], Any]
 READ_ONLY = "it was opened with read_only=True, so nothing can be written"
 
 
-# A password that holds a /, ? or # as it is leaves an @ behind them, which fits nowhere here.
-# Compiled when it is used, like every expression here: the package is to be imported quickly.
-_SHOWABLE = (
-    r"([^:/]+://)(?:([^:@/?#]*)(?::[^/?#]*)?(@))?((?:\[[^]@/?#]*\]|[^]:@/?#[]*)(?::\d*)?(?:/[^@?#]*)?)(?:\?([^@#]*))?"
-)
+# Compiled when they are used, like every expression here: the package is to be imported quickly.
+_HOST = r"(\[[^][]*\]|[^][:]*)(:\d*)?"
 
 
 def without_password(target: str) -> str:
-    """A URL as it may be shown, only its scheme if in doubt; a path is shown as it is."""
-    scheme, mark, _ = target.partition("://")
+    """A URL as it may be shown, its scheme alone if in doubt; a path is shown as it is."""
+    scheme, mark, rest = target.partition("://")
     if not mark:
         return target
-    found = re.fullmatch(_SHOWABLE, target)
-    if found is None:
+    place, asked, query = rest.partition("?")
+    authority, slash, path = place.partition("/")
+    account, at, hosts = authority.rpartition("@")
+    # A password that holds an @, a # or one of the marks as it is leaves an @ where none fits, or a # anywhere.
+    if "#" in rest or "@" in account + path + query or not all(re.fullmatch(_HOST, host) for host in hosts.split(",")):
         return f"{scheme}://..."
-    from urllib.parse import parse_qsl  # likewise
+    shown = "&".join(part for part in query.split("&") if not _is_secret(part.partition("=")[0]))
+    return f"{scheme}://{account.partition(':')[0]}{at}{hosts}{slash}{path}{shown and asked}{shown}"
 
-    start, user, at, place, query = found.groups("")
-    options = "&".join(f"{name}={value}" for name, value in parse_qsl(query) if "password" not in name.lower())
-    return start + user + at + place + (options and f"?{options}")
+
+def _is_secret(name: str) -> bool:
+    from urllib.parse import unquote  # likewise
+
+    return "password" in unquote(name).lower() or "secret" in unquote(name).lower()
 
 
 class KeyTakenError(IntegrityError):

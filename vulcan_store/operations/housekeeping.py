@@ -222,7 +222,7 @@ def _purgeable(lock: bool) -> Any:
     order = Workload.created_at, Workload.id
     query = Workload.select(Workload.id, Workload.created_at, Workload.finished_at).where(
         Workload.status == Param("status"),
-        Workload.created_at < Param("before", str),
+        Workload.created_at < Param("before", Workload.created_at.comparison_value),
         Tuple(*order) > Tuple(Param("after_time"), Param("after_id")),
     )
     query = query.order_by(*order).limit(Param("most"))

@@ -100,7 +100,8 @@ def filtered(query: CountingSelect, shape: Shape) -> CountingSelect:
     """The rows of a query that match."""
     for name, length in shape:
         if name in TIMES:
-            column, bound = Workload._meta.fields[TIMES[name]], Param(name, str)
+            column = Workload._meta.fields[TIMES[name]]
+            bound = Param(name, column.comparison_value)
             query = query.where(column >= bound if name.endswith("since") else column < bound)
         else:
             field = Workload.input_hash.or_empty() if name == HASH_OR_NONE else Workload._meta.fields[name]

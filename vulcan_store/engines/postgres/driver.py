@@ -3,31 +3,84 @@
 from __future__ import annotations
 
 import select
+from datetime import UTC, datetime
 from typing import Any
 
 from vulcan_store.errors import StoreUnavailableError
 
-__all__ = ["driver", "is_in_transaction", "is_usable"]
+__all__ = ["Connection", "conninfo", "connect", "driver", "is_in_transaction", "is_interrupted", "is_usable"]
 
 try:
     import psycopg as driver
+    from psycopg import conninfo
+    from psycopg.adapt import Loader
     from psycopg.pq import TransactionStatus
 except ImportError as error:
     raise StoreUnavailableError(
         None,
-        f"psycopg is needed for a server and is not there ({error}); "
-        "from a checkout, pip install '.[postgres]', or pip install 'psycopg[binary]'",
+        f"psycopg is needed for a server and is not there ({error}); pip install 'psycopg[binary]', or from a checkout "
+        "of this package pip install '.[postgres]'",
     ) from error
 
-_OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR, TransactionStatus.ACTIVE)
+Connection = driver.Connection[tuple[Any, ...]]
+
+_OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
 
-def is_in_transaction(connection: driver.Connection[Any]) -> bool:
+class _UtcLoader(Loader):
+    """Reads a ``timestamptz`` as an aware datetime in UTC, whatever zone the session is in.
+
+    One that Python cannot hold (``infinity``, a year beyond 9999) comes as its text, as text that is not a time does
+    on SQLite.
+    """
+
+    def load(self, data: Any) -> datetime | str:
+        text = bytes(data).decode()
+        try:
+            return datetime.fromisoformat(text).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return text
+
+
+def connect(parameters: str, lock_timeout: int | None, prepare_threshold: int | None) -> Connection:
+    """Open a connection.
+
+    Args:
+        parameters: a connection string of libpq's.
+        lock_timeout: milliseconds, to be set for the session where nothing stands between; or None.
+        prepare_threshold: see :class:`vulcan_store.engines.postgres.urls.Settings`; with None, values are put into the
+            text of a statement here, so that one message can hold several statements.
+    """
+    connection: Connection = driver.connect(
+        parameters,
+        autocommit=True,
+        prepare_threshold=prepare_threshold,
+        cursor_factory=driver.ClientCursor if prepare_threshold is None else driver.Cursor,
+    )
+    try:
+        connection.adapters.register_loader("timestamptz", _UtcLoader)
+        # PgBouncer knows this setting, and keeps it for a client whatever server connection it lends.
+        if not (connection.pgconn.parameter_status(b"DateStyle") or b"ISO").startswith(b"ISO"):
+            connection.execute("SET DateStyle = ISO")
+        if lock_timeout is not None:
+            connection.execute(f"SET lock_timeout = {lock_timeout}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def is_in_transaction(connection: Connection) -> bool:
     """Whether a transaction is open on a connection, as far as is known without asking."""
     return connection.pgconn.transaction_status in _OPEN
 
 
-def is_usable(connection: driver.Connection[Any]) -> bool:
+def is_interrupted(connection: Connection) -> bool:
+    """Whether a statement was begun and its end not waited for."""
+    return connection.pgconn.transaction_status == TransactionStatus.ACTIVE
+
+
+def is_usable(connection: Connection) -> bool:
     """Whether the server still has a connection that lay idle, as far as is known without asking: nothing is sent."""
     try:
         arrivals = select.poll()

@@ -12,33 +12,40 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import urlsplit
 
-from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase
-from playhouse import db_url  # pyright: ignore[reportAttributeAccessIssue]
+from peewee import (  # type: ignore[attr-defined]
+    IntegrityError,
+    Model,
+    PeeweeException,
+    PostgresqlDatabase,
+    SchemaManager,
+    sort_models,
+)
 
 from vulcan_store.engines import forks
-from vulcan_store.engines.contract import (
-    READ_ONLY,
-    Convert,
-    Engine,
-    take_until_bytes,
-    without_password,
-)
+from vulcan_store.engines.contract import READ_ONLY, Convert, Engine, take_until_bytes, without_password
 from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.pool import Pool
-from vulcan_store.engines.postgres.driver import driver, is_in_transaction, is_usable
-from vulcan_store.engines.postgres.values import PostgresContext, batches, without_nul
+from vulcan_store.engines.postgres import rights
+from vulcan_store.engines.postgres.driver import (
+    Connection,
+    connect,
+    driver,
+    is_in_transaction,
+    is_interrupted,
+    is_usable,
+)
+from vulcan_store.engines.postgres.statements import Sender, one_line, rows_of
+from vulcan_store.engines.postgres.urls import CONNECT_TIMEOUT, Settings, read_url
+from vulcan_store.engines.postgres.values import PostgresContext, batches, sendable
 from vulcan_store.errors import StoreUnavailableError
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT = 5
-"""Seconds that connecting may take, unless the URL has a ``connect_timeout``."""
 MIGRATION_LOCK = 0x76756C63616E
 """The advisory lock that those who open a store for the first time take in turn."""
-MAX_IDLE, POOL_SIZE, POOL_TIMEOUT = 2, 10, 30.0
-"""How many connections are kept idle, how many there are at most, and seconds that a caller waits for one."""
+MAX_IDLE = 2
+"""How many connections are kept idle."""
 
 
 class PostgresEngine(Engine, PostgresqlDatabase):
@@ -52,45 +59,38 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> PostgresEngine:
-        shown = without_password(target)
         if pragmas:
-            raise StoreUnavailableError(shown, f"pragmas are SQLite's; a server has none, so leave out {pragmas!r}")
-        try:
-            parameters = db_url.parse(target, unquote_password=True, unquote_user=True)
-            if "@" in urlsplit(target).path:
-                raise ValueError("an @ behind the host")
-        except ValueError as error:
             raise StoreUnavailableError(
-                shown, "its host or port cannot be read; write characters like / and @ in a password as %2F and %40"
-            ) from error
-        if not parameters["database"]:
-            raise StoreUnavailableError(shown, "it names no database; write it behind the host: //host:port/name")
-        session = f"{parameters.pop('options', '')} -c TimeZone=UTC"
-        if read_only:
-            session += " -c default_transaction_read_only=on"
-        parameters.setdefault("connect_timeout", CONNECT_TIMEOUT)
-        return cls(parameters.pop("database"), shown, read_only, options=session.strip(), **parameters)
+                without_password(target), f"pragmas are SQLite's; a server has none, so leave out {pragmas!r}"
+            )
+        shown, parameters, settings = read_url(target)
+        return cls(shown, parameters, settings, read_only)
 
-    def __init__(self, name: str, target: str, read_only: bool, **parameters: Any) -> None:
-        self.target, self.read_only = target, read_only
-        size = _positive(target, "pool_size", parameters.pop("pool_size", POOL_SIZE), int)
-        timeout = _positive(target, "pool_timeout", parameters.pop("pool_timeout", POOL_TIMEOUT), float)
-        self.pool: Pool[driver.Connection[Row]] = Pool(
+    def __init__(self, target: str, parameters: str, settings: Settings, read_only: bool) -> None:
+        self.target, self.read_only, self._parameters = target, read_only, parameters
+        # What is kept for a session is kept only where it was asked for, and never what must not fail.
+        self._prepare_threshold = None if read_only else settings.prepare_threshold
+        self._lock_timeout = settings.lock_timeout
+        self.sender = Sender(target, read_only, settings.lock_timeout, self._prepare_threshold is None)
+        self.tables: list[str] = []
+        self.pool: Pool[Connection] = Pool(
             target, self._open, self._close_connection, is_in_transaction, is_usable,
-            max_idle=min(MAX_IDLE, size), size=size, timeout=timeout,
+            max_idle=min(MAX_IDLE, settings.pool_size), size=settings.pool_size, timeout=settings.pool_timeout,
         )  # fmt: skip
-        super().__init__(name, prefer_psycopg3=True, **parameters)
+        super().__init__(target, prefer_psycopg3=True)
 
-    def _open(self) -> driver.Connection[Row]:
+    def _open(self) -> Connection:
         try:
-            connection: driver.Connection[Row] = PostgresqlDatabase._connect(self)  # type: ignore[attr-defined]
+            connection = connect(
+                self._parameters, None if self.sender.several else self._lock_timeout, self._prepare_threshold
+            )
         except driver.Error as error:
-            self.fail(error)
+            raise StoreUnavailableError(self.target, one_line(error)) from error
         if self.server_version is None:
             self._set_server_version(connection)  # type: ignore[attr-defined]
         return connection
 
-    def _close_connection(self, connection: driver.Connection[Row]) -> None:
+    def _close_connection(self, connection: Connection) -> None:
         connection.close()
 
     def start(self) -> None:
@@ -118,31 +118,40 @@ class PostgresEngine(Engine, PostgresqlDatabase):
         self.pool.begin(os.getpid())
         self.forget_threads()
 
+    # Statements
+
     def execute_whole(
-        self, connection: driver.Connection[Row], sql: str, values: Sequence[Any]
+        self, connection: Connection, sql: str, values: Sequence[Any]
     ) -> tuple[driver.Cursor[Row], list[Row]]:
-        cursor = connection.execute(sql, values)
-        return cursor, _rows_of(cursor)
+        cursor = self.sender.execute(connection, sql, values)
+        return cursor, rows_of(cursor)
+
+    def _fetch(self, connection: Connection, sql: str, values: Sequence[Any]) -> list[Row]:
+        return rows_of(self.sender.execute(connection, sql, values))
 
     def converter_for(self, name: str, convert: Convert) -> Convert:
-        def adapted(value: Any) -> Any:
-            converted = convert(value)
-            return without_nul(name, converted) if type(converted) is str else converted
-
-        return adapted
+        field = getattr(convert, "__self__", None)
+        return lambda value: sendable(field, name, convert(value))
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         try:
             if self.is_watched():
                 return self.execute_sql(sql, values).fetchall()
-            return self.run(_fetch, sql, values)
+            return self.run(self._fetch, sql, values)
         except (driver.Error, PeeweeException) as error:
             self.fail(error)
 
     def read_limited(self, sql: str, values: Sequence[Any], bytes_column: int, max_bytes: int) -> list[Row]:
-        def fetch(connection: driver.Connection[Row]) -> list[Row]:
-            with contextlib.closing(connection.cursor()) as cursor:
-                return take_until_bytes(cursor.stream(sql, values), bytes_column, max_bytes)
+        def fetch(connection: Connection) -> list[Row]:
+            try:
+                with contextlib.closing(connection.cursor()) as cursor:
+                    return take_until_bytes(cursor.stream(sql, values), bytes_column, max_bytes)
+            except driver.Error as error:
+                self.sender.check_connection(connection, error, commits=False)
+                raise
+            finally:
+                if is_interrupted(connection):
+                    connection.close()
 
         try:
             with self.shown(sql, values):
@@ -154,27 +163,23 @@ class PostgresEngine(Engine, PostgresqlDatabase):
         self.require_writable()
         if not self.is_transaction_open():
             return self.read(sql, values)
-
-        # An error would make the rest of the transaction impossible; back to a savepoint, it does not.
-        def within(connection: driver.Connection[Row]) -> list[Row]:
-            with connection.transaction():
-                return self.read(sql, values)
-
-        return self.run(within)
+        try:
+            # An error would make the rest of the transaction impossible; back to a savepoint, it does not.
+            with self.shown(sql, values):
+                return self.run(lambda connection: rows_of(self.sender.execute_in_savepoint(connection, sql, values)))
+        except driver.Error as error:
+            self.fail(error)
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        def send(connection: driver.Connection[Row], batch: list[Sequence[Any]]) -> None:
-            with connection.transaction(), connection.cursor() as cursor:
-                cursor.executemany(sql, batch)
-
+        if not self.is_transaction_open():
+            return self.atomically(lambda: self.write_many(sql, rows))
         if self.is_watched():
-            self.write_each(sql, rows)
-            return
+            return self.write_each(sql, rows)
         # The rows are taken before they are sent: taking them may itself need the connection.
         sent = 0
         for batch in batches(rows):
             try:
-                self.run(send, batch)
+                self.run(self.sender.execute_for_each, sql, batch)
             except driver.errors.UniqueViolation:
                 # A batch is sent as one, so which of its rows it was has to be found out one by one.
                 self.write_each(sql, batch, sent)
@@ -182,86 +187,128 @@ class PostgresEngine(Engine, PostgresqlDatabase):
                 self.fail(error)
             sent += len(batch)
 
+    # Transactions
+
     def snapshot(self, work: Callable[[], T]) -> T:
-        def transact(connection: driver.Connection[Row]) -> T:
+        def transact(connection: Connection) -> T:
             if is_in_transaction(connection):
                 return work()
-            connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
+                connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 return work()
             finally:
-                if not connection.closed:
-                    connection.execute("ROLLBACK")
+                self._roll_back(connection)
 
-        try:
-            return self.run(transact)
-        except driver.Error as error:
-            self.fail(error)
+        return self._run_transaction(transact)
 
     def atomically(self, work: Callable[[], T]) -> T:
-        def transact(connection: driver.Connection[Row]) -> T:
+        def transact(connection: Connection) -> T:
+            if is_in_transaction(connection):
+                with self.savepoint():
+                    return work()
             transaction = self.transaction()
-            with connection.transaction():
+            try:
+                self.sender.execute(connection, "BEGIN")
                 self.push_transaction(transaction)
                 try:
-                    return work()
+                    result = work()
                 finally:
                     if transaction in self._state.transactions:
                         self._state.transactions.remove(transaction)
+                self.sender.execute(connection, "COMMIT")
+            finally:
+                self._roll_back(connection)
+            return result
 
         self.require_writable()
-        try:
-            result = self.run(transact)
-        except driver.Error as error:
-            self.fail(error)
+        result = self._run_transaction(transact)
         if not self._state.transactions:
             self._run_commit_callbacks()
         return result
+
+    def _run_transaction(self, transact: Callable[[Connection], T]) -> T:
+        try:
+            return self.run(transact)
+        except IntegrityError:
+            raise
+        except (driver.Error, PeeweeException) as error:
+            self.fail(error)
+
+    def _roll_back(self, connection: Connection) -> None:
+        if is_in_transaction(connection):
+            try:
+                connection.execute("ROLLBACK")
+            except driver.Error:
+                connection.close()  # the error that led here is the one to be seen
+
+    # The schema
 
     def table_and_index_names(self) -> set[str]:
         tables = "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
         indexes = "SELECT indexname FROM pg_catalog.pg_indexes WHERE schemaname = current_schema()"
         return {name for (name,) in self.read(f"{tables} UNION ALL {indexes}")}
 
+    def ensure_schema(self, models: Sequence[type[Model]]) -> None:
+        self.tables = [model._meta.table_name for model in models]
+        # Without it the columns cannot even be seen.
+        lacking = [right for right in self._lacking_rights() if "SELECT" in right[2] or "USAGE, CREATE" == right[2]]
+        if lacking:
+            raise StoreUnavailableError(self.target, rights.reason_for(lacking))
+        super().ensure_schema(models)
+
     def _create(self, models: Sequence[type[Model]]) -> None:
-        # CREATE ... IF NOT EXISTS fails for some of several at once; the lock goes with the transaction.
+        # CREATE ... IF NOT EXISTS fails for some of several at once; the lock goes with the transaction. Whoever is
+        # first may take longer than others are to wait for a row.
+        self.read("SET LOCAL lock_timeout = 0")
         self.read("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
-        super()._create(models)
+        self.read(f"SET LOCAL lock_timeout = {self._lock_timeout}")
+        self._check_columns(models)
+        there = self.table_and_index_names()
+        for model in sort_models(models):
+            manager = SchemaManager(model, self)
+            if model._meta.table_name not in there:
+                manager.create_all(safe=True)
+                continue
+            for index in model._meta.fields_to_index():
+                if index._name not in there:
+                    self._create_index(manager, index)
+
+    def _create_index(self, manager: Any, index: Any) -> None:
+        try:
+            with self.savepoint():
+                self.execute(manager._create_index(index, safe=True))
+        except PeeweeException as error:
+            # Only a table's owner may; everything works without it, if more slowly.
+            if not isinstance(getattr(error, "orig", None), driver.errors.InsufficientPrivilege):
+                raise
 
     def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
         raise StoreUnavailableError(self.target, "a server is backed up by its own pg_dump, which writes a copy too")
 
     def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:
-        raise StoreUnavailableError(self.target, "a server is restored by its own pg_restore, or by import")
+        raise StoreUnavailableError(self.target, "what pg_dump wrote is restored by a server's own pg_restore")
+
+    # Errors
+
+    def _lacking_rights(self) -> list[Row]:
+        return self.read(rights.LACKING, rights.values_for(self.tables))
 
     def fail(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)
         if isinstance(cause, driver.errors.UniqueViolation):
             raise IntegrityError(cause, *cause.args) from cause
-        reason = " ".join(str(cause).split())
+        raise StoreUnavailableError(self.target, self._reason(cause)) from cause
+
+    def _reason(self, cause: Exception) -> str:
         if isinstance(cause, driver.errors.ReadOnlySqlTransaction) and self.read_only:
-            reason = READ_ONLY
-        # An error without a code is not one that the server has sent.
-        lost = isinstance(cause, driver.OperationalError) and cause.sqlstate is None and not self.ended
-        if lost:
-            reason += "; what was under way may or may not have been done"
-        raise StoreUnavailableError(self.target, reason) from cause
-
-
-def _fetch(connection: driver.Connection[Row], sql: str, values: Sequence[Any]) -> list[Row]:
-    return _rows_of(connection.execute(sql, values))
-
-
-def _rows_of(cursor: driver.Cursor[Row]) -> list[Row]:
-    # Not by the cursor's description, which takes as long to make as the server takes to answer.
-    return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
-
-
-def _positive(target: str, name: str, text: Any, kind: type[Any]) -> Any:
-    try:
-        number = kind(text)
-    except ValueError:
-        number = 0
-    if not 0 < number < 10**6:
-        raise StoreUnavailableError(target, f"?{name}={text} in its URL must be a number above 0")
-    return number
+            return READ_ONLY
+        if isinstance(cause, driver.errors.LockNotAvailable):
+            return (
+                f"somebody else has had what it needs locked for {self._lock_timeout / 1000:g} s "
+                "(?lock_timeout= in the URL); nothing was changed, so try again"
+            )
+        if isinstance(cause, driver.errors.InsufficientPrivilege):
+            with contextlib.suppress(StoreUnavailableError):  # a transaction in which nothing can be asked any more
+                if lacking := self._lacking_rights():
+                    return f"{one_line(cause)}: {rights.reason_for(lacking)}"
+        return one_line(cause)

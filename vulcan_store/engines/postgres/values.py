@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,26 +11,40 @@ from vulcan_store.errors import InvalidWorkloadError
 
 ROWS_AT_ONCE, BYTES_AT_ONCE = 100, 2_000_000
 """How many rows are sent at once at most, and how many bytes in them make them fewer."""
+MAX_BYTES = 500_000_000
+"""How large one value of bytes may be: a server sends it as text of twice that, and no more than 1 GB at once."""
+
+_WITHOUT_ZONE = r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?"
 
 
 class PostgresContext(ComparingContext):
-    """How the text of a query is built for a server, which cannot hold NUL in text."""
+    """How the text of a query is built for a server, which cannot hold NUL in text, and knows times as such."""
 
     _values: list[Any]
 
     def value(self, value: Any, converter: Any = None, add_param: bool = True) -> Any:
         done = super().value(value, converter, add_param)
-        if add_param and self._values and isinstance(self._values[-1], str):
+        if add_param and self._values:
             field = getattr(converter or self.state.converter, "__self__", None)
-            without_nul(getattr(field, "name", "text"), self._values[-1])
+            self._values[-1] = sendable(field, getattr(field, "name", "text"), self._values[-1])
         return done
 
 
-def without_nul(name: str, text: str) -> str:
-    """A text that PostgreSQL can hold; raises InvalidWorkloadError for one that it cannot."""
-    if "\0" in text:
-        raise InvalidWorkloadError(name, text, "a str without NUL, which PostgreSQL cannot hold")
-    return text
+def sendable(field: Any, name: str, value: Any) -> Any:
+    """A value as a server can take it for a column, or for none.
+
+    Raises:
+        InvalidWorkloadError: it cannot; by the name of the argument.
+    """
+    if isinstance(value, str):
+        if "\0" in value:
+            raise InvalidWorkloadError(name, value, "a str without NUL, which PostgreSQL cannot hold")
+        # Text of a time without a zone is in UTC here, but to a server in the zone of the session.
+        if getattr(field, "field_type", None) == "DATETIME" and re.fullmatch(_WITHOUT_ZONE, value):
+            return f"{value} 00:00+00:00" if len(value) == 10 else f"{value}+00:00"
+    elif isinstance(value, bytes) and len(value) > MAX_BYTES:
+        raise InvalidWorkloadError(name, value, f"at most {MAX_BYTES:,} bytes, the most that PostgreSQL hands out")
+    return value
 
 
 def batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:

@@ -7,7 +7,7 @@ import signal
 from collections import Counter
 
 import pytest
-from postgres_server import PostgresServer, Unavailable, fresh_schema
+from postgres_server import PostgresServer, fresh_schema, started
 
 pytest_plugins = ["vulcan_store.testing"]
 
@@ -40,12 +40,7 @@ def postgres():
     if os.environ.get("VULCAN_TEST_POSTGRES_URL"):
         yield os.environ["VULCAN_TEST_POSTGRES_URL"]
         return
-    try:
-        server = PostgresServer()
-    except Unavailable as reason:
-        if os.environ.get("VULCAN_TEST_POSTGRES") == "required":
-            raise
-        pytest.skip(f"not run on PostgreSQL: {reason}")
+    server = started(PostgresServer)
     yield server.url()
     server.remove()
 

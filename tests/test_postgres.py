@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from guarantees.processes import PATIENCE
-from postgres_server import PASSWORD, PostgresServer, Unavailable
+from postgres_server import PASSWORD, PostgresServer, started
 import server_file
 
 from vulcan_store import (
@@ -41,10 +41,7 @@ ZONE = datetime(2026, 2, 18, 11, 12, 42, 123456, tzinfo=UTC)
 @pytest.fixture
 def server(postgres):
     """A server of the test's own, which it may stop and start."""
-    try:
-        server = PostgresServer()
-    except Unavailable as reason:
-        pytest.skip(f"not run on PostgreSQL: {reason}")
+    server = started(PostgresServer)
     yield server
     server.remove()
 

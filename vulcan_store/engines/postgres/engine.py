@@ -251,9 +251,10 @@ class PostgresEngine(Engine, PostgresqlDatabase):
     def ensure_schema(self, models: Sequence[type[Model]]) -> None:
         self.tables = [model._meta.table_name for model in models]
         # Without it the columns cannot even be seen.
-        lacking = [right for right in self._lacking_rights() if "SELECT" in right[2] or "USAGE, CREATE" == right[2]]
-        if lacking:
-            raise StoreUnavailableError(self.target, rights.reason_for(lacking))
+        lacking = self.read(rights.LACKING, rights.values_for(self.tables))
+        needed = [right for right in lacking if "SELECT" in right[2] or "USAGE, CREATE" == right[2]]
+        if needed:
+            raise StoreUnavailableError(self.target, rights.reason_for(needed))
         super().ensure_schema(models)
 
     def _create(self, models: Sequence[type[Model]]) -> None:
@@ -290,9 +291,6 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     # Errors
 
-    def _lacking_rights(self) -> list[Row]:
-        return self.read(rights.LACKING, rights.values_for(self.tables))
-
     def fail(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)
         if isinstance(cause, driver.errors.UniqueViolation):
@@ -308,7 +306,10 @@ class PostgresEngine(Engine, PostgresqlDatabase):
                 "(?lock_timeout= in the URL); nothing was changed, so try again"
             )
         if isinstance(cause, driver.errors.InsufficientPrivilege):
-            with contextlib.suppress(StoreUnavailableError):  # a transaction in which nothing can be asked any more
-                if lacking := self._lacking_rights():
+            # Over another connection, for in a transaction that an error has ended nothing can be asked.
+            with contextlib.suppress(StoreUnavailableError, driver.Error), contextlib.closing(self._open()) as asking:
+                if lacking := asking.execute(rights.LACKING, rights.values_for(self.tables)).fetchall():
                     return f"{one_line(cause)}: {rights.reason_for(lacking)}"
+        if isinstance(cause, driver.errors.InvalidSchemaName):
+            return "no schema of its search_path is there; CREATE SCHEMA one, or set ?options=-c%20search_path%3Dname"
         return one_line(cause)

@@ -9,19 +9,21 @@ from vulcan_store.engines.cursor import Row
 SCHEMA = "(SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = current_schema())"
 
 LACKING = f"""
-SELECT quote_ident(current_user), what, string_agg(privilege, ', ') FROM (
-  SELECT 'SCHEMA ' || quote_ident(nspname) AS what, 'USAGE, CREATE' AS privilege FROM pg_catalog.pg_namespace
+SELECT quote_ident(current_user), what, string_agg(privilege, ', ' ORDER BY place) FROM (
+  SELECT 'SCHEMA ' || quote_ident(nspname) AS what, 'USAGE, CREATE' AS privilege, 1 AS place
+  FROM pg_catalog.pg_namespace
   WHERE current_schema() IS NULL AND nspname = ANY (regexp_split_to_array(current_setting('search_path'), '"?, *"?'))
   UNION ALL
-  SELECT 'SCHEMA ' || quote_ident(current_schema()), 'CREATE'
+  SELECT 'SCHEMA ' || quote_ident(current_schema()), 'CREATE', 1
   WHERE NOT has_schema_privilege({SCHEMA}, 'CREATE') AND %s > (
     SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = {SCHEMA} AND relname = ANY (%s))
   UNION ALL
-  SELECT 'TABLE ' || quote_ident(relname), privilege
-  FROM pg_catalog.pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
+  SELECT 'TABLE ' || quote_ident(relname), privilege, place
+  FROM pg_catalog.pg_class,
+    unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS wanted (privilege, place)
   WHERE relnamespace = {SCHEMA} AND relname = ANY (%s) AND NOT has_table_privilege(pg_class.oid, privilege)
   UNION ALL
-  SELECT 'SEQUENCE ' || quote_ident(counter.relname), 'USAGE'
+  SELECT 'SEQUENCE ' || quote_ident(counter.relname), 'USAGE', 1
   FROM pg_catalog.pg_class AS counter
   JOIN pg_catalog.pg_depend ON classid = 'pg_catalog.pg_class'::regclass AND objid = counter.oid AND deptype = 'a'
   JOIN pg_catalog.pg_class AS counted ON counted.oid = refobjid

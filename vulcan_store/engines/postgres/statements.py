@@ -60,7 +60,9 @@ class Sender:
             )
         return cursor
 
-    def execute_in_savepoint(self, connection: Connection, sql: str, values: Sequence[Any] | None) -> driver.Cursor[Row]:
+    def execute_in_savepoint(
+        self, connection: Connection, sql: str, values: Sequence[Any] | None
+    ) -> driver.Cursor[Row]:
         """Run a statement within a transaction, which its error leaves as it was before."""
         try:
             return self._send(connection, SAVE, sql, values, RELEASE, False)

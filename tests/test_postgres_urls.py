@@ -1,0 +1,165 @@
+"""URLs of a server: in every form that libpq takes, and never with a password in what is shown."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from urllib.parse import quote, urlsplit
+
+import pytest
+from postgres_server import PASSWORD, execute, free_port, fresh_schema
+
+from vulcan_store import StoreUnavailableError, create_workload, open_store
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed; the extra `postgres` has it")
+
+
+@pytest.fixture
+def environment(monkeypatch, postgres):
+    """The server's address in the environment alone; sets further variables."""
+    url = urlsplit(postgres)
+    if url.password != PASSWORD:
+        pytest.skip("for a server whose address is known")
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        monkeypatch.delenv(name)
+    given = {"HOST": url.hostname, "PORT": url.port, "USER": url.username, "PASSWORD": PASSWORD, "DATABASE": "postgres"}
+
+    def set_(**variables):
+        for name, value in {**given, **variables}.items():
+            monkeypatch.setenv(f"PG{name}", str(value))
+
+    set_()
+    return set_
+
+
+def tables_of(url, schema):
+    return execute(url, f"SELECT count(*) FROM pg_tables WHERE schemaname = '{schema}'")[0][0]
+
+
+def schema_of(target):
+    return target.rpartition("%3D")[2]
+
+
+def test_a_bare_url_takes_everything_from_the_environment_its_options_included(postgres, postgres_target, environment):
+    environment(OPTIONS=f"-c search_path={schema_of(postgres_target)}")
+
+    with open_store("postgresql://") as store:
+        create_workload(runtime="go")
+
+        assert store.target == "postgresql://"
+    assert tables_of(postgres, schema_of(postgres_target)) == 2
+
+
+def test_a_service_file_names_the_server_and_its_options(postgres, postgres_target, environment, tmp_path, monkeypatch):
+    url = urlsplit(postgres)
+    environment(SERVICEFILE=tmp_path / "services")
+    for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE"):
+        monkeypatch.delenv(name)
+    (tmp_path / "services").write_text(
+        f"[mine]\nhost={url.hostname}\nport={url.port}\nuser={url.username}\ndbname=postgres\n"
+        f"options=-c search_path={schema_of(postgres_target)}\n"
+    )
+
+    open_store("postgresql:///?service=mine").close()
+
+    assert tables_of(postgres, schema_of(postgres_target)) == 2
+
+
+def test_a_password_file_is_read(postgres_target, environment, tmp_path, monkeypatch):
+    monkeypatch.delenv("PGPASSWORD")
+    (tmp_path / "passwords").write_text(f"*:*:*:*:{PASSWORD}\n")
+    (tmp_path / "passwords").chmod(0o600)
+    url = postgres_target.replace(f":{PASSWORD}", "")
+
+    open_store(f"{url}&passfile={quote(str(tmp_path / 'passwords'), safe='')}").close()
+
+
+def test_a_folder_of_sockets_is_a_host(postgres_target, postgres):
+    ((folder,),) = execute(postgres, "SHOW unix_socket_directories")
+    if not os.access(f"{folder}/.s.PGSQL.{urlsplit(postgres).port}", os.R_OK):
+        pytest.skip("the server is on another machine")
+    url = urlsplit(postgres_target)
+    place = f"{url.username}:{url.password}@{quote(folder, safe='')}:{url.port}"
+
+    with open_store(f"postgres://{place}/postgres?{url.query}") as store:
+        assert store.target == f"postgres://{url.username}@{quote(folder, safe='')}:{url.port}/postgres?{url.query}"
+
+
+def test_of_several_hosts_the_one_that_answers_is_taken(postgres_target):
+    hosts = f"@127.0.0.1:{free_port()},"
+
+    with open_store(postgres_target.replace("@", hosts) + "&target_session_attrs=read-write") as store:
+        assert f"vulcan{hosts}127.0.0.1" in store.target and PASSWORD not in store.target
+
+
+def test_a_scheme_in_capitals_is_taken(postgres_target):
+    open_store(postgres_target.replace("postgresql:", "PostgreSQL:")).close()
+
+
+@pytest.mark.parametrize("place", [
+    "user:p@ss/w#rd?@127.0.0.1:1/db", "user:p@ssw0rd@127.0.0.1:1/db", "user:pass/w0rd@127.0.0.1:1/db",
+    "user:pass?w0rd@127.0.0.1:1/db", "user:pass#w0rd@127.0.0.1:1/db", "user:pass%w0rd@127.0.0.1:1/db",
+    "user:passw0rd@[127.0.0.1:1/db", "user:passw0rd@127.0.0.1:port/db", "127.0.0.1:1/db?user=u&password=p@ssw0rd",
+    "user:pass%00w0rd@127.0.0.1:1/db", "user:passw0rd",
+])
+def test_a_url_that_may_show_a_piece_of_a_password_is_shown_as_its_scheme_alone(place, monkeypatch):
+    monkeypatch.setattr(psycopg, "connect", lambda *_, **__: pytest.fail("libpq was asked"))
+
+    with pytest.raises(StoreUnavailableError, match="%40 %23 %25") as refusal:
+        open_store(f"postgresql://{place}")
+
+    assert refusal.value.target == "postgresql://..."
+    assert_hidden(refusal.value, "w0rd", "w#rd", "p@ss")
+
+
+@pytest.mark.parametrize(("query", "said"), [
+    ("colour=red", 'invalid URI query parameter: "colour"'),
+    ("sslmode=bogus", 'invalid sslmode value: "bogus"'),
+    ("service=nowhere", "nowhere"),
+    ("connect_timeout=soon", "connect_timeout"),
+    ("pool_size=0", "?pool_size=0 in its URL must be a number from 1"),
+    ("pool_size=many", "?pool_size=many in its URL must be a number from 1"),
+    ("pool_timeout=-1", "?pool_timeout=-1 in its URL must be a number from 0"),
+    ("pool_timeout=nan", "?pool_timeout=nan in its URL must be a number from 0"),
+    ("lock_timeout=5s", "?lock_timeout=5s in its URL must be a number from 0"),
+    ("prepare_threshold=x", "?prepare_threshold=x in its URL must be a number from 0"),
+])
+def test_a_parameter_that_cannot_be_is_named(query, said):
+    with pytest.raises(StoreUnavailableError) as refusal:
+        open_store(f"postgresql://user:{PASSWORD}@127.0.0.1:{free_port()}/db?{query}")
+
+    assert said in refusal.value.reason
+    assert_hidden(refusal.value, PASSWORD)
+
+
+def test_the_stores_own_parameters_are_kept_from_libpq():
+    from vulcan_store.engines.postgres.urls import Settings, read_url
+
+    own = "pool_size=3&pool_timeout=1.5&lock_timeout=250&prepare_threshold=5"
+
+    shown, parameters, settings = read_url(f"postgresql://u:{PASSWORD}@h/db?{own}&sslmode=disable&password=x")
+
+    assert settings == Settings(3, 1.5, 250, 5)
+    assert psycopg.conninfo.conninfo_to_dict(parameters) == {
+        "user": "u", "password": "x", "host": "h", "dbname": "db", "sslmode": "disable", "connect_timeout": "5",
+        "client_encoding": "utf8",
+    }
+    assert shown == f"postgresql://u@h/db?{own}&sslmode=disable"
+    assert read_url("postgresql://")[2] == Settings(10, 30.0, 5000, None)
+
+
+def test_nothing_that_is_logged_holds_a_password(postgres, caplog):
+    caplog.set_level("DEBUG")
+
+    with fresh_schema(postgres) as url, open_store(url):
+        create_workload(runtime="go")
+
+    assert "INSERT INTO" in caplog.text and PASSWORD not in caplog.text
+
+
+def assert_hidden(error, *secrets):
+    causes, shown = error, ""
+    while causes is not None:
+        shown, causes = f"{shown} {causes!r} {causes}", causes.__cause__ or causes.__context__
+    shown += str(pickle.loads(pickle.dumps(error)))
+    assert not [secret for secret in secrets if secret in shown]

@@ -277,7 +277,7 @@ class PostgresEngine(Engine, PostgresqlDatabase):
     def _create_index(self, manager: Any, index: Any) -> None:
         try:
             with self.savepoint():
-                self.execute(manager._create_index(index, safe=True))
+                self.execute(manager._create_index(index, safe=True))  # type: ignore[no-untyped-call]
         except PeeweeException as error:
             # Only a table's owner may; everything works without it, if more slowly.
             if not isinstance(getattr(error, "orig", None), driver.errors.InsufficientPrivilege):

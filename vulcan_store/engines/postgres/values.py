@@ -9,7 +9,7 @@ from typing import Any
 from vulcan_store.engines.context import ComparingContext
 from vulcan_store.errors import InvalidWorkloadError
 
-ROWS_AT_ONCE, BYTES_AT_ONCE = 100, 2_000_000
+ROWS_AT_ONCE, BYTES_AT_ONCE = 100, 500_000
 """How many rows are sent at once at most, and how many bytes in them make them fewer."""
 MAX_BYTES = 500_000_000
 """How large one value of bytes may be: a server sends it as text of twice that, and no more than 1 GB at once."""

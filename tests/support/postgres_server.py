@@ -135,7 +135,7 @@ class PgBouncer(Program):
         # In transaction mode fewer than its clients, so that they do share them.
         connections = 3 if mode == "transaction" else 20
         users = self.write("users", f'"vulcan" "{PASSWORD}"\n')
-        settings = self.write(
+        self.settings = self.write(
             "pgbouncer.ini",
             f"[databases]\n* = host=127.0.0.1 port={server.port}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
@@ -143,15 +143,27 @@ class PgBouncer(Program):
             f"default_pool_size = {connections}\n"
             f"logfile = {self.folder / 'log'}\npidfile = {self.folder / 'pid'}\n",
         )
+        self.program = program
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
-            [program, "-q", str(settings)], user=self.user, cwd="/", stdin=subprocess.DEVNULL,
+            [self.program, "-q", str(self.settings)], user=self.user, cwd="/", stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         wait_for_port(self.port)
 
-    def remove(self):
+    def stop(self):
         self.process.kill()
         self.process.wait()
+        (self.folder / "pid").unlink(missing_ok=True)
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def remove(self):
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

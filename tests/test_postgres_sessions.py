@@ -1,0 +1,238 @@
+"""What does not depend on a session's settings: waiting for locks, reading only, times, and how many connections."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+import pytest
+from guarantees.processes import PATIENCE
+from peewee import PeeweeException, fn
+from postgres_server import execute
+
+from vulcan_store import (
+    StoreUnavailableError,
+    Workload,
+    append_log_lines,
+    backup_store,
+    create_workload,
+    get_workload,
+    iter_workloads,
+    list_workloads,
+    open_store,
+    purge_workloads,
+    restore_store,
+    update_workload,
+    update_workload_status,
+)
+from vulcan_store.testing import make_workload
+
+MOMENT = datetime(2026, 2, 18, 11, 12, 42, 123456, tzinfo=UTC)
+
+
+@pytest.fixture(params=["", "&prepare_threshold=0"], ids=["unprepared", "prepared"])
+def target(request, postgres_target):
+    return postgres_target + request.param
+
+
+@pytest.fixture
+def locked(postgres_target):
+    """Locks a workload's row in another session until the test is over."""
+    psycopg = pytest.importorskip("psycopg")
+    with psycopg.connect(postgres_target) as other:
+        yield lambda workload: other.execute("SELECT id FROM workloads WHERE id = %s FOR UPDATE", (workload.id,))
+        other.rollback()
+
+
+@pytest.mark.parametrize("write", [
+    lambda made: update_workload_status(made.id, "killed"),
+    lambda made: update_workload(made.id, output=b"x"),
+    lambda made: append_log_lines(made.id, ["one"]),
+    lambda made: purge_workloads(datetime.now(UTC) + timedelta(days=1)),
+    lambda made: made.delete_instance(),
+], ids=["status", "update", "log", "purge", "Peewee"])
+def test_a_row_that_somebody_else_has_locked_is_not_waited_for_without_end(target, locked, write):
+    with open_store(f"{target}&lock_timeout=50") as store:
+        made, done = make_workload(), make_workload(status="failed")
+        locked(made)
+        locked(done)
+
+        with pytest.raises((StoreUnavailableError, PeeweeException), match="locked for 0.05 s|lock timeout"):
+            write(made)
+        with pytest.raises(StoreUnavailableError), store.database.atomic():
+            update_workload_status(made.id, "killed")
+
+        assert get_workload(made.id).__data__ == made.__data__ and list_workloads().total == 2
+
+
+def test_a_row_is_waited_for_5_seconds_unless_the_url_says_otherwise(postgres_target):
+    with open_store(postgres_target) as store, store.database.atomic():
+        ((inside,),) = store.database.read("SHOW lock_timeout")
+
+    with open_store(f"{postgres_target}&prepare_threshold=1") as store:
+        ((session,),) = store.database.read("SHOW lock_timeout")
+
+    assert (inside, session) == ("5s", "5s")
+
+
+def test_a_lock_that_is_released_in_time_is_waited_for(target, postgres_target):
+    psycopg = pytest.importorskip("psycopg")
+    with open_store(target), psycopg.connect(postgres_target) as other, ThreadPoolExecutor() as threads:
+        made = make_workload()
+        other.execute("UPDATE workloads SET node_id = 'other'")
+        waiting = threads.submit(update_workload_status, made.id, "running")
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while execute(postgres_target, waits) == [(0,)]:
+            assert not waiting.done()
+        other.commit()
+
+        assert waiting.result(PATIENCE).node_id == "other"
+
+
+@pytest.mark.parametrize("write", [
+    lambda store: Workload.update(status="killed").execute(),
+    lambda store: Workload.create(runtime="go"),
+    lambda store: store.database.execute_sql("DELETE FROM workloads"),
+    lambda store: store.database.execute_sql("CREATE TABLE other (id int)"),
+    lambda store: store.database.execute_sql("WITH gone AS (DELETE FROM workloads RETURNING 1) SELECT * FROM gone"),
+    lambda store: store.database.execute_sql("/* why */ DELETE FROM workloads"),
+    lambda store: store.database.execute_sql("SELECT nextval('log_lines_id_seq')"),
+    lambda store: Workload.select().for_update().execute(),
+    lambda store: store.database.cursor().executemany("DELETE FROM workloads WHERE id <> %s", [["x"]]),
+], ids=["update", "create", "raw", "create table", "with", "comment", "function", "lock", "many"])
+def test_a_store_that_is_read_only_refuses_what_peewee_writes_itself(target, write):
+    with open_store(target):
+        made = make_workload()
+
+    with open_store(target, read_only=True) as store:
+        with pytest.raises((PeeweeException, StoreUnavailableError), match="read.only"):
+            write(store)
+        with pytest.raises((PeeweeException, StoreUnavailableError), match="read.only"), store.database.atomic():
+            write(store)
+        with pytest.raises((PeeweeException, StoreUnavailableError), match="read.only"):
+            with store.database.manual_commit():
+                store.database.execute_sql("BEGIN READ WRITE")
+                try:
+                    write(store)
+                finally:
+                    store.database.rollback()
+
+        assert [workload.__data__ for workload in Workload.select()] == [made.__data__]
+
+
+@pytest.mark.parametrize("call", [lambda: backup_store("copy.db"), lambda: restore_store("copy.db")])
+def test_backup_and_restore_are_left_to_the_servers_own_programs(postgres_target, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "copy.db").write_bytes(b"")
+
+    with open_store(postgres_target), pytest.raises(StoreUnavailableError, match="pg_(dump|restore)"):
+        call()
+
+    assert (tmp_path / "copy.db").read_bytes() == b""
+
+
+def test_times_of_queries_of_ones_own_are_in_utc_as_well(target):
+    with open_store(target):
+        make_workload(created_at=MOMENT)
+
+        newest = Workload.select(fn.MAX(Workload.created_at)).scalar()
+        (plain,) = Workload.select(Workload.created_at).tuples()
+
+    assert newest == plain[0] == MOMENT
+    assert newest.tzinfo is UTC and plain[0].tzinfo is UTC
+
+
+def test_times_are_found_by_their_instant_whatever_the_zone_of_the_session(target):
+    with open_store(target) as store:
+        made = make_workload(created_at=MOMENT, status="completed")
+        second = timedelta(seconds=1)
+
+        assert [row.id for row in iter_workloads(created_since=MOMENT, created_before=MOMENT + second)] == [made.id]
+        assert list_workloads(created_before=MOMENT).total == list_workloads(created_since=MOMENT + second).total == 0
+        for text in ("2026-02-18 11:12:42.123456", "2026-02-18T11:12:42.123456", "2026-02-18 16:42:42.123456+05:30"):
+            assert Workload.select().where(Workload.created_at == text).count() == 1
+        assert Workload.select().where(Workload.created_at.between("2026-02-18", "2026-02-18 12:00")).count() == 1
+        assert purge_workloads(MOMENT) == 0 and purge_workloads(MOMENT + second) == 1
+        assert store.database.read("SHOW timezone") == [("Asia/Kolkata",)]
+
+
+@pytest.mark.parametrize("style", ["German", "SQL,DMY", "Postgres"])
+def test_times_are_read_whatever_style_the_role_has(target, style):
+    options = quote(f"-c DateStyle={style} ")
+
+    with open_store(target.replace("options=", f"options={options}")):
+        made = make_workload(created_at=MOMENT)
+
+        assert get_workload(made.id).created_at == MOMENT
+
+
+def test_a_time_that_python_cannot_hold_reads_as_its_text(target):
+    with open_store(target) as store:
+        made = make_workload()
+        for time in ("infinity", "10000-01-01 00:00:00+00", "0044-03-15 12:00:00+00 BC"):
+            store.database.execute_sql("UPDATE workloads SET started_at = %s", (time,))
+
+            assert isinstance(get_workload(made.id).started_at, str)
+
+
+def test_many_threads_share_few_connections(postgres_target, postgres):
+    marked = f"{postgres_target}&pool_size=3&application_name=shared"
+    most = []
+
+    def work(number):
+        create_workload(runtime="go", id=str(number))
+        update_workload_status(str(number), "running")
+        most.append(execute(postgres, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'shared'"))
+
+    with open_store(marked), ThreadPoolExecutor(24) as threads:
+        list(threads.map(work, range(96)))
+
+        assert list_workloads(status="running").total == 96
+        idle = execute(postgres, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'shared'")[0][0]
+    assert max(count for ((count,),) in most) <= 3 and idle <= 3
+
+
+def test_a_caller_that_gets_no_connection_in_time_is_told_what_would_help(postgres_target):
+    taken, release = threading.Event(), threading.Event()
+
+    def hold():
+        with store.database.atomic():
+            create_workload(runtime="go")
+            taken.set()
+            release.wait(PATIENCE)
+
+    with open_store(f"{postgres_target}&pool_size=1&pool_timeout=0.05") as store:
+        holder = threading.Thread(target=hold)
+        holder.start()
+        assert taken.wait(PATIENCE)
+
+        with pytest.raises(StoreUnavailableError, match=r"none of its 1 .* \?pool_size="):
+            list_workloads()
+        release.set()
+        holder.join(PATIENCE)
+
+        assert list_workloads().total == 1
+
+
+def test_statements_are_prepared_only_where_the_url_asks_for_it(postgres_target):
+    counts = []
+    for query in ("", "&prepare_threshold=0"):
+        with open_store(f"{postgres_target}{query}") as store:
+            made = make_workload()
+            get_workload(made.id)
+            with store.database.atomic():
+                counts.append(store.database.read("SELECT count(*) FROM pg_prepared_statements")[0][0])
+
+    assert counts[0] == 0 < counts[1]
+
+
+def test_a_transaction_that_could_only_be_rolled_back_says_so(target):
+    with open_store(target) as store:
+        with pytest.raises(StoreUnavailableError, match="rolled back"), store.database.atomic():
+            make_workload()
+            with pytest.raises(PeeweeException):
+                store.database.execute_sql("SELECT 1 / 0")
+
+        assert list_workloads().total == 0

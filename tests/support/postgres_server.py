@@ -72,8 +72,12 @@ class PostgresServer(Program):
         super().__init__()
         self.settings = "" if durable else "-c fsync=off"
         self.data = self.folder / "data"
-        self.make_data()
-        self.start()
+        try:
+            self.make_data()
+            self.start()
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def make_data(self):
         password = self.write("password", PASSWORD)
@@ -222,7 +226,7 @@ def _programs():
     found = [str(Path(program).parent) for program in sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))]
     on_path = shutil.which("initdb")
     if on_path:
-        found.append(str(Path(on_path).parent))
+        found.append(str(Path(on_path).resolve().parent))
     if not found:
         raise Unavailable("no PostgreSQL server is installed, and $VULCAN_TEST_POSTGRES_URL names none")
     return Path(found[-1])

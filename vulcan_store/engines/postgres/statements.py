@@ -122,6 +122,9 @@ class Sender:
 
     def check_connection(self, connection: Connection, error: driver.Error, commits: bool) -> None:
         """Raise StoreUnavailableError if an error has cost the connection."""
+        if isinstance(error, driver.errors.ReadOnlySqlTransaction) and not self.read_only:
+            connection.close()  # the server has become a standby; another of the hosts in the URL may take writes
+            return
         if not (connection.closed or is_loss(error)):
             return
         connection.close()

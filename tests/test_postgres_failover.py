@@ -1,4 +1,4 @@
-"""A primary is lost and its standby promoted: a store that knows both goes on by itself, and loses and doubles nothing."""
+"""A primary is lost and its standby promoted: a store that knows both goes on by itself and loses nothing."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def test_a_runtime_missing_in_a_later_row_refuses_all(store):
 @pytest.mark.parametrize("name, change", [
     ("duration_ms", lambda: Workload.duration_ms + 1.5),
     ("status", lambda: Workload.status.concat("x")),
-    ("status", lambda: Case(None, [(Workload.status == "paused", "running")], "killed")),
+    ("status", lambda: Case(None, [(Workload.status == "running", "paused")], "killed")),
 ], ids=["number", "text", "case"])
 @pytest.mark.parametrize("update", [
     lambda name, value: Workload.update(**{name: value}), lambda name, value: Workload.update({name: value}),

@@ -8,10 +8,28 @@ from peewee import IntegrityError
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
+MAX_SHOWN = 200
+"""How many characters of a value an error shows at most."""
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: short however large the value is, and whatever its own ``repr`` does."""
+    try:
+        if isinstance(value, (bytes, bytearray, memoryview)) and len(value) > MAX_SHOWN:
+            # All of it would take several times its size in memory.
+            return f"{bytes(value[:40])!r}... ({len(value):,} bytes)"
+        text = _short.repr(value)
+    except Exception:
+        text = f"a value of the type {type(value).__name__}"
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "..."
 
 
 class StoreError(Exception):
     """The base of every error of this package."""
+
+    def __repr__(self) -> str:
+        # Exception's own shows the arguments, among them a value of any size, whose repr may fail.
+        return f"{type(self).__name__}({str(self)!r})"
 
 
 class StoreUnavailableError(StoreError):
@@ -80,11 +98,11 @@ class InvalidWorkloadError(StoreError, ValueError):
         try:
             pickle.dumps(value)
         except Exception:  # whatever a foreign value's own pickling raises
-            value = _Shown(_short.repr(value))
+            value = _Shown(shown(value))
         return type(self), (self.field, value, self.expected, self.position)
 
     def __str__(self) -> str:
-        return f"{_place(self.position)}{self.field} is {_short.repr(self.value)}; it must be {self.expected}"
+        return f"{_place(self.position)}{self.field} is {shown(self.value)}; it must be {self.expected}"
 
 
 class WorkloadExistsError(StoreError, IntegrityError):
@@ -100,7 +118,7 @@ class WorkloadExistsError(StoreError, IntegrityError):
         self.workload_id, self.position = workload_id, position
 
     def __str__(self) -> str:
-        return f"{_place(self.position)}workload {self.workload_id!r} exists already"
+        return f"{_place(self.position)}workload {shown(self.workload_id)} exists already"
 
 
 class InvalidTransitionError(StoreError):
@@ -121,7 +139,7 @@ class InvalidTransitionError(StoreError):
             wish = "what is stored of it stays, and other values were given"
         else:
             wish = f"it cannot become {self.requested}"
-        return f"workload {self.workload_id!r} is {self.current}, which is final; {wish}"
+        return f"workload {shown(self.workload_id)} is {self.current}, which is final; {wish}"
 
 
 class ClaimLostError(StoreError):
@@ -139,7 +157,7 @@ class ClaimLostError(StoreError):
 
     def __str__(self) -> str:
         where = f" on {self.node_id!r}" if self.node_id else ""
-        return f"the claim of workload {self.workload_id!r} no longer holds; it is {self.status}{where} now"
+        return f"the claim of workload {shown(self.workload_id)} no longer holds; it is {self.status}{where} now"
 
 
 class WaitTimeoutError(StoreError, TimeoutError):
@@ -156,7 +174,7 @@ class WaitTimeoutError(StoreError, TimeoutError):
         self.workload_id, self.status, self.timeout = workload_id, status, timeout
 
     def __str__(self) -> str:
-        return f"workload {self.workload_id!r} was still {self.status} after {self.timeout:g} s"
+        return f"workload {shown(self.workload_id)} was still {self.status} after {self.timeout:g} s"
 
 
 class _Shown(str):

@@ -29,8 +29,9 @@ def to_text(moment: datetime) -> str:
         OverflowError: in UTC it lies outside the years 1 to 9999.
     """
     if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    return moment.isoformat(" ", "microseconds")
+        moment = datetime.astimezone(moment, UTC)
+    # The class's own method: a subclass may write itself in another form.
+    return datetime.isoformat(moment, " ", "microseconds")
 
 
 def to_bound(moment: datetime) -> str:

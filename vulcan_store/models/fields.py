@@ -81,11 +81,12 @@ class StrictTextField(StrictField[T]):
     def check(self, value: Any) -> str:
         if not isinstance(value, str):
             self.refuse(value)
+        text = str.__str__(value)
         try:
-            value.encode()
+            text.encode()
         except UnicodeEncodeError:
             self.refuse(value)
-        return str.__str__(value)
+        return text
 
     def comparison_value(self, value: Any) -> Any:
         return None if value is None else self.check(value)
@@ -97,6 +98,8 @@ class IdField(StrictTextField[T]):
     expected = "a str of valid Unicode that is not empty and holds no NUL"
 
     def db_value(self, value: Any) -> Any:
+        if value is None:
+            return None  # a reference to it may be absent; the key itself may not: StrictModel sees to that
         text = super().db_value(value)
         if not text or "\0" in text:
             self.refuse(value)
@@ -117,7 +120,7 @@ class EnumField(StrictField[T]):
     def db_value(self, value: Any) -> Any:
         try:
             return self.stored[value]
-        except (KeyError, TypeError):
+        except Exception:  # whatever a foreign value's own hash raises
             return super().db_value(value)
 
     def check(self, value: Any) -> NoReturn:
@@ -146,9 +149,12 @@ class StrictIntegerField(StrictField[T]):
         return super().db_value(value)
 
     def check(self, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not self.least <= value < 2**63:
+        if isinstance(value, bool) or not isinstance(value, int):
             self.refuse(value)
-        return int(value)
+        number = int.__int__(value)
+        if not self.least <= number < 2**63:
+            self.refuse(value)
+        return number
 
     def comparison_value(self, value: Any) -> Any:
         negative = isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 0
@@ -167,7 +173,7 @@ class BytesField(StrictField[T]):
     def check(self, value: Any) -> bytes:
         try:
             return memoryview(value).tobytes()
-        except (TypeError, ValueError):  # the latter for a view that was released
+        except Exception:  # it is not bytes-like, was released, or is larger than memory
             self.refuse(value)
 
 
@@ -194,11 +200,12 @@ class TimeField(StrictField[T]):
 
 def aware(name: str, value: object, convert: Callable[[datetime], str]) -> str:
     """An aware datetime as text; raises InvalidWorkloadError for anything else, by the name of its argument."""
-    if isinstance(value, datetime) and value.utcoffset() is not None:
-        try:
+    try:
+        # The class's own method: pandas' NaT is a datetime whose own raises.
+        if isinstance(value, datetime) and datetime.utcoffset(value) is not None:
             return convert(value)
-        except OverflowError:
-            pass
+    except Exception:  # it lies outside of the years in UTC, or its time zone fails
+        pass
     raise InvalidWorkloadError(name, value, TimeField.expected)
 
 
@@ -207,7 +214,10 @@ class WorkloadKeyField(ForeignKeyField):
 
     def db_value(self, value: Any) -> Any:
         try:
-            return super().db_value(value)  # type: ignore[no-untyped-call]
+            workload_id = super().db_value(value)  # type: ignore[no-untyped-call]
+            if workload_id is None:
+                self.rel_field.refuse(None)
+            return workload_id
         except InvalidWorkloadError as error:
             raise InvalidWorkloadError(self.column_name, error.value, error.expected) from None
 

@@ -5,22 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from peewee import (
-    CTE,
-    SQL,
-    ColumnBase,
-    Model,
-    ModelInsert,
-    ModelSelect,
-    ModelUpdate,
-    Node,
-    SelectQuery,
-    WrappedNode,
-    fn,
-)
+from peewee import CTE, SQL, Model, ModelInsert, ModelSelect, ModelUpdate, SelectQuery, fn
 
 from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.models.absent_text import AbsentTextField
+from vulcan_store.models.stored import stored_value
 
 
 class CountingSelect(ModelSelect[Any] if TYPE_CHECKING else ModelSelect):  # type: ignore[misc]
@@ -39,12 +28,16 @@ class CountingSelect(ModelSelect[Any] if TYPE_CHECKING else ModelSelect):  # typ
         return int(plain.scalar(database or query._database))
 
 
-class _Stored(WrappedNode):
-    """An expression whose value is to be stored."""
+class StrictInsert(ModelInsert):
+    """An INSERT whose ON CONFLICT stores nothing that the columns cannot take."""
 
-    def __sql__(self, ctx: Any) -> Any:
-        with ctx(stored=True):
-            return ctx.sql(self.node)
+    def on_conflict(self, *args: Any, **options: Any) -> Any:
+        """As in Peewee."""
+        query: Any = super().on_conflict(*args, **options)
+        clause = query._on_conflict
+        if clause is not None and clause._update:
+            clause._update = self.model.stored_values(clause._update)
+        return query
 
 
 class StrictModel(Model):
@@ -68,63 +61,69 @@ class StrictModel(Model):
 
     @classmethod
     def insert(cls, data: Any = None, /, **fields: Any) -> ModelInsert:
-        cls.require({**_named(data), **fields})
-        return super().insert(cls._never_null({**(data or {}), **fields}))
+        values = cls.stored_values({**(data or {}), **fields})
+        return StrictInsert(cls, cls._normalize_data(values, {}))
 
     @classmethod
     def insert_many(cls, rows: Iterable[Any], fields: Iterable[Any] | None = None) -> ModelInsert:
-        rows, fields = list(rows), None if fields is None else list(fields)
-        for row in [dict.fromkeys(name for name in fields or () if isinstance(name, str)), *rows]:
-            cls.require(_named(row) if isinstance(row, Mapping) else {})
-        names = cls._meta.sorted_fields if fields is None else fields
-        return super().insert_many([cls._row(row, names) for row in rows], fields)
+        """As in Peewee, but what it would leave out raises InvalidWorkloadError.
+
+        The columns are those of ``fields``, else those of the first row and those that have a default.
+        """
+        rows = [cls.stored_values(row) if isinstance(row, Mapping) else row for row in rows]
+        if fields is None:
+            first = rows[0] if rows and isinstance(rows[0], Mapping) else {}
+            columns = [*cls._columns(first), *cls._meta.defaults] if first else list(cls._meta.sorted_fields)
+        else:
+            fields = list(fields)
+            columns = cls._columns(fields)
+        for position, row in enumerate(rows):
+            if isinstance(row, Mapping):
+                cls._refuse_left_out(row, columns, position)
+            elif isinstance(row, (list, tuple)):
+                rows[position] = cls._tuple_row(row, columns, position)
+        return StrictInsert(cls, insert=rows, columns=fields)
 
     @classmethod
     def insert_from(cls, query: Any, fields: Iterable[Any]) -> ModelInsert:
-        fields = [getattr(cls, field) if isinstance(field, str) else field for field in fields]
+        fields = cls._columns(fields)
         if not isinstance(query, SelectQuery):
-            return super().insert_from(query, fields)
+            return StrictInsert(cls, insert=query, columns=fields)
         given: Any = CTE("given", query, columns=[field.column_name for field in fields])
-        values = cls._never_null({field: getattr(given.c, field.column_name) for field in fields})
-        values = {**{field: SQL("''") for field in cls._absent_text_fields()}, **values}
-        return super().insert_from(given.select_from(*values.values()), list(values))
+        values = {field: stored_value(field, getattr(given.c, field.column_name)) for field in fields}
+        absent = [field for field in cls._meta.sorted_fields if isinstance(field, AbsentTextField)]
+        values = {**{field: SQL("''") for field in absent}, **values}
+        return StrictInsert(cls, insert=given.select_from(*values.values()), columns=list(values))
 
     @classmethod
     def update(cls, data: Any = None, /, **fields: Any) -> ModelUpdate:
-        changes = {**(data or {}), **fields}
-        cls.require(_named(changes))
-        changes = cls._never_null(changes)
-        return super().update(
-            {key: _Stored(value) if isinstance(value, ColumnBase) else value for key, value in changes.items()}
-        )
+        return super().update(cls.stored_values({**(data or {}), **fields}))
 
     @classmethod
-    def _absent_text_fields(cls) -> list[Any]:
-        return [field for field in cls._meta.sorted_fields if isinstance(field, AbsentTextField)]
-
-    @classmethod
-    def _never_null(cls, values: Mapping[Any, Any]) -> dict[Any, Any]:
-        """The values by their columns, with ``""`` for NULL where the value of absent text is calculated."""
+    def stored_values(cls, values: Mapping[Any, Any]) -> dict[Any, Any]:
+        """The values by their columns, with the constants in expressions checked: :func:`stored_value`."""
+        cls.require({name: value for name, value in values.items() if isinstance(name, str)})
         return {
-            key: fn.COALESCE(value, "") if _is_calculated(value) and isinstance(
-                cls._meta.combined.get(key) if isinstance(key, str) else key, AbsentTextField
-            ) else value
+            key: stored_value(cls._meta.combined[key] if isinstance(key, str) else key, value)
             for key, value in values.items()
         }
 
     @classmethod
-    def _row(cls, row: Any, fields: Iterable[Any]) -> Any:
-        if isinstance(row, Mapping):
-            return cls._never_null(row)
-        if isinstance(row, (list, tuple)) and any(map(_is_calculated, row)):
-            return list(cls._never_null(dict(zip(fields, row))).values())
-        return row
+    def _columns(cls, names: Iterable[Any]) -> list[Any]:
+        names = list(names)
+        cls.require({name: None for name in names if isinstance(name, str)})
+        return [cls._meta.combined[name] if isinstance(name, str) else name for name in names]
 
+    @classmethod
+    def _refuse_left_out(cls, row: Mapping[Any, Any], columns: list[Any], position: int) -> None:
+        for key, field in zip(row, cls._columns(row)):
+            if field not in columns:
+                raise InvalidWorkloadError(
+                    field.name, row[key], "in the first row as well, None there, or it would not be stored", position
+                )
 
-def _is_calculated(value: Any) -> bool:
-    # Asked of the class: any attribute of ``fn.NULLIF(...)`` is another function.
-    return isinstance(value, Node) and not getattr(type(value), "never_null", False)
-
-
-def _named(data: Any) -> dict[str, Any]:
-    return {name: value for name, value in (data or {}).items() if isinstance(name, str)}
+    @classmethod
+    def _tuple_row(cls, row: Any, columns: list[Any], position: int) -> Any:
+        if len(row) > len(columns):
+            raise InvalidWorkloadError("row", row, f"at most {len(columns)} values, one for each column", position)
+        return [stored_value(field, value) for field, value in zip(columns, row)]

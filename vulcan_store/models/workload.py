@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 from peewee import Database
 
-from vulcan_store.errors import InvalidWorkloadError, StoreError
+from vulcan_store.errors import InvalidWorkloadError, StoreError, shown
 from vulcan_store.lifecycle import FINAL, Isolation, Runtime, Status
 from vulcan_store.models import clock
 from vulcan_store.models.absent_text import AbsentTextField
@@ -254,7 +254,7 @@ class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[
         self.workload_id = workload_id
 
     def __str__(self) -> str:
-        return f"there is no workload {self.workload_id!r}"
+        return f"there is no workload {shown(self.workload_id)}"
 
 
 def times_of(status: object) -> tuple[str, ...]:

@@ -29,6 +29,8 @@ def new_row(fields: Mapping[str, Any]) -> dict[str, Any]:
     for name, make in FILLED_IN.items():
         if name not in fields:
             row[name] = make()
+    if row["id"] is None:
+        Workload.id.refuse(None)
     return row
 
 

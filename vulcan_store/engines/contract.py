@@ -62,6 +62,10 @@ class KeyTakenError(IntegrityError):
         self.index, self.row = index, row
 
 
+class ReferredError(StoreUnavailableError):
+    """A row cannot be deleted while another table refers to it."""
+
+
 def take_until_bytes(rows: Iterable[Row], bytes_column: int, max_bytes: int) -> list[Row]:
     """The rows until the bytes in one of their columns are more than ``max_bytes``, that row included."""
     taken, size = [], 0

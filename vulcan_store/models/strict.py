@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from peewee import CTE, SQL, Model, ModelInsert, ModelSelect, ModelUpdate, SelectQuery, fn
 
 from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.models.absent_text import AbsentTextField
+from vulcan_store.models.clock import to_text
+from vulcan_store.models.fields import aware
 from vulcan_store.models.stored import stored_value
 
 
@@ -44,6 +47,15 @@ class StrictModel(Model):
     """A model that refuses names it does not have, on every way in."""
 
     _dirty: set[str]
+
+    @staticmethod
+    def time_in_query(moment: datetime) -> str:
+        """A time that stands anywhere in a query, as the stored ones are compared with it.
+
+        Raises:
+            InvalidWorkloadError: it has no time zone.
+        """
+        return aware("datetime", moment, to_text)
 
     @classmethod
     def require(cls, names: Mapping[str, Any]) -> None:

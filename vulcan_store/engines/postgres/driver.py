@@ -8,7 +8,7 @@ from typing import Any
 
 from vulcan_store.errors import StoreUnavailableError
 
-__all__ = ["Connection", "conninfo", "connect", "driver", "is_in_transaction", "is_interrupted", "is_usable"]
+__all__ = ["Connection", "conninfo", "connect", "driver", "is_in_transaction", "is_interrupted", "is_of_key", "is_usable"]
 
 try:
     import psycopg as driver
@@ -90,3 +90,8 @@ def is_usable(connection: Connection) -> bool:
     except driver.OperationalError:
         return False
     return not connection.closed
+
+
+def is_of_key(error: driver.errors.UniqueViolation) -> bool:
+    """Whether it is the primary key that is taken, and not what somebody else's unique index holds."""
+    return error.diag.constraint_name == f"{error.diag.table_name}_pkey"

@@ -19,10 +19,10 @@ from peewee import (  # type: ignore[attr-defined]
 )
 
 from vulcan_store.engines import forks
-from vulcan_store.engines.contract import READ_ONLY, Engine, without_password
+from vulcan_store.engines.contract import READ_ONLY, Engine, ReferredError, without_password
 from vulcan_store.engines.pool import Pool
 from vulcan_store.engines.postgres import rights
-from vulcan_store.engines.postgres.driver import Connection, connect, driver, is_in_transaction, is_usable
+from vulcan_store.engines.postgres.driver import Connection, connect, driver, is_in_transaction, is_of_key, is_usable
 from vulcan_store.engines.postgres.statements import Sender, one_line
 from vulcan_store.engines.postgres.urls import CONNECT_TIMEOUT, Settings, read_url
 from vulcan_store.engines.postgres.values import PostgresContext
@@ -150,8 +150,10 @@ class ServerDatabase(Engine, PostgresqlDatabase):
 
     def fail(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)
-        if isinstance(cause, driver.errors.UniqueViolation):
+        if isinstance(cause, driver.errors.UniqueViolation) and is_of_key(cause):
             raise IntegrityError(cause, *cause.args) from cause
+        if isinstance(cause, driver.errors.ForeignKeyViolation):
+            raise ReferredError(self.target, self._reason(cause)) from cause
         raise StoreUnavailableError(self.target, self._reason(cause)) from cause
 
     def _reason(self, cause: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from vulcan_store.engines.context import ComparingContext
@@ -20,7 +21,8 @@ _WITHOUT_ZONE = r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?"
 class PostgresContext(ComparingContext):
     """How the text of a query is built for a server, which cannot hold NUL in text, and knows times as such."""
 
-    _values: list[Any]
+    def time(self, moment: datetime) -> Any:
+        return datetime.fromisoformat(super().time(moment))  # a text has no type where it stands in a function
 
     def value(self, value: Any, converter: Any = None, add_param: bool = True) -> Any:
         done = super().value(value, converter, add_param)

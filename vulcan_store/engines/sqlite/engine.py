@@ -9,29 +9,41 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from peewee import IntegrityError, PeeweeException
 
-from vulcan_store.engines.contract import Engine, KeyTakenError, take_until_bytes
+from vulcan_store.engines.contract import Convert, Engine, KeyTakenError, ReferredError, take_until_bytes
 from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.sqlite.backup import copy_to
 from vulcan_store.engines.sqlite.files import FileDatabase, has_code
 from vulcan_store.engines.sqlite.reasons import reason_of
 from vulcan_store.engines.sqlite.restore import restore_from
 from vulcan_store.engines.sqlite.undecodable import replaces, run
+from vulcan_store.engines.sqlite.values import SqliteContext, too_large, within_limit
 from vulcan_store.errors import StoreUnavailableError
 
 T = TypeVar("T")
 
 CHANGES = ("INSERT", "UPDATE", "DELETE", "REPLAC", "COMMIT")
 """How a statement of Peewee's begins that would be lost in a file that was taken away."""
-TAKEN = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
+TAKEN = "SQLITE_CONSTRAINT_PRIMARYKEY"
 
 
 # Peewee's own classes differ in what is not said here.
 class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
     """A SQLite file or memory."""
 
+    context_class = SqliteContext
+
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> SqliteEngine:
         return cls(target, pragmas, read_only)
+
+    def converter_for(self, name: str, convert: Convert) -> Convert:
+        if getattr(getattr(convert, "__self__", None), "field_type", "") != "BLOB":
+            return convert
+
+        def limited(value: Any) -> Any:
+            return None if value is None else within_limit(name, convert(value))
+
+        return limited
 
     def execute_whole(
         self, connection: sqlite3.Connection, sql: str, values: Sequence[Any]
@@ -66,7 +78,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
             if self.is_watched():
                 return self.execute_sql(sql, values).fetchall()
             return self.run(_fetch_in_c, sql, values)
-        except (sqlite3.Error, PeeweeException) as error:
+        except (sqlite3.Error, PeeweeException, OverflowError) as error:
             self.fail(error)
 
     def _check_writable(self) -> None:
@@ -87,10 +99,10 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
         try:
             self.run(sqlite3.Connection.executemany, sql, counted())
         except sqlite3.IntegrityError as error:
-            if not has_code(error, *TAKEN):
+            if not has_code(error, TAKEN):
                 self.fail(error)
             raise KeyTakenError(index, row) from error
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:
             self.fail(error)
 
     def snapshot(self, work: Callable[[], T]) -> T:
@@ -146,8 +158,12 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
 
     def fail(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)
-        if has_code(cause, *TAKEN):
+        if has_code(cause, TAKEN):
             raise IntegrityError(cause, *cause.args) from cause
+        if has_code(cause, "SQLITE_TOOBIG") or isinstance(cause, OverflowError):
+            raise too_large("workload", str(cause)) from cause
+        if has_code(cause, "SQLITE_CONSTRAINT_FOREIGNKEY"):
+            raise ReferredError(self.target, reason_of(self, cause)) from cause
         raise StoreUnavailableError(self.target, reason_of(self, cause)) from cause
 
 

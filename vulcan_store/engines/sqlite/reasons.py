@@ -21,6 +21,10 @@ def reason_of(database: FileDatabase, error: Exception) -> str:
         )
     if has_code(error, "SQLITE_FULL"):
         return f"there is no room left, on its disk or within max_page_count ({error})"
+    if has_code(error, "SQLITE_CONSTRAINT_UNIQUE"):
+        return f"a unique index that is not of this package holds such a value already ({error})"
+    if has_code(error, "SQLITE_CONSTRAINT_FOREIGNKEY"):
+        return f"another table refers to what was to be deleted, or a log line to no workload ({error})"
     if has_code(error, "SQLITE_NOTADB"):
         return "it is not a SQLite database"
     if has_code(error, "SQLITE_CORRUPT"):

@@ -6,11 +6,12 @@ import functools
 import inspect
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from vulcan_store.engines.contract import OpenStore
 from vulcan_store.engines.registry import engine_of
+from vulcan_store.engines.sqlite.pragmas import Pragmas
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.models.indexes import TABLES
 from vulcan_store.operations.mending import mend
@@ -27,7 +28,7 @@ _lock = threading.RLock()
 def open_store(
     target: str | os.PathLike[str] | None = None,
     *,
-    pragmas: Mapping[str, Any] | None = None,
+    pragmas: Pragmas | None = None,
     read_only: bool = False,
     current: bool = True,
 ) -> Store:
@@ -40,12 +41,20 @@ def open_store(
     The server's status updates fail at once, and are lost, if anybody else writes at that moment, so keep your own
     transactions on a file that it has open short.
 
+    One thread's transaction on ``":memory:"`` makes every read of other threads wait for it, and fail after
+    ``busy_timeout``: there is no WAL in memory. Tests of threads had better use a file with ``synchronous=off``.
+
+    With gevent, a call that waits for SQLite's lock stops every greenlet, the one that holds the lock too: SQLite waits
+    in C. Call the store in gevent's thread pool (``gevent.get_hub().threadpool.apply``), and keep ``atomic()`` within
+    one such call.
+
     Args:
         target: a path, ``":memory:"``, or a database URL (``sqlite:///relative.db``,
             ``postgresql://user:password@host:port/name``); None is ``$VULCAN_DB_PATH``, else ``vulcan.db``, like the
             server.
         pragmas: SQLite pragmas instead of the defaults ``journal_mode=wal``, ``synchronous=full``,
-            ``busy_timeout=5000`` (milliseconds) and ``foreign_keys=1``: https://www.sqlite.org/pragma.html
+            ``busy_timeout=5000`` (milliseconds), ``foreign_keys=1`` and ``journal_size_limit=16777216`` (bytes), as a
+            mapping or as pairs: https://www.sqlite.org/pragma.html
         current: whether the package's functions are about this store from now on, in every thread. A program that uses
             two stores opens the second with False and uses its methods.
         read_only: open an existing file without creating or changing anything; every write then raises
@@ -62,7 +71,7 @@ def open_store(
     name = os.fspath(default_target() if target is None else target)
     if not isinstance(name, str):
         raise TypeError(f"target must be a str or an os.PathLike of str, not {target!r}")
-    database = engine_of(name).from_target(name, pragmas or {}, read_only)
+    database = engine_of(name).from_target(name, dict(pragmas or {}), read_only)
     try:
         database.start()
         database.ensure_schema(TABLES)

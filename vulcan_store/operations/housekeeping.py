@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from peewee import SQL, Case, Tuple, fn
 
-from vulcan_store.engines.contract import Engine, OpenStore, Row
+from vulcan_store.engines.contract import Engine, OpenStore, ReferredError, Row
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
 from vulcan_store.models.fields import aware
@@ -80,7 +80,8 @@ def purge_workloads(
     """Delete the workloads that finished before a time, with their log lines.
 
     Works in batches of one short transaction each, with pauses as long, so that writers elsewhere go on meanwhile.
-    What is deleted stays deleted if it is interrupted; inside a transaction of your own it is a part of that.
+    What is deleted stays deleted if it is interrupted; inside a transaction of your own it is a part of that. What a
+    foreign key of another table refers to stays; of a log of more than 2,000 lines only the rest may be left then.
 
     Args:
         finished_before: an aware datetime; compared with ``finished_at`` of what reached a final status, or with
@@ -101,7 +102,11 @@ def purge_workloads(
         more = True
         while more:
             start = time.monotonic()
-            deleted, more = database.atomically(lambda: _purge_batch(database, values, finished_before))  # noqa: B023
+            try:
+                deleted, more = database.atomically(lambda: _purge_batch(database, values, finished_before))  # noqa: B023
+            except ReferredError:
+                _pass_over_referred(database, values)
+                continue
             purged += deleted
             if progress is not None and deleted:
                 progress(purged)
@@ -124,6 +129,15 @@ def _purge_batch(database: Engine, values: dict[str, Any], finished_before: date
             return 0, True
         deleted = len(database.write(*_delete(database, found, len(ids))))
     return deleted, _go_on(values, rows)
+
+
+def _pass_over_referred(database: Engine, values: dict[str, Any]) -> None:
+    # Which workload of a batch another table refers to shows when they go one by one.
+    if values["most"] == 1:
+        _go_on(values, database.read(*_purgeable(database, values, False)))
+        values["most"] = WORKLOADS_AT_ONCE
+    else:
+        values["most"] = 1
 
 
 def _is_before(row: Row, moment: datetime) -> bool:

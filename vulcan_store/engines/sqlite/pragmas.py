@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vulcan_store.engines import forks
 from vulcan_store.errors import StoreUnavailableError
+
+Pragmas = Mapping[str, Any] | Iterable[tuple[str, Any]]
+"""Pragmas with their values: a mapping or, as in Peewee, pairs."""
 
 PRAGMAS: Mapping[str, Any] = {
     "busy_timeout": 5_000,  # milliseconds that a writer waits for its turn; first, so that the others wait too
     "journal_mode": "wal",  # readers go on while a writer commits
     "synchronous": "full",  # what a call has returned survives a power cut
     "foreign_keys": 1,  # a log line has a workload
+    "journal_size_limit": 16 * 2**20,  # bytes to which a -wal that grew is cut: https://www.sqlite.org/wal.html#bigwal
 }
 # SQLite takes any other word for normal and off.
 SYNCHRONOUS = ("off", "normal", "full", "extra", "0", "1", "2", "3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from vulcan_store.engines.contract import READ_ONLY
@@ -37,21 +38,54 @@ def reason_of(database: FileDatabase, error: Exception) -> str:
 
 
 def _obstacle(database: FileDatabase) -> str:
-    folder = os.path.dirname(database.path)
+    exhausted = _exhausted()
+    if exhausted:
+        return exhausted
+    if database.in_memory:
+        return "SQLite could not open it"
+    path = os.path.realpath(database.path)
+    folder = os.path.dirname(path)
     try:
-        os.stat(database.path)
+        os.stat(path)
     except FileNotFoundError:
         if not os.path.isdir(folder):
-            return f"the folder {folder!r} does not exist"
+            hint = "; a ~ is not expanded here, os.path.expanduser does that" if database.target.startswith("~") else ""
+            return f"the folder {folder!r} does not exist{hint}"
         if database.read_only:
             return "there is no such file, and read_only=True creates none"
     except PermissionError:
         return "this user may not enter its folder"
     except OSError as error:
         return f"it cannot be reached: {error.strerror}"
-    if database.read_only and os.access(database.path, os.R_OK):
+    return _forbidden(database, path, folder)
+
+
+def _exhausted() -> str:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        if error.errno == errno.EMFILE:
+            return "this process has no file descriptor left (ulimit -n); close files that it opened, or allow more"
+        if error.errno == errno.ENFILE:
+            return "the system has no room for another open file (fs.file-max)"
+    return ""
+
+
+def _forbidden(database: FileDatabase, path: str, folder: str) -> str:
+    if os.path.exists(path) and not os.access(path, os.R_OK):
+        return "this user may not read the file"
+    if database.read_only:
         return (
             "it is in WAL mode and its folder may not be written, which even reading needs; allow that, "
             "read it while the server has it open, or read a copy in another folder"
         )
-    return "this user may not read and write the file and its folder"
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return "its file system is mounted read-only; open it with read_only=True"
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        return "this user may not write the file"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"this user may not create files in the folder {folder!r}, where SQLite needs -wal and -shm"
+    for companion in (path + "-wal", path + "-shm", path + "-journal"):
+        if os.path.exists(companion) and not os.access(companion, os.R_OK | os.W_OK):
+            return f"this user may not read and write {companion!r}, which somebody else has left"
+    return "SQLite could not open it, though this user may read and write the file and its folder"

@@ -1,4 +1,4 @@
-"""The commands that look after a store: purge, backup, restore."""
+"""The commands that look after a store: purge, vacuum, backup, restore."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from vulcan_store.cli.command import Command, ReadingCommand
 from vulcan_store.cli.usage import UsageParser
 from vulcan_store.cli.values import TIMES, moment
 from vulcan_store.operations.housekeeping import count_purgeable
+from vulcan_store.operations.vacuum import vacuum_store
 from vulcan_store.store import Store
 
 
@@ -39,6 +40,22 @@ class Purge(Command):
             total = count_purgeable(store, before) if progress.columns else None
             purged = store.purge_workloads(before, progress=lambda done: progress(done, total))
         print(display.counted(purged, "workload"), "deleted")
+
+
+class Vacuum(Command):
+    """Makes the file smaller."""
+
+    name = "vacuum"
+    help = "make the file as small as what is in it, after a large purge"
+    example = "vulcan-store purge --finished-before 30d && vulcan-store vacuum"
+    more = (
+        "Others that write wait until it is over; it is refused while somebody is in the middle of reading or writing."
+    )
+
+    def run(self, store: Store, options: argparse.Namespace) -> None:
+        with display.Progress(sys.stderr, "vacuuming", "second") as progress:
+            freed = vacuum_store(store, progress)
+        print(display.size(freed), "given back")
 
 
 class Backup(ReadingCommand):

@@ -24,6 +24,7 @@ COMMANDS: tuple[Command, ...] = (
     logs.Logs(),
     listing.Stats(),
     housekeeping.Purge(),
+    housekeeping.Vacuum(),
     housekeeping.Backup(),
     housekeeping.Restore(),
     transfer.Export(),

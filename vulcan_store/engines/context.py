@@ -28,7 +28,7 @@ class ComparingContext(Context):
             model = obj if isinstance(obj, type) else getattr(obj, "model", None)
             if isinstance(model, type) and hasattr(model, "time_in_query"):
                 self._converting_model = model
-        return super().sql(obj)
+        return super().sql(obj)  # type: ignore[no-untyped-call]
 
     def value(self, value: Any, converter: Any = None, add_param: bool = True) -> Any:
         if converter is None:

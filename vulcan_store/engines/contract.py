@@ -164,6 +164,10 @@ class Engine(LendingDatabase):
         """
         raise NotImplementedError
 
+    def vacuum(self, progress: Callable[[int], object] | None = None) -> int:
+        """Give back the room of what was deleted; see :func:`vulcan_store.operations.vacuum.vacuum_store`."""
+        raise NotImplementedError
+
     def fail(self, error: Exception) -> NoReturn:
         """Raise what an error of the driver's, or of Peewee's around it, means."""
         raise NotImplementedError

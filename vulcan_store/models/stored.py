@@ -23,8 +23,8 @@ class _Stored(WrappedNode):
 def stored_value(field: Any, value: Any) -> Any:
     """What is given for a column, with the constants of an expression checked and converted.
 
-    Checked are a ``Value``, the values of a ``Case``, and the arguments of :data:`CHOOSING`, within each other too. What
-    only the database calculates (arithmetic, another column, ``SQL``, a SELECT) cannot be.
+    Checked are a ``Value``, the values of a ``Case``, and the arguments of :data:`CHOOSING`, within each other too.
+    What only the database calculates (arithmetic, another column, ``SQL``, a SELECT) cannot be.
 
     Raises:
         InvalidWorkloadError: a constant is none that the column can take.
@@ -46,9 +46,9 @@ def _checked(field: Any, node: Any) -> Any:
         branches = [(condition, _constant(field, value)) for condition, value in node.expression_tuples]
         default = node.default if node.default is None else _constant(field, node.default)
         return Case(node.predicate, branches, default)
-    if isinstance(node, Function) and node.name.lower() in CHOOSING:
-        choosing = node.clone()
-        choosing.arguments = [value if value is None else _constant(field, value) for value in node.arguments]
+    if isinstance(node, Function) and str(node.name).lower() in CHOOSING:
+        choosing: Any = node.clone()
+        choosing.arguments = [value if value is None else _constant(field, value) for value in choosing.arguments]
         return choosing
     return _Stored(node) if isinstance(node, Expression) else node
 

@@ -74,7 +74,7 @@ class StrictModel(Model):
     @classmethod
     def insert(cls, data: Any = None, /, **fields: Any) -> ModelInsert:
         values = cls.stored_values({**(data or {}), **fields})
-        return StrictInsert(cls, cls._normalize_data(values, {}))
+        return StrictInsert(cls, {cls._columns([key])[0]: value for key, value in values.items()})
 
     @classmethod
     def insert_many(cls, rows: Iterable[Any], fields: Iterable[Any] | None = None) -> ModelInsert:

@@ -1,4 +1,8 @@
-"""Export and import: workloads and their log lines as JSON Lines, and back."""
+"""Export and import: workloads and their log lines as JSON Lines, and back.
+
+An export begins with a line that says how many workloads follow, ``{"workloads": 50}``, so that half of one (a full
+disk, a broken connection, ``head``) is not taken for all of it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import Any, NamedTuple
 from peewee import Tuple
 
 from vulcan_store.engines.contract import Engine, OpenStore, Row
-from vulcan_store.errors import InvalidWorkloadError, StoreError, WorkloadExistsError
+from vulcan_store.errors import InvalidWorkloadError, StoreError, WorkloadExistsError, shown
 from vulcan_store.models import clock
 from vulcan_store.models.ids import new_id
 from vulcan_store.models.json_form import from_json
@@ -23,6 +27,8 @@ from vulcan_store.queries.workloads import new_row
 
 LOG_LINES = "log_lines"
 """The key under which the log lines of a workload stand, beside its fields."""
+COUNT = "workloads"
+"""The only key of the line that says how many workloads follow."""
 LINE_KEYS = ("seq", "line", "created_at")
 
 KEYS_AT_ONCE = 10_000
@@ -55,6 +61,8 @@ def export_workloads(
 ) -> int:
     """Hand on every workload with its log lines as a line of JSON, oldest first, in constant memory.
 
+    A first line says how many they are.
+
     All of them come from one consistent view: a read transaction lasts until the end, during which others may write,
     but a WAL file grows with what they write.
 
@@ -72,6 +80,7 @@ def export_workloads(
 
     def export() -> int:
         ((total,),) = database.read(*_total(database, {}))
+        write(json.dumps({COUNT: total}) + "\n")
         done = 0
         for done, workload_id in enumerate(_oldest_first(database), 1):
             workload = get_workload(store, workload_id).to_dict()
@@ -88,7 +97,8 @@ def import_workloads(store: OpenStore, lines: Iterable[bytes], progress: Callabl
     """Store every workload of an export, with its log lines: all of them or none, in constant memory.
 
     It is one transaction, which begins with the first line; whoever else writes has to wait until it is over, so the
-    lines had better not be long in coming. Lines of blanks alone are passed over. Fields that are left out are filled
+    lines had better not be long in coming. Lines of blanks alone are passed over. Where a line says how many workloads
+    follow, so many have to; exports may stand one after the other. Fields that are left out are filled
     in as :func:`vulcan_store.create_workload` does.
 
     Args:
@@ -99,7 +109,8 @@ def import_workloads(store: OpenStore, lines: Iterable[bytes], progress: Callabl
         How many there were.
 
     Raises:
-        InvalidLineError: a line is no JSON object, a field of it cannot take its value, or its id is taken.
+        InvalidLineError: a line is not a JSON object, a field of it cannot take its value, or its id is taken; or fewer or
+            more workloads follow than a line says.
         StoreUnavailableError: the store cannot be written.
     """
     database = store.database
@@ -162,25 +173,54 @@ class _Entry(NamedTuple):
     log_lines: list[list[Any]]
 
 
+class _Announced:
+    """How many workloads a line of an import has announced, and how many came since."""
+
+    def __init__(self) -> None:
+        self.line, self.found = 0, 0
+        self.total: int | None = None
+
+    def begin(self, number: int, total: object) -> None:
+        if isinstance(total, bool) or not isinstance(total, int) or total < 0:
+            raise InvalidLineError(number, f"{COUNT} is {shown(total)}; it must be a whole number from 0")
+        self.end(number)
+        self.line, self.total, self.found = number, total, 0
+
+    def end(self, number: int) -> None:
+        if self.total is not None and self.found != self.total:
+            raise InvalidLineError(
+                number,
+                f"{self.found:,} workloads follow line {self.line}, which says {self.total:,}; the export was cut off, or "
+                "something was added to it",
+            )
+
+
 def _batches(database: Engine, lines: Iterable[bytes]) -> Iterator[list[_Entry]]:
     batch: list[_Entry] = []
-    size = 0
+    announced = _Announced()
+    size = number = 0
     for number, text in enumerate(lines, 1):
         if not text.strip():
             continue
         try:
-            batch.append(_parse(database, number, text))
+            found = _read(number, text)
+            if found.keys() == {COUNT}:
+                announced.begin(number, found[COUNT])
+                continue
+            batch.append(_parse(database, number, found))
         except InvalidLineError:
             yield batch  # an earlier line that cannot be stored is the one to be named
             raise
+        announced.found += 1
         size += len(text)
         if len(batch) >= WORKLOADS_AT_ONCE or size >= BYTES_AT_ONCE:
             yield batch
             batch, size = [], 0
     yield batch
+    announced.end(number)
 
 
-def _parse(database: Engine, number: int, text: bytes) -> _Entry:
+def _read(number: int, text: bytes) -> dict[str, Any]:
     try:
         found = json.loads(text.rstrip())  # or the end of the text would be in a line of its own
     except json.JSONDecodeError as error:
@@ -189,6 +229,10 @@ def _parse(database: Engine, number: int, text: bytes) -> _Entry:
         raise InvalidLineError(number, f"this is no JSON: {error}") from error
     if not isinstance(found, dict):
         raise InvalidLineError(number, "this is no JSON object")
+    return found
+
+
+def _parse(database: Engine, number: int, found: dict[str, Any]) -> _Entry:
     try:
         entries = _log_of(found)
         workload = Workload.from_dict(found)

@@ -16,6 +16,7 @@ from vulcan_store.engines.sqlite.files import FileDatabase, has_code
 from vulcan_store.engines.sqlite.reasons import reason_of
 from vulcan_store.engines.sqlite.restore import restore_from
 from vulcan_store.engines.sqlite.undecodable import replaces, run
+from vulcan_store.engines.sqlite.vacuum import vacuum
 from vulcan_store.engines.sqlite.values import SqliteContext, too_large, within_limit
 from vulcan_store.errors import StoreUnavailableError
 
@@ -155,6 +156,13 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
         if self._state.transactions or self.is_transaction_open():
             raise StoreUnavailableError(self.target, "it is in a transaction, and a restore cannot be part of one")
         restore_from(self, path, columns)
+
+    def vacuum(self, progress: Callable[[int], object] | None = None) -> int:
+        self._check_writable()
+        try:
+            return vacuum(self, progress)
+        except (sqlite3.Error, PeeweeException) as error:
+            self.fail(error)
 
     def fail(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)

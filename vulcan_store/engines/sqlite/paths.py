@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from typing import Any
 
 import peewee
 
@@ -25,10 +26,11 @@ def path_of(target: str) -> str:
         StoreUnavailableError: it names none, or SQLite is too old, or is not the one that Peewee uses.
     """
     path = _named_path(target)
-    if peewee.sqlite3 is not sqlite3:
+    theirs: Any = getattr(peewee, "sqlite3")
+    if theirs is not sqlite3:
         raise StoreUnavailableError(
             target,
-            f"Peewee uses {peewee.sqlite3.__name__} here, and two copies of SQLite in a process break each other's "
+            f"Peewee uses {theirs.__name__} here, and two copies of SQLite in a process break each other's "
             "locks (https://www.sqlite.org/howtocorrupt.html, section 2.2.1); uninstall pysqlite3",
         )
     oldest = OLDEST_IN_MEMORY if path == ":memory:" else OLDEST
@@ -81,7 +83,8 @@ def _require_room(target: str, path: str) -> None:
         max_name = 255 - len("-journal")
     if len(name) > max_name:
         raise StoreUnavailableError(
-            target, f"its name has {len(name)} bytes and is too long: {max_name} are the most, for SQLite appends -journal"
+            target,
+            f"its name has {len(name)} bytes and is too long: {max_name} are the most, for SQLite appends -journal",
         )
     if len(os.fsencode(path)) > MAX_PATH:
         raise StoreUnavailableError(

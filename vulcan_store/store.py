@@ -24,8 +24,8 @@ class Store:
     ``connection_context()`` change nothing, and ``connection()`` works inside a transaction alone. What is set on one
     connection (a PRAGMA, a TEMP table) does not reach the others: give pragmas to ``open_store``. Functions,
     collations and attached files that are registered through Peewee reach all of them. ``.iterator()`` of a query of
-    your own reads ahead; :meth:`iter_workloads` is the stream in constant memory. A ``datetime`` anywhere in such a query
-    about workloads is compared as the instant that it is; one without a time zone raises InvalidWorkloadError.
+    your own reads ahead; :meth:`iter_workloads` is the stream in constant memory. A ``datetime`` anywhere in such a
+    query about workloads is compared as the instant that it is; one without a time zone raises InvalidWorkloadError.
 
     Never open the same file in this process with another copy of SQLite (``pysqlite3``, ``sqlcipher3``, an extension
     that brings its own): the two break each other's locks, https://www.sqlite.org/howtocorrupt.html, section 2.2.1.

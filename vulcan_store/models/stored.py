@@ -56,4 +56,5 @@ def _checked(field: Any, node: Any) -> Any:
 def _constant(field: Any, value: Any) -> Any:
     if isinstance(value, Node):
         return _checked(field, value)
-    return Value(field.db_value(value), False, unpack=False)
+    field.db_value(value)  # refuses it now, where it is given, and not only when the query is built
+    return field.to_value(value)

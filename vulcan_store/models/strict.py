@@ -128,8 +128,9 @@ class StrictModel(Model):
 
     @classmethod
     def _refuse_left_out(cls, row: Mapping[Any, Any], columns: list[Any], position: int) -> None:
+        kept = set(columns)  # a field that is compared makes an expression, which is true
         for key, field in zip(row, cls._columns(row)):
-            if field not in columns:
+            if field not in kept:
                 raise InvalidWorkloadError(
                     field.name, row[key], "in the first row as well, None there, or it would not be stored", position
                 )

@@ -53,9 +53,12 @@ class Workload(StrictModel):
 
     ``id`` and ``created_at`` are filled in when it is stored. A status, isolation or runtime that no enumeration
     knows (a newer server's) reads as a plain ``str``. Writing raises :class:`InvalidWorkloadError` for a value that
-    its field cannot take, the constants in ``Case``, ``Value`` and ``fn.COALESCE`` too. What only the database calculates
-    (``Workload.mem_limit - 100``, another column, ``SQL``, a SELECT) is not checked. ``save()`` stores a workload that is new, and otherwise writes what was changed and
-    nothing else.
+    its field cannot take, the constants in ``Case``, ``Value`` and ``fn.COALESCE`` too. What only the database
+    calculates (``Workload.mem_limit - 100``, another column, ``SQL``, a SELECT) is not checked. ``save()`` stores a
+    workload that is new, and otherwise writes what was changed and nothing else.
+
+    A column of times has no ``.year`` and the like; on SQLite say ``fn.strftime("%Y", Workload.created_at)``, which is
+    NULL where the server wrote the time, or ``fn.substr(Workload.created_at, 1, 4)``.
     """
 
     id: IdField[str] = IdField(primary_key=True)

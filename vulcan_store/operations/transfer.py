@@ -93,7 +93,9 @@ def export_workloads(
     return database.snapshot(export)
 
 
-def import_workloads(store: OpenStore, lines: Iterable[bytes], progress: Callable[[int], object] | None = None) -> int:
+def import_workloads(
+    store: OpenStore, lines: Iterable[bytes], progress: Callable[[int], object] | None = None
+) -> int:
     """Store every workload of an export, with its log lines: all of them or none, in constant memory.
 
     It is one transaction, which begins with the first line; whoever else writes has to wait until it is over, so the
@@ -190,8 +192,8 @@ class _Announced:
         if self.total is not None and self.found != self.total:
             raise InvalidLineError(
                 number,
-                f"{self.found:,} workloads follow line {self.line}, which says {self.total:,}; the export was cut off, or "
-                "something was added to it",
+                f"{self.found:,} workloads follow line {self.line}, which says {self.total:,}; "
+                "the export was cut off, or something was added to it",
             )
 
 

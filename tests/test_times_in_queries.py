@@ -1,0 +1,134 @@
+"""A datetime anywhere in a query of one's own is the instant that it is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from peewee import Case, DateTimeField, Model, Tuple, Value, fn
+
+from vulcan_store import InvalidWorkloadError, Workload, get_workload, open_store
+from vulcan_store.testing import make_workload
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+BERLIN = timezone(timedelta(hours=2))
+NOON_IN_BERLIN = NOON.astimezone(BERLIN)
+BEFORE_NOON = datetime(2026, 1, 1, 13, tzinfo=BERLIN)  # 11:00 in UTC, though its text is above that of noon
+NAIVE = datetime(2026, 1, 1, 12)
+
+
+def through_cte(moment):
+    cte = Workload.select(Workload.id, Workload.created_at.alias("t")).cte("c")
+    query = Workload.select(Workload.id).join(cte, on=(cte.c.id == Workload.id)).with_cte(cte)
+    return query.where(cte.c.t <= moment)
+
+
+def through_subquery(moment):
+    sub = Workload.select(Workload.id, Workload.created_at.alias("t")).alias("s")
+    return Workload.select(Workload.id).join(sub, on=(sub.c.id == Workload.id)).where(sub.c.t <= moment)
+
+
+def through_alias(moment):
+    other = Workload.alias()
+    return other.select(other.id).where(fn.COALESCE(other.started_at, other.created_at) <= moment)
+
+
+EVERYWHERE = {
+    "beside the column": lambda moment: Workload.select().where(Workload.created_at <= moment),
+    "a column of a CTE": through_cte,
+    "a column of a subquery": through_subquery,
+    "a model alias": through_alias,
+    "HAVING MAX": lambda moment: Workload.select(Workload.runtime).group_by(Workload.runtime).having(
+        fn.MAX(Workload.created_at) <= moment
+    ),
+    "beside COALESCE": lambda moment: Workload.select().where(
+        fn.COALESCE(Workload.started_at, Workload.created_at) <= moment
+    ),
+    "in COALESCE": lambda moment: Workload.select().where(
+        Workload.created_at <= fn.COALESCE(Workload.started_at, moment)
+    ),
+    "in a Case": lambda moment: Workload.select().where(
+        Workload.created_at <= Case(None, [(Workload.status == "pending", moment)], moment)
+    ),
+    "a Value": lambda moment: Workload.select().where(Workload.created_at <= Value(moment)),
+    "a Value before the column": lambda moment: Workload.select().where(Value(moment) >= Workload.created_at),
+    "beside a scalar subquery": lambda moment: Workload.select().where(
+        Workload.select(fn.MAX(Workload.created_at)) <= moment
+    ),
+    "in a tuple": lambda moment: Workload.select().where(
+        Tuple(Workload.created_at, Workload.id) <= Tuple(Value(moment), "z")
+    ),
+    "BETWEEN": lambda moment: Workload.select().where(Workload.created_at.between(NOON - timedelta(days=1), moment)),
+    "selected before anything else": lambda moment: Workload.select(Value(moment), Workload.id).where(
+        fn.COALESCE(Workload.started_at, Workload.created_at) <= moment
+    ),
+}
+
+
+@pytest.mark.parametrize("place", EVERYWHERE)
+def test_a_time_is_compared_as_an_instant_wherever_it_stands(store, place):
+    make_workload(created_at=NOON)
+
+    found = [len(list(EVERYWHERE[place](moment).tuples())) for moment in (NOON, NOON_IN_BERLIN, BEFORE_NOON)]
+
+    assert found == [1, 1, 0]
+
+
+@pytest.mark.parametrize("place", EVERYWHERE)
+def test_a_time_without_a_zone_is_refused_wherever_it_stands(store, place):
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        list(EVERYWHERE[place](NAIVE))
+
+    assert refusal.value.value == NAIVE
+    assert "aware datetime" in str(refusal.value)
+
+
+@pytest.mark.parametrize("query", [
+    lambda moment: Workload.raw("SELECT * FROM workloads WHERE created_at <= ?", moment),
+    lambda moment: Workload.select().where(fn.MIN(Workload.created_at, moment) == Workload.created_at),
+], ids=["raw", "MIN of two"])
+def test_a_time_is_an_instant_in_what_only_sqlite_understands(path, query):
+    with open_store(path):
+        make_workload(created_at=NOON)
+
+        found = [len(list(query(moment))) for moment in (NOON_IN_BERLIN, BEFORE_NOON)]
+        with pytest.raises(InvalidWorkloadError):
+            list(query(NAIVE))
+
+    assert found == [1, 0]
+
+
+def test_a_time_that_a_function_stores_is_stored_in_utc(store):
+    made = make_workload(created_at=NOON)
+
+    Workload.update(finished_at=fn.COALESCE(Workload.finished_at, NOON_IN_BERLIN)).execute()
+
+    assert get_workload(made.id).finished_at == NOON
+    assert Workload.select().where(Workload.finished_at == NOON).count() == 1
+
+
+@pytest.mark.parametrize("change", [
+    lambda: fn.COALESCE(Workload.finished_at, NAIVE), lambda: Value(NAIVE),
+    lambda: Case(None, [(Workload.status == "pending", NAIVE)]),
+], ids=["COALESCE", "Value", "Case"])
+def test_a_time_without_a_zone_is_not_stored_by_an_expression(store, change):
+    made = make_workload()
+
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        Workload.update(finished_at=change()).execute()
+
+    assert refusal.value.field == "finished_at"
+    assert get_workload(made.id).finished_at is None
+
+
+def test_a_table_of_ones_own_keeps_its_own_times(path):
+    class Meeting(Model):
+        begins = DateTimeField()
+
+    with open_store(path) as store, store.database.bind_ctx([Meeting]):
+        store.database.create_tables([Meeting])
+        Meeting.create(begins=NAIVE)
+
+        found = Meeting.select().where(fn.MAX(Meeting.begins, NAIVE) == Meeting.begins, Meeting.begins == NAIVE)
+
+        assert [meeting.begins for meeting in found] == [NAIVE]

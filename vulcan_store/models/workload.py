@@ -263,6 +263,8 @@ class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[
 
 def times_of(status: object) -> tuple[str, ...]:
     """What becomes ``created_at`` for a workload that is created with a status, unless it is given."""
+    if not isinstance(status, str):
+        return ()  # it will be refused
     if status == Status.RUNNING:
         return ("started_at",)
     return ("finished_at",) if status in FINAL else ()

@@ -44,7 +44,7 @@ CALLS = {
     "wait": (lambda: wait_workload("done"), "SELECT", "done"),
     "append": (lambda: append_log_lines("a", ["line"]), "INSERT INTO", "line"),
     "log": (lambda: list_log_lines("a"), "SELECT", "a"),
-    "stats": (lambda: workload_stats(), "SELECT", "completed"),
+    "stats": (lambda: workload_stats(), "SELECT", "auto"),
     "purge": (lambda: purge_workloads(datetime.now(UTC)), "DELETE", "done"),
     "delete": (lambda: delete_workload("a"), "DELETE", "a"),
 }

@@ -134,10 +134,9 @@ def test_rows_whose_further_keys_have_defaults_are_all_stored(store):
 def test_a_time_in_a_case_is_stored_as_the_instant_that_it_is(store):
     make_workload(id="a")
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    in_berlin = noon.astimezone(timezone(timedelta(hours=2)))
 
-    Workload.update(
-        finished_at=Case(None, [(Workload.id == "a", noon.astimezone(timezone(timedelta(hours=2))))], Workload.started_at)
-    ).execute()
+    Workload.update(finished_at=Case(None, [(Workload.id == "a", in_berlin)], Workload.started_at)).execute()
 
     assert get_workload("a").finished_at == noon
     assert Workload.select().where(Workload.finished_at == noon).count() == 1

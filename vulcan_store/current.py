@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from vulcan_store.engines.contract import OpenStore
 from vulcan_store.engines.registry import engine_of
-from vulcan_store.engines.sqlite.pragmas import Pragmas
+from vulcan_store.engines.contract import Pragmas
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.models.indexes import TABLES
 from vulcan_store.operations.mending import mend

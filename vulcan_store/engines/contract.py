@@ -6,12 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol, TypeVar
 
-from peewee import (  # type: ignore[attr-defined]
-    IntegrityError,
-    Model,
-    SchemaManager,
-    sort_models,  # pyright: ignore[reportAttributeAccessIssue]
-)
+from peewee import IntegrityError, Model, SchemaManager
+from peewee import sort_models  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 
 from vulcan_store.engines.context import ComparingContext
 from vulcan_store.engines.cursor import Row as Row
@@ -20,6 +16,8 @@ from vulcan_store.errors import SchemaMismatchError, StoreUnavailableError
 
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
+Pragmas = Mapping[str, Any] | Iterable[tuple[str, Any]]
+"""Pragmas with their values: a mapping or, as in Peewee, pairs."""
 
 READ_ONLY = "it was opened with read_only=True, so nothing can be written"
 

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from peewee import SQL, Case, Tuple, fn
@@ -103,7 +104,7 @@ def purge_workloads(
         while more:
             start = time.monotonic()
             try:
-                deleted, more = database.atomically(lambda: _purge_batch(database, values, finished_before))  # noqa: B023
+                deleted, more = database.atomically(partial(_purge_batch, database, values, finished_before))
             except ReferredError:
                 _pass_over_referred(database, values)
                 continue

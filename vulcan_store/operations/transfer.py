@@ -111,8 +111,8 @@ def import_workloads(
         How many there were.
 
     Raises:
-        InvalidLineError: a line is not a JSON object, a field of it cannot take its value, or its id is taken; or fewer or
-            more workloads follow than a line says.
+        InvalidLineError: a line is not a JSON object, a field of it cannot take its value, or its id is taken; or fewer
+            or more workloads follow than a line says.
         StoreUnavailableError: the store cannot be written.
     """
     database = store.database

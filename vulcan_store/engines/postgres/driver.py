@@ -8,7 +8,9 @@ from typing import Any
 
 from vulcan_store.errors import StoreUnavailableError
 
-__all__ = ["Connection", "conninfo", "connect", "driver", "is_in_transaction", "is_interrupted", "is_of_key", "is_usable"]
+__all__ = [
+    "Connection", "conninfo", "connect", "driver", "is_in_transaction", "is_interrupted", "is_of_key", "is_usable",
+]  # fmt: skip
 
 try:
     import psycopg as driver

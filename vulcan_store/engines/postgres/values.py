@@ -28,7 +28,7 @@ class PostgresContext(ComparingContext):
         done = super().value(value, converter, add_param)
         if add_param and self._values:
             field = getattr(converter or self.state.converter, "__self__", None)
-            if isinstance(value, datetime) and isinstance(self._values[-1], str):
+            if converter is not False and isinstance(value, datetime) and isinstance(self._values[-1], str):
                 self._values[-1] = datetime.fromisoformat(self._values[-1])  # or a Case of times would be one of texts
             self._values[-1] = sendable(field, getattr(field, "name", "text"), self._values[-1])
         return done

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from vulcan_store.engines import forks
 from vulcan_store.errors import StoreUnavailableError
 
-Pragmas = Mapping[str, Any] | Iterable[tuple[str, Any]]
-"""Pragmas with their values: a mapping or, as in Peewee, pairs."""
 
 PRAGMAS: Mapping[str, Any] = {
     "busy_timeout": 5_000,  # milliseconds that a writer waits for its turn; first, so that the others wait too

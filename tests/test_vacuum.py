@@ -1,0 +1,172 @@
+"""A file that was purged is made small again, unless somebody is in the way."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from datetime import UTC, datetime
+
+import pytest
+from commandline import vulcan
+
+from vulcan_store import (
+    StoreUnavailableError,
+    create_workload,
+    create_workloads,
+    get_workload,
+    open_store,
+    purge_workloads,
+)
+from vulcan_store.engines.sqlite import vacuum
+from vulcan_store.engines.sqlite.pragmas import PRAGMAS
+from vulcan_store.operations.vacuum import vacuum_store
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def purged(path, **options):
+    """A store of which most was deleted, so that its file has a megabyte of room."""
+    store = open_store(path, pragmas=[("synchronous", "off"), ("busy_timeout", 100)], **options)
+    create_workloads(
+        {"runtime": "go", "status": "completed", "created_at": LONG_AGO, "output": b"x" * 10_000} for _ in range(100)
+    )
+    create_workload(id="kept", runtime="go", output=b"kept")
+    purge_workloads(datetime(2021, 1, 1, tzinfo=UTC))
+    return store
+
+
+def pages(store):
+    return store.database.execute_sql("PRAGMA page_count").fetchone()[0]
+
+
+def test_a_purged_file_becomes_as_small_as_what_is_in_it(path):
+    with purged(path) as store:
+        freed = vacuum_store(store)
+
+        assert freed > 900_000
+        assert os.path.getsize(path) + os.path.getsize(path + "-wal") < 100_000
+        assert get_workload("kept").output == b"kept"
+        create_workload(runtime="go")
+
+
+def test_a_store_in_memory_is_vacuumed_too():
+    with purged(":memory:") as store:
+        assert vacuum_store(store) > 900_000
+        assert get_workload("kept").output == b"kept"
+
+
+def test_a_vacuum_tells_how_long_it_has_taken(path, monkeypatch):
+    monkeypatch.setattr(vacuum, "STEPS_PER_CALL", 10)
+    told = []
+    with purged(path) as store:
+        vacuum_store(store, told.append)
+
+    assert told == sorted(told)
+    assert told[0] == 0
+
+
+def test_a_vacuum_that_is_interrupted_changes_nothing(path, monkeypatch):
+    monkeypatch.setattr(vacuum, "STEPS_PER_CALL", 10)
+
+    def interrupt(seconds):
+        raise KeyboardInterrupt
+
+    with purged(path) as store:
+        size = pages(store)
+        with pytest.raises(KeyboardInterrupt):
+            vacuum_store(store, interrupt)
+
+        assert pages(store) == size > 200
+        assert get_workload("kept").output == b"kept"
+        assert vacuum_store(store) > 900_000
+
+
+@pytest.mark.parametrize("begin", [
+    ["BEGIN", "SELECT * FROM workloads"], ["BEGIN IMMEDIATE"],
+], ids=["reading", "writing"])
+def test_a_vacuum_is_refused_while_somebody_else_is_in_the_way(path, begin):
+    other = sqlite3.connect(path, isolation_level=None)
+    with purged(path) as store:
+        for statement in begin:
+            other.execute(statement).fetchall()
+        if len(begin) == 2:
+            create_workload(id="later", runtime="go")
+        size = pages(store)
+
+        with pytest.raises(StoreUnavailableError) as refusal:
+            vacuum_store(store)
+
+        assert "somebody else is in the way" in refusal.value.reason or "it is locked" in refusal.value.reason
+        assert pages(store) == size > 200
+        other.close()
+        assert vacuum_store(store) > 900_000
+
+
+def test_a_vacuum_is_refused_within_a_transaction(path):
+    with purged(path) as store:
+        with store.database.atomic():
+            with pytest.raises(StoreUnavailableError) as refusal:
+                vacuum_store(store)
+            create_workload(id="in it", runtime="go")
+
+        assert "within a transaction" in refusal.value.reason
+        assert get_workload("in it").runtime == "go"
+
+
+def test_a_read_only_store_is_not_vacuumed(path):
+    purged(path).close()
+    before = os.stat(path)
+
+    with open_store(path, read_only=True) as store:
+        with pytest.raises(StoreUnavailableError) as refusal:
+            vacuum_store(store)
+
+    assert "read_only" in refusal.value.reason
+    assert (os.stat(path).st_size, os.stat(path).st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+def test_a_server_says_that_it_vacuums_by_itself(postgres_target):
+    with open_store(postgres_target) as store:
+        with pytest.raises(StoreUnavailableError) as refusal:
+            vacuum_store(store)
+
+    assert "by its own VACUUM" in refusal.value.reason
+
+
+def test_the_command_says_how_much_was_given_back(path):
+    purged(path).close()
+
+    done = vulcan("--db", path, "vacuum")
+    again = vulcan("--db", path, "vacuum")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(" given back\n")
+    assert not done.stdout.startswith("0 ")
+    assert again.stdout == "0 bytes given back\n"
+    assert os.path.getsize(path) < 100_000
+
+
+def test_the_command_says_who_is_in_the_way(path):
+    with purged(path) as store, store.database.atomic():
+        create_workload(runtime="go")
+
+        done = vulcan("--db", path, "vacuum")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert path in done.stderr
+
+
+def test_a_wal_that_grew_shrinks_again(path):
+    with open_store(path, pragmas={"synchronous": "off"}) as store:
+        reader = sqlite3.connect(path, isolation_level=None)
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM workloads").fetchall()
+        create_workloads({"runtime": "go", "output": b"x" * 1_000_000} for _ in range(20))
+        grown = os.path.getsize(path + "-wal")
+        reader.close()
+
+        store.database.execute_sql("PRAGMA wal_checkpoint")
+        create_workload(runtime="go")
+
+        assert grown > PRAGMAS["journal_size_limit"]
+        assert os.path.getsize(path + "-wal") <= PRAGMAS["journal_size_limit"]

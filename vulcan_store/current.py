@@ -9,9 +9,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from vulcan_store.engines.contract import OpenStore
+from vulcan_store.engines.contract import OpenStore, Pragmas
 from vulcan_store.engines.registry import engine_of
-from vulcan_store.engines.contract import Pragmas
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.models.indexes import TABLES
 from vulcan_store.operations.mending import mend
@@ -71,7 +70,8 @@ def open_store(
     name = os.fspath(default_target() if target is None else target)
     if not isinstance(name, str):
         raise TypeError(f"target must be a str or an os.PathLike of str, not {target!r}")
-    database = engine_of(name).from_target(name, dict(pragmas or {}), read_only)
+    given: Any = pragmas or {}
+    database = engine_of(name).from_target(name, dict(given), read_only)
     try:
         database.start()
         database.ensure_schema(TABLES)

@@ -1,4 +1,6 @@
 """The driver. Importing this raises StoreUnavailableError where psycopg is missing."""
+# psycopg asks for literal SQL, and Peewee builds it.
+# pyright: reportArgumentType=false, reportCallIssue=false
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from peewee import (  # type: ignore[attr-defined]
     PeeweeException,
     PostgresqlDatabase,
     SchemaManager,
-    sort_models,
+    sort_models,  # pyright: ignore[reportAttributeAccessIssue]
 )
 
 from vulcan_store.engines import forks

@@ -4,6 +4,8 @@ Behind a pooler like PgBouncer the next statement may run in another session, so
 of several statements is one transaction, in which ``SET LOCAL`` holds for the others:
 https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
 """
+# psycopg asks for literal SQL, and Peewee builds it.
+# pyright: reportArgumentType=false, reportCallIssue=false
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from typing import Any
 from vulcan_store.engines import forks
 from vulcan_store.errors import StoreUnavailableError
 
-
 PRAGMAS: Mapping[str, Any] = {
     "busy_timeout": 5_000,  # milliseconds that a writer waits for its turn; first, so that the others wait too
     "journal_mode": "wal",  # readers go on while a writer commits

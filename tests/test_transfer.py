@@ -147,7 +147,7 @@ def test_an_export_is_one_view_whatever_is_written_meanwhile(path, monkeypatch):
 
         def write(line):
             lines.append(line)
-            vulcan("--db", path, "create", "--runtime", "wasm") if len(lines) == 1 else None
+            vulcan("--db", path, "create", "--runtime", "wasm") if len(lines) == 2 else None
 
         assert export_workloads(store, write) == len(lines) - 1 == 4
         assert list_workloads().total == 5

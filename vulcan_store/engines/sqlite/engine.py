@@ -98,7 +98,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
             self.write_each(sql, rows)
             return
         try:
-            self.run(sqlite3.Connection.executemany, sql, counted())
+            self.run(_execute_many, sql, counted())
         except sqlite3.IntegrityError as error:
             if not has_code(error, TAKEN):
                 self.fail(error)
@@ -193,6 +193,10 @@ def _once_more_if_undecodable(
         if not replaces(connection, error):
             raise
     return fetch(connection)
+
+
+def _execute_many(connection: sqlite3.Connection, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    connection.executemany(sql, rows)  # the connection's own: tools that watch statements put another in its place
 
 
 def _fetch_in_c(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Row]:

@@ -156,20 +156,21 @@ def test_a_symbolic_link_to_itself_is_refused(path, read_only):
 
 @pytest.mark.parametrize("prefix", ["", "sqlite:///"])
 def test_folders_and_files_have_the_names_that_they_are_given(tmp_path, prefix):
-    folder = tmp_path / ODD
+    odd = ODD.replace("?", "!") if prefix else ODD  # a URL would have options
+    folder = tmp_path / odd
     folder.mkdir()
-    target = f"{prefix}{folder}/{ODD}"
+    target = f"{prefix}{folder}/{odd}"
 
     with open_store(target) as store:
         create_workload(runtime="go", id="one")
-        backup_store(folder / (ODD + " copy"))
+        backup_store(folder / (odd + " copy"))
     with open_store(target, read_only=True):
         assert get_workload("one").id == "one"
 
     assert store.target == target
-    assert os.listdir(tmp_path) == [ODD]
-    assert sorted(os.listdir(folder)) == [ODD, ODD + " copy"]
-    assert rows(folder / (ODD + " copy")) == rows(folder / ODD) == [("one", "pending")]
+    assert os.listdir(tmp_path) == [odd]
+    assert sorted(os.listdir(folder)) == [odd, odd + " copy"]
+    assert rows(folder / (odd + " copy")) == rows(folder / odd) == [("one", "pending")]
 
 
 def test_a_name_that_is_too_long_is_refused(path):
@@ -177,4 +178,5 @@ def test_a_name_that_is_too_long_is_refused(path):
         open_store(path + "x" * 300)
 
     assert caught.value.target == path + "x" * 300
-    assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
+    assert "too long" in caught.value.reason
+    assert os.listdir(os.path.dirname(path)) == []

@@ -200,6 +200,8 @@ class TimeField(StrictField[T]):
 
 def aware(name: str, value: object, convert: Callable[[datetime], str]) -> str:
     """An aware datetime as text; raises InvalidWorkloadError for anything else, by the name of its argument."""
+    if type(value) is datetime and value.tzinfo is UTC:
+        return convert(value)  # it cannot fail, and what a signal handler raises here is not its fault
     try:
         # The class's own method: pandas' NaT is a datetime whose own raises.
         if isinstance(value, datetime) and datetime.utcoffset(value) is not None:

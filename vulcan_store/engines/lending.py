@@ -63,13 +63,14 @@ class LendingDatabase(Database):
 
         It is given back afterwards, unless a transaction is open on it: then this thread keeps it until that ends.
         """
-        state, pool = self._state, self.pool
+        # The dictionary of a thread-local once, since each attribute of one costs as much.
+        state, pool = self._state.__dict__, self.pool
         while True:
-            slot: Slot[Any] | None = state.conn
+            slot: Slot[Any] | None = state["conn"]
             if slot is None:
-                if state.transactions and type(state.transactions[-1]) is not _manual:
+                if state["transactions"] and type(state["transactions"][-1]) is not _manual:
                     raise StoreUnavailableError(self.target, ROLLED_BACK)
-                slot = state.conn = pool.take()
+                slot = state["conn"] = pool.take()
             elif pool.process != os.getpid():
                 pool.refuse_forked()
             with slot.lock:
@@ -89,10 +90,10 @@ class LendingDatabase(Database):
                                 if slot.thread is not None:
                                     pool.kept.discard(slot)
                                     slot.thread = None
-                                state.conn = None
+                                state["conn"] = None
                                 pool.give_back(slot)
             # It was closed by whoever closes the store, forks or reclaims.
-            state.conn = None
+            state["conn"] = None
             if slot.thread is not None:
                 raise StoreUnavailableError(self.target, ENDED)
 

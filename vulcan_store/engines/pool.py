@@ -222,11 +222,12 @@ class Pool(Generic[C]):
 
     def give_back(self, slot: Slot[C]) -> None:
         """Let others have a slot, whose lock is held, or close its connection if enough are idle."""
+        idle = self.idle
         if (
-            (len(self.idle) < self.max_idle or self.waiting)
+            (len(idle) < self.max_idle or self.waiting)
             and slot.generation == self.generation and not self.closed and slot.connection is not None
         ):  # fmt: skip
-            self.idle.append(slot)
+            idle.append(slot)
             if self.waiting:
                 self._serve()
         else:

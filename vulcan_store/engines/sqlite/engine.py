@@ -52,7 +52,11 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
         if sql.lstrip()[:6].upper() in CHANGES:
             self.check_kept()
         cursor = connection.cursor()
-        return cursor, run(cursor, sql, values)
+        try:
+            return cursor, run(cursor, sql, values)
+        except BaseException:
+            del cursor
+            raise
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         try:
@@ -78,12 +82,13 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
         try:
             if self.is_watched():
                 return self.execute_sql(sql, values).fetchall()
-            return self.run(_fetch_in_c, sql, values)
+            return self.run(run, sql, values)
         except (sqlite3.Error, PeeweeException, OverflowError) as error:
             self.fail(error)
 
     def _check_writable(self) -> None:
-        self.require_writable()
+        if self.read_only:
+            self.require_writable()
         self.check_kept()
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -197,7 +202,3 @@ def _once_more_if_undecodable(
 
 def _execute_many(connection: sqlite3.Connection, sql: str, rows: Iterable[Sequence[Any]]) -> None:
     connection.executemany(sql, rows)  # the connection's own: tools that watch statements put another in its place
-
-
-def _fetch_in_c(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Row]:
-    return run(connection.cursor(), sql, values)

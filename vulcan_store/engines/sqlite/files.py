@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, NoReturn
 
 from peewee import PeeweeException, SqliteDatabase
@@ -58,7 +59,7 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
         self.wanted_mode = str(pragmas.get("journal_mode", "")).lower()
         self.busy_timeout = float(pragmas["busy_timeout"]) / 1000
         self.pool: Pool[sqlite3.Connection] = Pool(
-            target, self._open, self._close_connection, _is_in_transaction, max_idle=MAX_IDLE
+            target, self._open, self._close_connection, attrgetter("in_transaction"), max_idle=MAX_IDLE
         )
         super().__init__(
             uri,
@@ -181,7 +182,8 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
 
     def check_file(self) -> None:
         """Raise StoreUnavailableError if the path no longer leads to the open file: what is written would be lost."""
-        if self.identity is not None and identity_of(self.path) != self.identity:
+        identity = self.identity
+        if identity is not None and identity_of(self.path) != identity:
             raise StoreUnavailableError(
                 self.target,
                 "its file was deleted or replaced while it was open; close the store, take away what is left of the "
@@ -259,10 +261,6 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
                 slot.connection.rollback()  # its thread is not there to end the transaction
                 slot.thread = None
                 self.pool.give_back(slot)
-
-
-def _is_in_transaction(connection: sqlite3.Connection) -> bool:
-    return connection.in_transaction
 
 
 def _reaching_every_connection(method: Callable[..., Any]) -> Callable[..., Any]:

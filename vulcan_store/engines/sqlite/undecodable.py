@@ -29,21 +29,19 @@ def replaces(connection: sqlite3.Connection, error: Exception) -> bool:
     return not known
 
 
-def run(cursor: sqlite3.Cursor, sql: str, values: Sequence[Any]) -> list[Row]:
-    """Run one statement to its end and return its rows.
+def run(source: sqlite3.Connection | sqlite3.Cursor, sql: str, values: Sequence[Any]) -> list[Row]:
+    """Run one statement to its end, on a connection or a cursor, and return its rows.
 
     Executed and read in C: an interruption finds it before or after, never in the middle of a RETURNING.
     """
     found: list[Row] = []
-    rows = chain.from_iterable(map(cursor.execute, (sql,), (values,)))
+    rows = chain.from_iterable(map(source.execute, (sql,), (values,)))
     try:
         found.extend(rows)
-    except sqlite3.OperationalError as error:
-        if not replaces(cursor.connection, error):
-            cursor.close()
+    except BaseException as error:
+        connection = source if isinstance(source, sqlite3.Connection) else source.connection
+        if not isinstance(error, sqlite3.OperationalError) or not replaces(connection, error):
+            del rows, source  # or a traceback that somebody keeps would keep the statement, and with it the file open
             raise
         found.extend(rows)
-    except BaseException:
-        cursor.close()  # or a traceback that somebody keeps would keep the file open
-        raise
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -71,7 +70,7 @@ class LendingDatabase(Database):
                 if state["transactions"] and type(state["transactions"][-1]) is not _manual:
                     raise StoreUnavailableError(self.target, ROLLED_BACK)
                 slot = state["conn"] = pool.take()
-            elif pool.process != os.getpid():
+            elif not pool.mark[0]:
                 pool.refuse_forked()
             with slot.lock:
                 connection = slot.connection

@@ -10,6 +10,7 @@ from itertools import compress
 from operator import attrgetter, methodcaller
 from typing import Any, Generic, NoReturn, TypeVar
 
+from vulcan_store.engines.mark import new_mark
 from vulcan_store.errors import StoreUnavailableError
 
 C = TypeVar("C")
@@ -91,6 +92,7 @@ class Pool(Generic[C]):
     def begin(self, process: int | None) -> None:
         """Lend connections in a process from now on; None for one that has to be refused."""
         self.process = process
+        self.mark = (0,) if process is None else new_mark()
         self.lock = threading.RLock()  # an object's end may use the store, and garbage may be collected here
         self.waiting: list[threading.Lock] = []
         self.kept: set[Slot[C]] = set()
@@ -103,7 +105,7 @@ class Pool(Generic[C]):
         Raises:
             StoreUnavailableError: the pool is closed, this process may not use it, or no connection is free in time.
         """
-        if self.process != os.getpid():
+        if not self.mark[0]:
             self.refuse_forked()
         if self.kept and not all(map(_has_living_thread, tuple(self.kept))):
             self._reclaim()
@@ -338,7 +340,7 @@ class Pool(Generic[C]):
     def refuse_forked(self) -> NoReturn:
         """Raise StoreUnavailableError in a child that may not use the pool."""
         self.keep_inherited()
-        self.process = None
+        self.process, self.mark = None, (0,)
         raise StoreUnavailableError(self.target, CLOSED if self.closed else FORKED)
 
 

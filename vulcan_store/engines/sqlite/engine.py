@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from logging import DEBUG
 from typing import Any, NoReturn, TypeVar, cast
 
 from peewee import IntegrityError, PeeweeException
 
 from vulcan_store.engines.contract import Convert, Engine, KeyTakenError, ReferredError, take_until_bytes
 from vulcan_store.engines.cursor import Row
+from vulcan_store.engines.lending import logger
 from vulcan_store.engines.sqlite.backup import copy_to
 from vulcan_store.engines.sqlite.files import FileDatabase, has_code
 from vulcan_store.engines.sqlite.reasons import reason_of
@@ -60,7 +62,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         try:
-            if self.is_watched():
+            if self.query_hooks or logger.isEnabledFor(DEBUG):
                 return self.execute_sql(sql, values).fetchall()
             return self.run(_fetch, sql, values)
         except (sqlite3.Error, PeeweeException) as error:

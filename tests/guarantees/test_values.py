@@ -128,7 +128,7 @@ def test_what_was_changed_is_read_back_equal_and_the_rest_is_as_it_was(opened):
     names = ("node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
 
     for number in range(400):
-        fields = {**workload(rng, number), "status": "running"}
+        fields = {**workload(rng, number), "status": rng.choice(["pending", "running"])}
         create_workload(**fields)
         changes = workload(rng, number)
         changes = {name: changes[name] for name in rng.sample(names, rng.randint(1, len(names)))}

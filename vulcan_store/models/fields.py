@@ -9,7 +9,7 @@ store's databases see to: :class:`vulcan_store.engines.context.ComparingContext`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timezone
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
@@ -206,8 +206,9 @@ def aware(name: str, value: object, convert: Callable[[datetime], str]) -> str:
         # The class's own method: pandas' NaT is a datetime whose own raises.
         if isinstance(value, datetime) and datetime.utcoffset(value) is not None:
             return convert(value)
-    except Exception:  # it lies outside of the years in UTC, or its time zone fails
-        pass
+    except Exception as error:  # it lies outside of the years in UTC, or its time zone fails
+        if type(getattr(value, "tzinfo", None)) is timezone and not isinstance(error, (OverflowError, ValueError)):
+            raise  # Python's own fails in no other way: this is a signal handler's
     raise InvalidWorkloadError(name, value, TimeField.expected)
 
 

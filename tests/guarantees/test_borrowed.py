@@ -52,6 +52,8 @@ def test_a_thread_that_ends_within_a_transaction_leaves_no_lock(path):
         create_workload(runtime="go", id="theirs")
 
     with open_store(path, pragmas={"busy_timeout": 0}) as store:
+        with store.database.atomic():
+            in_threads(1, lambda barrier, place: list_workloads())  # so that a connection stays idle
         thread = threading.Thread(target=begin)
         thread.start()
         thread.join(PATIENCE)

@@ -1,8 +1,9 @@
-"""The console script, as tests run it: in a process of its own, with or without a terminal."""
+"""The command line, as tests run it: in this process, or as the console script with pipes or on a terminal."""
 
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import signal
@@ -12,6 +13,11 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from vulcan_store.cli.main import main
 
 SCRIPT = str(Path(sys.executable).with_name("vulcan-store"))
 SHAPES_THE_OUTPUT = ("NO_COLOR", "TERM", "COLUMNS", "VULCAN_DB_PATH", "PYTHONIOENCODING", "PYTHONUNBUFFERED")
@@ -22,13 +28,30 @@ def environment(**changes):
     return {**kept, "TERM": "xterm", **changes}
 
 
-def vulcan(*arguments, stdin=b"", **options):
-    """Run the script to its end; stdout and stderr are text."""
-    options = {"env": environment(), "timeout": 60, **options}
+class Ended(NamedTuple):
+    """What came of a command: its exit status and what it printed, as text."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def vulcan(*arguments, stdin=b""):
+    """Run a command to its end within this process, which is quicker than a process of its own.
+
+    What is about the process itself (pipes, signals, terminals) takes :func:`started` or :func:`on_terminal`.
+    """
     stdin = stdin.encode() if isinstance(stdin, str) else stdin
-    ended = subprocess.run([SCRIPT, *map(str, arguments)], input=stdin, capture_output=True, **options)
-    ended.stdout, ended.stderr = ended.stdout.decode(), ended.stderr.decode()
-    return ended
+    streams = {"stdin": io.BytesIO(stdin), "stdout": io.BytesIO(), "stderr": io.BytesIO()}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, stream in streams.items():
+            patch.setattr(sys, name, io.TextIOWrapper(stream, "utf-8", newline="\n", write_through=True))
+        try:
+            status = main(list(map(str, arguments)))
+        except SystemExit as wrong_usage:
+            status = wrong_usage.code
+        sys.stdout.flush()
+        return Ended(status, streams["stdout"].getvalue().decode(), streams["stderr"].getvalue().decode())
 
 
 def started(*arguments, **options):

@@ -77,4 +77,4 @@ def _open(options: argparse.Namespace) -> Store:
     if not options.command.creates and is_missing(target):
         makers = "create, import and restore make one"
         raise StoreUnavailableError(target, f"there is no such file; {makers}, --db names another")
-    return open_store(target, read_only=options.command.reads(options))
+    return open_store(target, read_only=options.command.reads(options), current=False)

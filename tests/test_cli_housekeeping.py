@@ -57,7 +57,7 @@ def test_stats_as_json_have_the_servers_keys_and_0_where_nothing_has_a_duration(
 
 def test_purge_deletes_what_finished_long_ago_with_its_log(store, path):
     for workload_id, day in (("old", "2020-01-01"), ("new", "9000-01-01")):
-        make_workload(id=workload_id, status="failed", finished_at=from_text(day))
+        make_workload(id=workload_id, status="failed", created_at=from_text(day))
         append_log_lines(workload_id, ["a line"])
     make_workload(id="pending")
 

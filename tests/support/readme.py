@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text()
 
 

@@ -121,6 +121,14 @@ def test_a_value_may_look_like_an_option_if_it_holds_a_space(path, capsys):
     assert '"error": "--no such flag"' in capsys.readouterr().out
 
 
+def test_an_abbreviation_is_refused_whatever_its_value(filled):
+    with pytest.raises(SystemExit) as caught:
+        main(["--db", filled, "update", "c", "--err=of several words"])
+
+    assert caught.value.code == 2
+    assert rows(filled, "SELECT error FROM workloads WHERE id = 'c'") == [("",)]
+
+
 def test_without_arguments_there_is_the_help(capsys):
     assert main([]) == 2
 

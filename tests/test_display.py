@@ -188,12 +188,12 @@ def test_a_table_keeps_its_shape_whatever_its_words_are():
 
 
 def test_a_column_is_as_wide_as_what_has_come_so_far():
-    batches = [[Workload(id=workload_id, runtime="go", created_at=NOW)] for workload_id in ("w", "w" * 26)]
+    batches = [[Workload(id=name, runtime="go", created_at=NOW)] for name in ("w", "w" * 26, "v")]
 
     lines = list(display.table(iter(batches), NOW, None, colour=False))
 
-    assert [line.split()[0] for line in lines] == ["ID", "w", "w" * 26]
-    assert [line.index("pending") for line in lines[1:]] == [4, 28]
+    assert [line.split()[0] for line in lines] == ["ID", "w", "w" * 26, "v"]
+    assert [line.index("pending") for line in lines[1:]] == [4, 28, 28]
 
 
 def test_progress_elsewhere_than_on_a_terminal_writes_nothing():

@@ -65,10 +65,12 @@ def test_a_worker_runs_what_comes_and_survives_every_kind_of_job(shop):
     jobs = "def jobs(workload):\n    " + "\n    ".join([
         "if workload.runtime == 'go': raise RuntimeError('trap')", "if workload.runtime == 'node': return 'nonsense'",
         "if workload.runtime == 'oci':",
-        "    update_workload(workload.id, status='killed')", "return b'done'\n\n\n",
+        "    release_workloads(node_id=NODE)", "    claim_workload('node-2')",  # as somebody else would meanwhile
+        "if workload.cpu_limit: update_workload(workload.id, status='killed')", "return b'done'\n\n\n",
     ])
     (shop / "worker.py").write_text(code.replace("NODE = ", jobs + "NODE = "))
-    made = [make_workload(runtime=runtime) for runtime in ("go", "node", "oci", "python")]
+    made = [make_workload(runtime=runtime) for runtime in ("go", "node", "python")]
+    taken, killed = make_workload(runtime="oci"), make_workload(cpu_limit=1)
 
     with subprocess.Popen([sys.executable, "worker.py"], cwd=shop, env=environment(), stderr=subprocess.PIPE) as worker:
         ended = [wait_workload(workload.id, timeout=60) for workload in made]
@@ -77,7 +79,10 @@ def test_a_worker_runs_what_comes_and_survives_every_kind_of_job(shop):
         complaints = worker.stderr.read()
 
     assert [(workload.status, workload.output) for workload in [*ended, later]] == [
-        ("failed", None), ("failed", None), ("killed", None), ("completed", b"done"), ("completed", b"done")
+        ("failed", None), ("failed", None), ("completed", b"done"), ("completed", b"done")
+    ]
+    assert [(get_workload(made.id).status, get_workload(made.id).output) for made in (taken, killed)] == [
+        ("running", None), ("killed", None)
     ]
     assert (ended[0].error, "output is 'nonsense'" in ended[1].error) == ("RuntimeError('trap')", True)
     assert (worker.returncode, complaints) == (0, b"")

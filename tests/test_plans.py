@@ -227,6 +227,16 @@ def test_counting_reads_no_rows_and_sorts_nothing(filled, count):
     assert "USING COVERING INDEX vulcan_store_" in step
 
 
+@pytest.mark.parametrize("offset, total", [(0, 30), (10, 30), (29, 30), (30, 30), (200, 30)])
+def test_the_total_is_counted_only_where_the_page_does_not_say_it(filled, offset, total):
+    found = []
+
+    sent = statements(filled, lambda: found.append(list_workloads(40, offset, status="killed")))
+
+    assert found[0].total == total
+    assert len(sent) == (1 if offset < total else 2)
+
+
 def test_indexes_of_our_own_have_names_of_their_own_on_the_servers_file_too(path, tmp_path):
     server_file.build(path)
     with open_store(path), open_store(tmp_path / "own.db"):

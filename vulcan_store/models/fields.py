@@ -98,6 +98,8 @@ class IdField(StrictTextField[T]):
     expected = "a str of valid Unicode that is not empty and holds no NUL"
 
     def db_value(self, value: Any) -> Any:
+        if type(value) is str and value.isalnum() and value.isascii():
+            return value
         if value is None:
             return None  # a reference to it may be absent; the key itself may not: StrictModel sees to that
         text = super().db_value(value)

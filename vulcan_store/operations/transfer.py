@@ -23,7 +23,6 @@ from vulcan_store.models.workload import Workload
 from vulcan_store.operations.logs import insert_line, list_log_lines
 from vulcan_store.operations.workloads import get_workload, store_all
 from vulcan_store.queries.prepared import UNSENT, Param, Prepared
-from vulcan_store.queries.workloads import new_row
 
 LOG_LINES = "log_lines"
 """The key under which the log lines of a workload stand, beside its fields."""
@@ -263,7 +262,7 @@ def _log_row(database: Engine, workload_id: str, entry: Any) -> list[Any]:
 
 def _store(store: OpenStore, batch: list[_Entry]) -> None:
     try:
-        store_all(store.database, (entry.workload for entry in batch), new_row)
+        store_all(store.database, (entry.workload for entry in batch), with_times=False)
     except (InvalidWorkloadError, WorkloadExistsError) as error:
         number = batch[error.position or 0].number
         error.position = None  # it was one within the batch

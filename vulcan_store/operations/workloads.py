@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Unpack, overload
 
 from peewee import IntegrityError
 
-from vulcan_store.engines.contract import Engine, KeyTakenError, OpenStore
+from vulcan_store.engines.contract import Engine, KeyTakenError, OpenStore, Row
 from vulcan_store.errors import InvalidWorkloadError, WorkloadExistsError
 from vulcan_store.models.typed import Filters, NewWorkload
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
@@ -15,8 +15,7 @@ from vulcan_store.operations.logs import exists
 from vulcan_store.operations.walk import walk
 from vulcan_store.queries import workloads as queries
 from vulcan_store.queries.filters import read_filters, whole
-
-Complete = Callable[[Mapping[str, Any]], dict[str, Any]]
+from vulcan_store.queries.insertion import Insertion, insertion
 
 
 class Page(NamedTuple):
@@ -64,9 +63,10 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     if workload is not None and not isinstance(workload, Workload):
         raise TypeError(f"give a Workload or its fields by name, not {workload!r}")
     given = fields if workload is None else workload.__data__
-    sql, values = queries.insert(database, queries.with_times(given))
+    insert = insertion(database)
+    values = insert.values(given)
     try:
-        database.write(sql, values)
+        database.write(insert.sql, values)
     except IntegrityError:
         raise WorkloadExistsError(values[0]) from None
     stored = Workload.from_row(values, database)
@@ -90,14 +90,14 @@ def create_workloads(store: OpenStore, workloads: Iterable[Workload | Mapping[st
         InvalidWorkloadError, WorkloadExistsError: as :func:`create_workload`, with the element's ``position``.
         StoreUnavailableError: the store cannot be written.
     """
-    return store_all(store.database, workloads, queries.with_times)
+    return store_all(store.database, workloads)
 
 
 def store_all(
-    database: Engine, workloads: Iterable[Workload | Mapping[str, Any]], complete: Complete
+    database: Engine, workloads: Iterable[Workload | Mapping[str, Any]], with_times: bool = True
 ) -> int:
-    """As :func:`create_workloads`, with the row of each made by a function of what is given of it."""
-    sql, _ = queries.insert.plan(database)
+    """As :func:`create_workloads`, with or without the times that a status brings."""
+    insert = insertion(database)
     count, own_error = 0, None
 
     def rows() -> Iterator[list[Any]]:
@@ -111,11 +111,11 @@ def store_all(
             except BaseException as error:
                 own_error = error
                 raise
-            yield _values(database, workload, count, complete)
+            yield _values(insert, workload, count, with_times)
             count += 1
 
     try:
-        database.atomically(lambda: database.write_many(sql, rows()))
+        database.atomically(lambda: database.write_many(insert.sql, rows()))
     except KeyTakenError as error:
         raise WorkloadExistsError(error.row[0], error.index) from None
     except Exception:
@@ -125,14 +125,12 @@ def store_all(
     return count
 
 
-def _values(
-    database: Engine, workload: object, position: int, complete: Complete
-) -> list[Any]:
+def _values(insert: Insertion, workload: object, position: int, with_times: bool) -> list[Any]:
     try:
         if not isinstance(workload, (Workload, Mapping)):
             raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
         given = workload.__data__ if isinstance(workload, Workload) else workload
-        return queries.insert(database, complete(given))[1]
+        return insert.values(given, with_times)
     except InvalidWorkloadError as error:
         raise InvalidWorkloadError(error.field, error.value, error.expected, position) from None
 
@@ -192,7 +190,16 @@ def list_workloads(
     select = queries.page(database, values, with_output, page is not None, *shape)
     total = queries.total(database, values, *shape)
 
-    rows, ((count,),) = database.snapshot(lambda: (database.read(*select), database.read(*total)))
+    before = values["offset"] if page is None else (values["page"] - 1) * values["limit"]
+
+    def read() -> tuple[list[Row], int]:
+        rows = database.read(*select)
+        if len(rows) < values["limit"] and (rows or not before):
+            return rows, before + len(rows)  # it was the last page; to count would look through everything once more
+        ((count,),) = database.read(*total)
+        return rows, count
+
+    rows, count = database.snapshot(read)
 
     return Page([Workload.from_row(row, database) for row in rows], count)
 

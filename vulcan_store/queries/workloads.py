@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from peewee import SQL, Case, Tuple
@@ -10,37 +9,12 @@ from peewee import SQL, Case, Tuple
 from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
-from vulcan_store.models.fields import MISSING
 from vulcan_store.models.log_line import LogLine
-from vulcan_store.models.workload import COLUMNS, FIELDS, FILLED_IN, Workload, WorkloadNotFoundError, times_of
+from vulcan_store.models.workload import COLUMNS, FIELDS, Workload, WorkloadNotFoundError
 from vulcan_store.queries.filters import filtered, newest_first
 from vulcan_store.queries.prepared import UNSENT, Param, Prepared
 
 ID, OUTPUT, CREATED_AT = (COLUMNS.index(name) for name in ("id", "output", "created_at"))
-
-_NEW = {**{field.name: field.default for field in FIELDS}, "runtime": MISSING}
-
-
-def new_row(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Every column of a new workload, of which some are given and the others are filled in."""
-    row = {**_NEW, **fields}
-    if len(row) > len(_NEW):
-        Workload.require(fields)
-    for name, make in FILLED_IN.items():
-        if name not in fields:
-            row[name] = make()
-    if row["id"] is None:
-        Workload.id.refuse(None)
-    return row
-
-
-def with_times(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """As :func:`new_row`; what is created running has started then, and what is created final has finished."""
-    row = new_row(fields)
-    for name in times_of(row["status"]):
-        if name not in fields:
-            row[name] = row["created_at"]
-    return row
 
 
 def key(workload_id: Any) -> str:
@@ -51,12 +25,6 @@ def key(workload_id: Any) -> str:
         return Workload.id.db_value(workload_id)  # type: ignore[no-any-return]
     except InvalidWorkloadError:
         raise WorkloadNotFoundError(workload_id) from None
-
-
-@Prepared
-def insert() -> Any:
-    """Store the values of all columns."""
-    return Workload.insert({field: Param(field.name, field.db_value) for field in FIELDS}).returning()
 
 
 @Prepared

@@ -22,6 +22,8 @@ import time
 from pathlib import Path
 
 import peewee
+from benchmark_reading import reading, results, size
+from benchmark_writing import writing
 from contenders import contenders, fields
 
 import vulcan_store
@@ -30,7 +32,7 @@ from vulcan_store.engines.sqlite.pragmas import PRAGMAS
 SMALL = 1_500
 OPERATIONS = (
     "create", "get", "update", "list 20", "list 100", "create many",
-    "first page", "deep page", "stream", "stats", "claim", "memory", "import",
+    "first page", "deep page", "stream", "stats", "claim", "memory", "import", "writing", "reading", "results",
 )  # fmt: skip
 
 
@@ -55,6 +57,10 @@ def in_turn(works, rounds):
         for name in names[round_ % len(names):] + names[: round_ % len(names)]:
             seconds[name].append(works[name]())
     return seconds
+
+
+def timed_in_turn(works, rounds):
+    return in_turn({name: (lambda work=work: timed(work)) for name, work in works.items()}, rounds)
 
 
 def tell(text):
@@ -171,22 +177,36 @@ def imports(rounds):
 
 
 def measure(folder, rows, rounds, wanted):
-    for size, count in (("small", SMALL), ("large", rows)):
-        groups = OPERATIONS[:6] if size == "small" else OPERATIONS[6:11]
+    for kind, count in (("small", SMALL), ("large", rows)):
+        groups = OPERATIONS[:6] if kind == "small" else OPERATIONS[6:11]
         if not wanted.intersection(groups):
             continue
         tell(f"filling {count:,} rows")
-        fill(folder / f"{size}.db", count)
+        fill(folder / f"{kind}.db", count)
         opened = []
         for contender in contenders():
-            shutil.copy(folder / f"{size}.db", folder / f"{size}-{contender.name}.db")
-            opened.append(contender(str(folder / f"{size}-{contender.name}.db")))
-        plans = small(opened, rounds) if size == "small" else large(opened, rows, rounds)
+            shutil.copy(folder / f"{kind}.db", folder / f"{kind}-{contender.name}.db")
+            opened.append(contender(str(folder / f"{kind}-{contender.name}.db")))
+        plans = small(opened, rounds) if kind == "small" else large(opened, rows, rounds)
         for operation, works, times in plans:
             if operation in wanted:
                 yield from result(operation, in_turn(works, times), "sqlite3")
         for contender in opened:
             contender.close()
+    if "writing" in wanted:
+        for operation, works in writing(folder):
+            seconds = in_turn(works, rounds)
+            yield from result(f"{operation}, same", seconds, "sqlite3")
+            yield from result(f"{operation}, one", seconds, "sqlite3, one index")
+    if "reading" in wanted:
+        if not (folder / "large.db").exists():
+            fill(folder / "large.db", rows)
+        for operation, works in reading(folder):
+            yield from result(operation, timed_in_turn(works, max(3, rounds // 3)), next(iter(works)))
+        yield from size(folder)
+    if "results" in wanted:
+        for operation, works in results(folder):
+            yield from result(operation, timed_in_turn(works, rounds), next(iter(works)))
     if "claim" in wanted:
         yield from claim(folder, rows, rounds)
     if "memory" in wanted:
@@ -209,16 +229,18 @@ def main():
         file=sys.stderr if options.json else sys.stdout,
     )
     if not options.json:
-        print(f"{'operation':<12} {'contender':<16} {'microseconds':>14} {'ratio':>7}")
+        print(f"{'operation':<20} {'contender':<18} {'microseconds':>14} {'ratio':>7}")
     with tempfile.TemporaryDirectory() as folder:
         for line in measure(Path(folder), options.rows, options.rounds, set(options.only or OPERATIONS)):
             tell("")
             if options.json:
                 print(json.dumps(line), flush=True)
+            elif "mb" in line:
+                print("{operation:<20} {contender:<18} {mb:>11,.1f} MB {ratio:>7.2f}".format(**line), flush=True)
             elif "ratio" in line:
-                print("{operation:<12} {contender:<16} {median_us:>14,.1f} {ratio:>7.2f}".format(**line), flush=True)
+                print("{operation:<20} {contender:<18} {median_us:>14,.1f} {ratio:>7.2f}".format(**line), flush=True)
             else:
-                print("{operation:<12} {contender:<16} {growth_mb:>11,.1f} MB".format(**line), flush=True)
+                print("{operation:<20} {contender:<18} {growth_mb:>11,.1f} MB".format(**line), flush=True)
 
 
 if __name__ == "__main__":

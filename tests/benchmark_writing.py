@@ -1,7 +1,7 @@
-"""What a write costs beside hand-written sqlite3, with the store's indexes and with one: rows of ``tests/benchmark.py``.
+"""What a write costs beside hand-written sqlite3, with the store's indexes and with one: rows of ``benchmark.py``.
 
-Every contender writes the same durable rows, one transaction a call, ``synchronous=normal``. The store's functions check
-every value, notice a file that was replaced, keep what is final, and return the workload; the raw statements do not.
+Every contender writes the same durable rows, one transaction a call, ``synchronous=normal``. The functions of the store
+check every value, notice a file that was replaced, keep what is final, and return the workload; raw statements do not.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 
 from contenders import COLUMNS, INSERT, fields, row
 
@@ -27,7 +27,6 @@ CLAIM = (
     "UPDATE workloads SET status = 'running', node_id = ?, started_at = ? WHERE id = (SELECT id FROM workloads "
     f"WHERE status = 'pending' ORDER BY created_at, id LIMIT 1) {RETURNING}"
 )
-CLAIM_WITH_ONE = CLAIM.replace("WHERE status =", "NOT INDEXED WHERE status =")
 COMPLETE = (
     "UPDATE workloads SET status = 'completed', output = ?, exit_code = 0, duration_ms = 12, finished_at = ? "
     f"WHERE id = ? AND status NOT IN ('completed', 'failed', 'killed') {RETURNING}"
@@ -56,7 +55,6 @@ class Raw:
         return workload_id
 
     def create_full(self, values):
-        values = dict(values, id=new_id())
         self.connection.execute(INSERT, [
             clock.to_text(value) if name.endswith("_at") and value is not None else value
             for name, value in values.items()
@@ -95,7 +93,8 @@ class Huey:
     def __init__(self, path):
         from huey.storage import SqliteStorage
 
-        self.storage = SqliteStorage(filename=path, fsync=False)
+        self.storage = SqliteStorage(filename=path)
+        self.storage.conn.execute("PRAGMA synchronous = normal")
         self.close = self.storage.close
         self.message = str(row(0)).encode()
 
@@ -162,9 +161,7 @@ def writing(folder):
         return per_call([contender.create] * CALLS)
 
     def create_full(contender):
-        given = [{**fields(next(numbers)), "id": None, "error": ""} for _ in range(CALLS)]
-        for values in given:
-            values["id"] = new_id()
+        given = [{**fields(next(numbers)), "id": new_id(), "error": ""} for _ in range(CALLS)]
         return per_call([lambda values=values: contender.create_full(values) for values in given])
 
     def claim(contender):

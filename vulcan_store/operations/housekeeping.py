@@ -221,7 +221,7 @@ def restore_store(store: OpenStore, path: str | os.PathLike[str]) -> None:
 @Prepared
 def _stats() -> Any:
     # Grouped by both columns the rows would have to be sorted; like this the index has them in order, and covers it.
-    isolations = [fn.COUNT(Case(None, [(Workload.isolation == isolation, 1)])) for isolation in ISOLATIONS]
+    isolations = [fn.COUNT(Case(None, [(Workload.isolation == isolation, SQL("1"))])) for isolation in ISOLATIONS]
     counts = fn.COUNT(SQL("*")), fn.AVG(Workload.duration_ms), fn.COUNT(Workload.duration_ms), *isolations
     return Workload.select(Workload.status, *counts).group_by(Workload.status)
 

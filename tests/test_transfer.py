@@ -256,3 +256,14 @@ def test_an_import_into_a_store_that_may_not_be_written_says_so(path):
 
     with open_store(path, read_only=True) as store, pytest.raises(StoreUnavailableError):
         import_workloads(store, [b'{"runtime": "go"}'])
+
+
+def test_an_import_takes_the_times_as_they_are_given_and_adds_none(store):
+    created_at = "2026-02-18T12:00:00Z"
+    lines = [json.dumps({"id": status, "status": status, "runtime": "go", "created_at": created_at}).encode()
+             for status in ("running", "failed")]
+
+    import_workloads(store, lines)
+
+    assert get_workload("running").started_at is None
+    assert get_workload("failed").finished_at is None

@@ -208,9 +208,8 @@ def aware(name: str, value: object, convert: Callable[[datetime], str]) -> str:
         # The class's own method: pandas' NaT is a datetime whose own raises.
         if isinstance(value, datetime) and datetime.utcoffset(value) is not None:
             return convert(value)
-    except Exception as error:  # it lies outside of the years in UTC, or its time zone fails
-        if type(getattr(value, "tzinfo", None)) is timezone and not isinstance(error, (OverflowError, ValueError)):
-            raise  # Python's own fails in no other way: this is a signal handler's
+    except Exception:  # it lies outside of the years in UTC, or its time zone fails
+        pass
     raise InvalidWorkloadError(name, value, TimeField.expected)
 
 

@@ -1,8 +1,8 @@
 """The store on PostgreSQL beside plain psycopg, and beside SQLite: python tests/benchmark_postgres.py
 
 Takes the server of $VULCAN_TEST_POSTGRES_URL, or starts one in a temporary folder. First single calls, in rounds in
-which each contender has its turn, as medians of the ratios to plain psycopg; then processes that claim and complete
-workloads, as operations per second.
+which each contender has its turn, as medians of the ratios to plain psycopg, with statements that the server keeps
+prepared and without; then processes that claim and complete workloads, as operations per second.
 """
 
 from __future__ import annotations
@@ -43,8 +43,11 @@ ROWS = 1_500
 class Psycopg:
     """Statements written by hand, values prepared, rows left as tuples."""
 
-    def __init__(self, url):
-        self.connection = psycopg.connect(url, autocommit=True)
+    def __init__(self, url, prepare_threshold=None):
+        self.connection = psycopg.connect(url, autocommit=True, prepare_threshold=prepare_threshold)
+
+    def close(self):
+        self.connection.close()
 
     def create(self, number):
         values = (new_id(), *row(number)[1:])
@@ -70,28 +73,37 @@ class Psycopg:
 class Package:
     """This package."""
 
-    def __init__(self, url):
-        self.store = vulcan_store.open_store(url)
+    def __init__(self, url, prepare_threshold=None):
+        prepared = "" if prepare_threshold is None else f"&prepare_threshold={prepare_threshold}"
+        self.store = vulcan_store.open_store(f"{url}{prepared}", current=False)
+
+    def close(self):
+        self.store.close()
 
     def create(self, number):
         given = {name: value for name, value in fields(number).items() if name != "id"}
-        return lambda: vulcan_store.create_workload(**given)
+        return lambda: self.store.create_workload(**given)
 
     def get(self, workload_id):
-        return vulcan_store.get_workload(workload_id)
+        return self.store.get_workload(workload_id)
 
     def page(self):
-        return vulcan_store.list_workloads(20, 0)
+        return self.store.list_workloads(20, 0)
 
     def work(self):
-        claimed = vulcan_store.claim_workload("node-1")
+        claimed = self.store.claim_workload("node-1")
         if claimed is not None:
-            vulcan_store.update_workload_status(claimed.id, "completed")
+            self.store.update_workload_status(claimed.id, "completed")
         return claimed
 
 
 def calls(url, rounds):
-    contenders = {"psycopg": Psycopg(url), "vulcan_store": Package(url)}
+    contenders = {
+        "psycopg": Psycopg(url),
+        "psycopg, prepared": Psycopg(url, 5),
+        "vulcan_store": Package(url),
+        "vulcan_store, prepared": Package(url, 5),
+    }
     numbers, ids = itertools.count(ROWS), itertools.cycle(f"{number:026d}" for number in range(0, ROWS, 7))
     operations = {
         "create": lambda contender: [contender.create(next(numbers)) for _ in range(20)],
@@ -99,7 +111,7 @@ def calls(url, rounds):
         "list 20": lambda contender: [contender.page] * 20,
     }
     for operation, prepare in operations.items():
-        ratios, micros = [], {name: [] for name in contenders}
+        micros = {name: [] for name in contenders}
         for round_ in range(rounds):
             for name in sorted(contenders, reverse=bool(round_ % 2)):
                 works = prepare(contenders[name])
@@ -107,11 +119,11 @@ def calls(url, rounds):
                 for work in works:
                     work()
                 micros[name].append((time.perf_counter() - start) / len(works) * 1e6)
-            ratios.append(micros["vulcan_store"][-1] / micros["psycopg"][-1])
-        medians = ", ".join(f"{name} {statistics.median(times):,.0f} us" for name, times in micros.items())
-        print(f"{operation:<8} {statistics.median(ratios):5.2f} times psycopg ({medians})", flush=True)
-    contenders["vulcan_store"].store.close()
-    contenders["psycopg"].connection.close()
+        for name, times in micros.items():
+            ratio = statistics.median(time / plain for time, plain in zip(times, micros["psycopg"], strict=True))
+            print(f"{operation:<8} {name:<23} {ratio:5.2f} ({statistics.median(times):,.0f} us)", flush=True)
+    for contender in contenders.values():
+        contender.close()
 
 
 def worker(name, url):

@@ -52,7 +52,7 @@ class Sender:
         if self.several and alone:
             if verb in BEGINS:
                 after = self.bound
-            elif self.read_only or verb in WRITES or verb in READS and _LOCKING.search(sql):
+            elif self.read_only or verb in WRITES or verb in READS and _is_locking(sql):
                 before = self.bound
         commits = verb in ENDS or alone and verb not in READS and verb not in BEGINS
         cursor = self._send(connection, before, sql, values, after, commits)
@@ -134,6 +134,11 @@ class Sender:
         if commits:
             reason += "; what was under way may or may not have been done"
         raise StoreUnavailableError(self.target, reason, maybe_done=commits) from error
+
+
+def _is_locking(sql: str) -> bool:
+    # Looked for as plain text first, which takes a tenth of the time.
+    return "for" in sql.lower() and _LOCKING.search(sql) is not None
 
 
 def is_loss(error: driver.Error) -> bool:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import pytest
 from guarantees.processes import PATIENCE
-from postgres_server import PASSWORD, PostgresServer, started
 import server_file
 
 from vulcan_store import (
@@ -23,7 +20,6 @@ from vulcan_store import (
     StoreUnavailableError,
     Workload,
     WorkloadExistsError,
-    backup_store,
     claim_workload,
     create_workload,
     get_workload,
@@ -36,14 +32,6 @@ from vulcan_store.testing import make_workload
 from vulcan_store.operations.transfer import export_workloads, import_workloads
 
 ZONE = datetime(2026, 2, 18, 11, 12, 42, 123456, tzinfo=UTC)
-
-
-@pytest.fixture
-def server(postgres):
-    """A server of the test's own, which it may stop and start."""
-    server = started(PostgresServer)
-    yield server
-    server.remove()
 
 
 @pytest.fixture
@@ -71,51 +59,9 @@ def in_processes(count, source, *arguments):
     return [process.communicate(timeout=60)[0].strip() for process in running]
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda url: url.replace(PASSWORD, "wr0ng-w0rd"), "password authentication failed"),
-        (lambda url: url.replace("/postgres", "/nowhere"), '"nowhere" does not exist'),
-        (lambda url: url.replace(f":{urlsplit(url).port}", ":1"), "refused"),
-        (lambda url: url.replace("/postgres", "/"), '"vulcan" does not exist'),
-        (lambda url: url.replace("/postgres", ""), '"vulcan" does not exist'),
-        (lambda url: url.replace(f":{urlsplit(url).port}", ":port"), "a port in digits"),
-        (lambda url: url.replace(f":{PASSWORD}@", f":1/{PASSWORD}@"), "%2F"),
-        (lambda url: url.replace("postgresql:", "mysql:"), "no engine"),
-        (lambda url: f"{url}?sslmode=bogus", "sslmode"),
-    ],
-    ids=["password", "database", "port", "no name", "no path", "no number", "slash", "scheme", "option"],
-)
-def test_a_server_that_cannot_be_reached_says_why_and_never_its_password(postgres, change, said):
-    if os.environ.get("VULCAN_TEST_POSTGRES_URL"):
-        pytest.skip("for a server whose password is known")
-    url = change(postgres)
-
-    with pytest.raises(StoreUnavailableError) as refusal:
-        open_store(url)
-
-    assert said in str(refusal.value)
-    shown = f"{refusal.value!r} {refusal.value} {refusal.value.__cause__!r}"
-    assert PASSWORD not in shown and "wr0ng" not in shown
-    assert pickle.loads(pickle.dumps(refusal.value)).reason == refusal.value.reason
-
-
-def test_no_password_is_shown_by_an_open_store(remote):
-    shown = f"{remote!r} {remote.target} {remote.database!r} {remote.database.target}"
-
-    assert PASSWORD not in shown and "postgresql://" in shown
-
-
 def test_pragmas_are_refused(postgres_target):
     with pytest.raises(StoreUnavailableError, match="pragmas are SQLite's"):
         open_store(postgres_target, pragmas={"synchronous": "normal"})
-
-
-def test_a_backup_is_left_to_pg_dump(remote, path):
-    with pytest.raises(StoreUnavailableError, match="pg_dump"):
-        backup_store(path)
-
-    assert not os.path.exists(path)
 
 
 def test_page_and_total_are_of_one_moment(postgres_target, remote, monkeypatch):
@@ -194,47 +140,6 @@ def test_an_error_inside_a_transaction_does_not_poison_it(remote):
         other = make_workload()
 
     assert {workload.id for workload in list_workloads().items} == {made.id, other.id}
-
-
-def test_a_connection_that_the_server_dropped_is_replaced_before_anything_is_sent(server):
-    with open_store(server.url()):
-        made = make_workload()
-        server.stop()
-        with pytest.raises(StoreUnavailableError):
-            get_workload(made.id)
-        server.start()
-
-        assert get_workload(made.id) == made
-        server.stop()
-        server.start()
-        assert get_workload(made.id) == made
-
-
-def test_a_transaction_that_was_lost_with_its_connection_says_so_and_leaves_nothing(server):
-    with open_store(server.url()) as store:
-        with pytest.raises(StoreUnavailableError, match="lost"):
-            with store.database.atomic():
-                make_workload()
-                server.stop()
-                server.start()
-                make_workload()
-
-        assert list_workloads().total == 0
-
-
-def test_a_write_whose_connection_is_lost_is_not_sent_again_and_says_that_its_end_is_not_known(remote):
-    remote.database.read("CREATE SEQUENCE tries")
-    remote.database.read(
-        "CREATE FUNCTION end_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('tries'); "
-        "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60); RETURN NEW; END $$"
-    )
-    remote.database.read("CREATE TRIGGER ends BEFORE INSERT ON workloads FOR EACH ROW EXECUTE FUNCTION end_it()")
-
-    with pytest.raises(StoreUnavailableError, match="may or may not have been done"):
-        create_workload(runtime="go")
-
-    assert remote.database.read("SELECT last_value, is_called FROM tries") == [(1, True)]
-    assert list_workloads().total == 0
 
 
 def test_a_server_that_is_opened_read_only_is_read_and_not_written(postgres_target):

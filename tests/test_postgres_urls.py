@@ -96,6 +96,42 @@ def test_a_scheme_in_capitals_is_taken(postgres_target):
     open_store(postgres_target.replace("postgresql:", "PostgreSQL:")).close()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda url: url.replace(PASSWORD, "wr0ng-w0rd"), "password authentication failed"),
+        (lambda url: url.replace("/postgres", "/nowhere"), '"nowhere" does not exist'),
+        (lambda url: url.replace(f":{urlsplit(url).port}", ":1"), "refused"),
+        (lambda url: url.replace("/postgres", "/"), '"vulcan" does not exist'),
+        (lambda url: url.replace("/postgres", ""), '"vulcan" does not exist'),
+        (lambda url: url.replace(f":{urlsplit(url).port}", ":port"), "a port in digits"),
+        (lambda url: url.replace(f":{PASSWORD}@", f":1/{PASSWORD}@"), "%2F"),
+        (lambda url: url.replace("postgresql:", "mysql:"), "no engine"),
+        (lambda url: f"{url}?sslmode=bogus", "sslmode"),
+    ],
+    ids=["password", "database", "port", "no name", "no path", "no number", "slash", "scheme", "option"],
+)
+def test_a_server_that_cannot_be_reached_says_why_and_never_its_password(postgres, change, said):
+    if os.environ.get("VULCAN_TEST_POSTGRES_URL"):
+        pytest.skip("for a server whose password is known")
+    url = change(postgres)
+
+    with pytest.raises(StoreUnavailableError) as refusal:
+        open_store(url)
+
+    assert said in str(refusal.value)
+    shown = f"{refusal.value!r} {refusal.value} {refusal.value.__cause__!r}"
+    assert PASSWORD not in shown and "wr0ng" not in shown
+    assert pickle.loads(pickle.dumps(refusal.value)).reason == refusal.value.reason
+
+
+def test_no_password_is_shown_by_an_open_store(postgres_target):
+    with open_store(postgres_target) as remote:
+        shown = f"{remote!r} {remote.target} {remote.database!r} {remote.database.target}"
+
+    assert PASSWORD not in shown and "postgresql://" in shown
+
+
 @pytest.mark.parametrize("place", [
     "user:p@ss/w#rd?@127.0.0.1:1/db", "user:p@ssw0rd@127.0.0.1:1/db", "user:pass/w0rd@127.0.0.1:1/db",
     "user:pass?w0rd@127.0.0.1:1/db", "user:pass#w0rd@127.0.0.1:1/db", "user:pass%w0rd@127.0.0.1:1/db",

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from vulcan_store.errors import StoreUnavailableError
 
 __all__ = [
-    "Connection", "conninfo", "connect", "driver", "is_in_transaction", "is_interrupted", "is_of_key", "is_usable",
+    "Connection", "abandon", "conninfo", "connect", "driver", "is_in_transaction", "is_of_key", "is_usable",
 ]  # fmt: skip
 
 try:
@@ -28,6 +29,8 @@ except ImportError as error:
 
 Connection = driver.Connection[tuple[Any, ...]]
 
+CANCEL_TIMEOUT = 5.0
+"""Seconds that a server has to take the order to cancel a statement."""
 _OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
 
@@ -82,6 +85,14 @@ def is_in_transaction(connection: Connection) -> bool:
 def is_interrupted(connection: Connection) -> bool:
     """Whether a statement was begun and its end not waited for."""
     return connection.pgconn.transaction_status == TransactionStatus.ACTIVE
+
+
+def abandon(connection: Connection) -> None:
+    """Cancel the statement that was begun on a connection, if its end was not waited for, and close it."""
+    if is_interrupted(connection):
+        with contextlib.suppress(driver.Error):
+            connection.cancel_safe(timeout=CANCEL_TIMEOUT)
+        connection.close()
 
 
 def is_usable(connection: Connection) -> bool:

@@ -16,7 +16,7 @@ from peewee import IntegrityError, PeeweeException
 
 from vulcan_store.engines.contract import Convert, take_until_bytes
 from vulcan_store.engines.cursor import Row
-from vulcan_store.engines.postgres.driver import Connection, driver, is_in_transaction, is_interrupted
+from vulcan_store.engines.postgres.driver import Connection, abandon, driver, is_in_transaction
 from vulcan_store.engines.postgres.server import ServerDatabase
 from vulcan_store.engines.postgres.statements import rows_of
 from vulcan_store.engines.postgres.values import batches, sendable
@@ -58,8 +58,7 @@ class PostgresEngine(ServerDatabase):
                 self.sender.check_connection(connection, error, commits=False)
                 raise
             finally:
-                if is_interrupted(connection):
-                    connection.close()
+                abandon(connection)
 
         try:
             with self.shown(sql, values):

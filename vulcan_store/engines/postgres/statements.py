@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vulcan_store.engines.cursor import Row
-from vulcan_store.engines.postgres.driver import Connection, driver, is_in_transaction, is_interrupted
+from vulcan_store.engines.postgres.driver import Connection, abandon, driver, is_in_transaction
 from vulcan_store.errors import StoreUnavailableError
 
 BEGINS, ENDS, READS = ("BEGIN", "START"), ("COMMIT", "END"), ("SELECT", "SHOW", "EXPLAIN", "VALUES", "TABLE")
@@ -118,8 +118,7 @@ class Sender:
             self.check_connection(connection, error, commits)
             raise
         except BaseException:
-            if is_interrupted(connection):
-                connection.close()
+            abandon(connection)
             raise
 
     def check_connection(self, connection: Connection, error: driver.Error, commits: bool) -> None:

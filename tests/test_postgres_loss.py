@@ -7,7 +7,7 @@ import signal
 import threading
 
 import pytest
-from support.postgres_server import PostgresServer, execute, started
+from postgres_server import PostgresServer, execute, started
 
 from vulcan_store import StoreUnavailableError, create_workload, get_workload, list_workloads, open_store
 from vulcan_store.testing import make_workload

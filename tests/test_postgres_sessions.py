@@ -52,7 +52,8 @@ def locked(postgres_target):
     lambda made: append_log_lines(made.id, ["one"]),
     lambda made: purge_workloads(datetime.now(UTC) + timedelta(days=1)),
     lambda made: made.delete_instance(),
-], ids=["status", "update", "log", "purge", "Peewee"])
+    lambda made: Workload.select().for_update().execute(),
+], ids=["status", "update", "log", "purge", "Peewee", "lock"])
 def test_a_row_that_somebody_else_has_locked_is_not_waited_for_without_end(target, locked, write):
     bounded = target.replace("options=", "options=-c%20statement_timeout%3D20s%20")  # or a failure would never end
     with open_store(f"{bounded}&lock_timeout=50") as store:

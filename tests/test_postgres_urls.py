@@ -148,6 +148,13 @@ def test_a_url_that_may_show_a_piece_of_a_password_is_shown_as_its_scheme_alone(
     assert_hidden(refusal.value, "w0rd", "w#rd", "p@ss")
 
 
+def test_what_libpq_would_repeat_is_not_shown():
+    with pytest.raises(StoreUnavailableError, match="cannot be read") as refusal:
+        open_store(f"postgresql://user:{PASSWORD}@[]:1/db")
+
+    assert_hidden(refusal.value, PASSWORD)
+
+
 @pytest.mark.parametrize(("query", "said"), [
     ("colour=red", 'invalid URI query parameter: "colour"'),
     ("sslmode=bogus", 'invalid sslmode value: "bogus"'),

@@ -53,14 +53,16 @@ def read_url(url: str) -> tuple[str, str, Settings]:
     given = [part.partition("=") for part in query.split("&") if part]
     own = {unquote(name): unquote_plus(value) for name, _, value in given if unquote(name) in Settings._fields}
     others = "&".join("".join(part) for part in given if unquote(part[0]) not in Settings._fields)
+    reason = None
     try:
         # A capital letter in the scheme is taken here, but not by libpq.
         parameters = conninfo.conninfo_to_dict(f"{scheme.lower()}://{place}{others and '?'}{others}")
     except driver.Error as error:
         reason = str(error).strip()
-        if "query parameter" not in reason:
-            reason = f"it cannot be read; {_UNREADABLE}"
-        raise StoreUnavailableError(shown, reason) from None
+    if reason is not None:  # raised here, where libpq's error, which may repeat the URL, is not its context
+        raise StoreUnavailableError(
+            shown, reason if "query parameter" in reason else f"it cannot be read; {_UNREADABLE}"
+        )
     if "PGCONNECT_TIMEOUT" not in os.environ:
         parameters.setdefault("connect_timeout", CONNECT_TIMEOUT)
     parameters["client_encoding"] = "utf8"  # whatever the database's own; one that is not Unicode could not hold text

@@ -115,7 +115,7 @@ def test_a_role_that_may_not_make_an_index_opens_a_store_that_lacks_one(
     postgres, role, role_url, owner_url, schema, grant
 ):
     open_store(owner_url).close()
-    execute(postgres, f"DROP INDEX {schema}.vulcan_store_created")
+    execute(postgres, f"DROP INDEX {schema}.idx_log_lines_workload")
     grant(f"USAGE ON SCHEMA {schema}", f"SELECT, INSERT ON ALL TABLES IN SCHEMA {schema}")
 
     with open_store(role_url):
@@ -124,7 +124,7 @@ def test_a_role_that_may_not_make_an_index_opens_a_store_that_lacks_one(
         assert list_workloads().items == [made]
     open_store(owner_url).close()
     assert execute(postgres, f"SELECT count(*) FROM pg_indexes WHERE schemaname = '{schema}' "
-                   "AND indexname = 'vulcan_store_created'") == [(1,)]  # fmt: skip
+                   "AND indexname = 'idx_log_lines_workload'") == [(1,)]  # fmt: skip
 
 
 def test_a_role_that_may_only_read_is_told_what_a_write_needs(postgres, role, role_url, owner_url, schema, grant):

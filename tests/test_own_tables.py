@@ -41,6 +41,9 @@ def tag(store):
     store.database.create_tables([Tag])
     yield Tag
     store.database.drop_tables([Tag])
+    # Peewee remembers who refers to a model for as long as the process lives.
+    del Workload._meta.backrefs[Tag.workload]
+    del Workload._meta.model_backrefs[Tag]
     del Workload.tags
 
 

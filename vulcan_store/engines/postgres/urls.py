@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote, unquote_plus
 
 from vulcan_store.engines.contract import without_password
@@ -53,7 +53,7 @@ def read_url(url: str) -> tuple[str, str, Settings]:
     given = [part.partition("=") for part in query.split("&") if part]
     own = {unquote(name): unquote_plus(value) for name, _, value in given if unquote(name) in Settings._fields}
     others = "&".join("".join(part) for part in given if unquote(part[0]) not in Settings._fields)
-    reason = None
+    reason, parameters = None, dict[str, Any]()
     try:
         # A capital letter in the scheme is taken here, but not by libpq.
         parameters = conninfo.conninfo_to_dict(f"{scheme.lower()}://{place}{others and '?'}{others}")

@@ -55,13 +55,19 @@ def postgres_target(postgres):
 @pytest.fixture(params=["memory", "file", "postgres"])
 def workload_store_target(request, tmp_path):
     if request.param == "postgres":
-        return request.getfixturevalue("postgres_target")
+        return request.getfixturevalue("postgres")  # the plugin makes a schema in it
     return ":memory:" if request.param == "memory" else str(tmp_path / "vulcan.db")
 
 
 @pytest.fixture
 def store(workload_store):
     return workload_store
+
+
+@pytest.fixture
+def target(store):
+    """What another process opens to get at the same store."""
+    return os.environ["VULCAN_DB_PATH"]
 
 
 @pytest.fixture

@@ -159,10 +159,10 @@ def test_a_transaction_of_ones_own_gives_it_back(store):
 
 
 @pytest.mark.parametrize("workload_store_target", ["file", "postgres"], indirect=True)
-def test_six_processes_get_every_workload_once(store, workload_store_target):
+def test_six_processes_get_every_workload_once(store, target):
     create_workloads({"runtime": "go", "created_at": NOON + timedelta(seconds=place // 9)} for place in range(MANY))
 
-    handed_out = in_processes(6, claim_in_a_process, workload_store_target)
+    handed_out = in_processes(6, claim_in_a_process, target)
 
     assert_that_all_went_to_one_each(handed_out)
     assert list_workloads(0).total == MANY

@@ -180,10 +180,10 @@ def test_what_cannot_be_iterated_over_is_a_type_error(store):
 
 
 @pytest.mark.parametrize("workload_store_target", ["file", "postgres"], indirect=True)
-def test_the_iterable_may_read_the_store(store, workload_store_target):
+def test_the_iterable_may_read_the_store(store, target):
     create_workloads({"id": f"a{place}", "runtime": "go"} for place in range(50))
 
-    in_processes(1, copy_all, workload_store_target)
+    in_processes(1, copy_all, target)
 
     assert ids() == sorted(f"{letter}{place}" for letter in "ab" for place in range(50))
 

@@ -202,12 +202,12 @@ def test_the_progress_of_a_purge_rises_to_what_it_returns(store):
 
 
 @pytest.mark.parametrize("workload_store_target", ["file", "postgres"], indirect=True)
-def test_another_process_writes_while_a_purge_is_under_way(store, workload_store_target):
+def test_another_process_writes_while_a_purge_is_under_way(store, target):
     finished(250)
 
     def create_elsewhere(done):
         if done == 100:
-            run(CREATE_ONE, workload_store_target, f"new {done}")
+            run(CREATE_ONE, target, f"new {done}")
 
     purge_workloads(NOON + INSTANT, progress=create_elsewhere)
 

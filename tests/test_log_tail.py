@@ -88,11 +88,11 @@ def test_a_workload_that_is_not_there_is_not_found(store):
 
 
 @pytest.mark.parametrize("workload_store_target", ["postgres"], indirect=True)
-def test_a_line_that_others_overtake_on_a_server_is_not_missed(tail, workload_store_target):
+def test_a_line_that_others_overtake_on_a_server_is_not_missed(tail, target):
     psycopg = pytest.importorskip("psycopg")
     add(0, "a")
     assert new(tail) == ["a"]
-    with psycopg.connect(workload_store_target) as late:
+    with psycopg.connect(target) as late:
         late.execute("INSERT INTO log_lines (workload_id, seq, line) VALUES ('w', 0, 'late')")
         add(0, "another's, with a higher id", "v")
         assert new(tail) == []

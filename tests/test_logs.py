@@ -228,10 +228,10 @@ def test_a_transaction_of_ones_own_takes_lines_back(store):
 
 
 @pytest.mark.parametrize("workload_store_target", ["file", "postgres"], indirect=True)
-def test_processes_that_append_at_once_leave_no_gap_and_mix_no_lines(store, workload_store_target):
+def test_processes_that_append_at_once_leave_no_gap_and_mix_no_lines(store, target):
     make_workload(id="w")
 
-    in_processes(4, append_often, workload_store_target)
+    in_processes(4, append_often, target)
 
     lines = log()
     assert [seq for seq, _ in lines] == list(range(4 * 15 * 3))

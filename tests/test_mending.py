@@ -198,13 +198,13 @@ def test_whether_there_is_anything_to_mend_is_seen_from_an_empty_index(path):
 
 
 @pytest.mark.parametrize("workload_store_target", ["postgres"], indirect=True)
-def test_a_server_is_mended_too(store, workload_store_target):
+def test_a_server_is_mended_too(store, target):
     create_workload(runtime="go", id="a", input_hash="h", error="e")
     store.database.execute_sql("UPDATE workloads SET error = NULL")
     store.database.execute_sql("CREATE INDEX vulcan_store_input_hash ON workloads (input_hash)")
     assert get_workload("a").error == ""
 
-    with open_store(workload_store_target):
+    with open_store(target):
         pass
 
     (row,) = server_file.scan(Stored(store.database))

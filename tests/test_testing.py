@@ -171,3 +171,17 @@ def test_a_mistyped_field_is_an_error_to_the_type_checker(tmp_path):
     shown, _, _ = api.run(["--strict", "--cache-dir", str(tmp_path / "cache"), str(tmp_path / "wrong.py")])
 
     assert {line.partition("wrong.py:")[2].partition(":")[0] for line in shown.splitlines()[:-1]} == {"2"}
+
+
+def test_stores_on_a_database_that_they_share_are_each_empty_and_leave_nothing(postgres):
+    with store_for_tests(postgres) as one:
+        make_workload(id="w")
+        with store_for_tests(postgres) as other:
+            assert list_workloads().total == 0
+            make_workload(id="w", runtime="oci")
+        assert one.get_workload("w").runtime == "python"
+        (left,) = one.database.execute_sql(
+            "SELECT COUNT(*) FROM pg_namespace WHERE nspname = %s", (other.target.rpartition("%3D")[2],)
+        ).fetchone()
+
+    assert left == 0

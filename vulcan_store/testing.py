@@ -10,6 +10,7 @@ https://docs.pytest.org/en/stable/how-to/assert.html
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +19,10 @@ from typing import Unpack
 import pytest
 
 from vulcan_store.current import create_workload, open_store
+from vulcan_store.engines.registry import engine_of
 from vulcan_store.lifecycle import FINAL, Runtime
 from vulcan_store.models import clock
+from vulcan_store.models.ids import new_id
 from vulcan_store.models.typed import NewWorkload, OptionalFields
 from vulcan_store.models.workload import Workload
 from vulcan_store.store import Store
@@ -35,7 +38,8 @@ class MadeWorkload(OptionalFields, total=False):
 def store_for_tests(target: str | Path) -> Iterator[Store]:
     """Open a store that is the current one, and that ``VULCAN_DB_PATH`` names, until the block ends.
 
-    On SQLite it has ``synchronous=off``: what a test writes need not survive a power cut.
+    On SQLite it has ``synchronous=off``: what a test writes need not survive a power cut. On a server it
+    has a schema of its own, which is dropped afterwards, so it is empty whatever else is in the database.
 
     Args:
         target: as :func:`vulcan_store.open_store` has it. ``":memory:"`` is quick, but lets nobody read while a
@@ -43,10 +47,24 @@ def store_for_tests(target: str | Path) -> Iterator[Store]:
     """
     name = str(target)
     on_a_server = "://" in name and not name.lower().startswith("sqlite:")
-    pragmas = None if on_a_server else {"synchronous": "off"}
-    with pytest.MonkeyPatch.context() as patch, open_store(target, pragmas=pragmas) as store:
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
+        name = stack.enter_context(_own_schema(name)) if on_a_server else name
+        store = stack.enter_context(open_store(name, pragmas=None if on_a_server else {"synchronous": "off"}))
         patch.setenv("VULCAN_DB_PATH", name)
         yield store
+
+
+@contextmanager
+def _own_schema(url: str) -> Iterator[str]:
+    name = f"test_{new_id().lower()}"
+    server = engine_of(url).from_target(url, {}, False)
+    server.start()
+    try:
+        server.execute_sql(f"CREATE SCHEMA {name}")
+        yield f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}"
+        server.execute_sql(f"DROP SCHEMA {name} CASCADE")
+    finally:
+        server.shutdown()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -61,6 +79,7 @@ def workload_store_target(tmp_path: Path) -> str:
     """What :func:`workload_store` opens: a file in the test's own folder.
 
     Define a fixture of this name to test on another target, ``":memory:"`` for example or a server's URL.
+    A database there may be shared with others: each store gets a schema of its own, which is dropped afterwards.
     """
     return str(tmp_path / "vulcan.db")
 

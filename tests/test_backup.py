@@ -119,3 +119,9 @@ def test_a_server_is_backed_up_by_its_own_program(store, tmp_path):
         backup_store(tmp_path / "copy.db")
 
     assert os.listdir(tmp_path) == []
+
+
+def test_a_backup_to_what_is_no_path_of_a_file_is_refused(path):
+    with open_store(path) as store:
+        with pytest.raises(StoreUnavailableError, match="NUL"):
+            store.backup_store("a\0b")

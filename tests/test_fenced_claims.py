@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import timedelta
 
 import pytest
@@ -252,3 +253,41 @@ def test_times_that_are_given_to_what_is_created_final_win(store):
     made = store.create_workload(runtime="go", status="failed", finished_at=moment)
 
     assert get_workload(made.id).finished_at == moment
+
+
+@pytest.mark.parametrize("name, value", [("error", "x"), ("status", "running")])
+def test_a_lost_claim_is_not_revived_by_saving_its_workload(claimed, name, value):
+    release_workloads(node_id="a")
+    claim_workload("b")
+    setattr(claimed, name, value)
+    claimed.save()
+
+    with pytest.raises(ClaimLostError):
+        update_workload("w", claim=claimed, status="completed")
+
+    assert get_workload("w").status == "running"
+
+
+def test_a_claim_holds_in_a_copy_that_was_sent_to_another_process(claimed):
+    assert update_workload("w", claim=pickle.loads(pickle.dumps(claimed)), status="completed").node_id == "a"
+
+
+def test_save_of_a_fixed_column_that_is_as_it_was_stored_changes_nothing(store):
+    workload = make_workload(id="w")
+    workload.runtime, workload.input_hash = "python", None
+
+    assert workload.save() == 0
+
+    assert get_workload("w").__data__ == store.get_workload("w").__data__
+
+
+def test_save_of_a_stored_workload_under_another_id_is_refused_and_copies_nothing(store):
+    workload = make_workload(id="w")
+    loaded = Workload.get_by_id("w")
+    workload.id = loaded.id = "v"
+
+    for changed in (workload, loaded):
+        with pytest.raises(ValueError) as refusal:
+            changed.save()
+        assert refusal.value.field == "id"
+    assert store.list_workloads().total == 1

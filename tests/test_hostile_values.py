@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import pickle
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from unittest.mock import Mock
 
 import pytest
 
@@ -146,3 +147,12 @@ def test_an_error_about_a_large_id_is_short(store):
     assert len(str(missing.value)) < 300
     assert len(repr(missing.value)) < 400
     assert missing.value.workload_id == "x" * 1_000_000
+
+
+@pytest.mark.parametrize("name, kind", [("node_id", str), ("id", str), ("exit_code", int), ("mem_limit", int)])
+def test_what_only_says_that_it_is_text_or_a_number_is_refused(store, name, kind):
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        create_workload(**{"runtime": "go", name: Mock(spec=kind)})
+
+    assert refusal.value.field == name
+    assert list_workloads().total == 0

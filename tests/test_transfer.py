@@ -193,6 +193,7 @@ def test_a_broken_line_17_leaves_nothing_changed(path):
     (b"{}", "runtime is missing"),
     (b'{"runtime": "go", "colour": 1}', "colour is 1; it must be left out"),
     (b'{"runtime": "go", "created_at": "soon"}', "created_at is 'soon'"),
+    (b'{"runtime": "go", "created_at": "2026-01-01T00:00:00"}', "created_at is '2026-01-01T00:00:00'"),
     (b'{"runtime": "go", "output": "?"}', "output is '?'"),
     (b'{"runtime": "go", "error": "\\ud800"}', "error is"),
     (b'{"runtime": "go", "id": "taken"}', "workload 'taken' exists already"),

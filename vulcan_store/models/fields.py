@@ -79,7 +79,7 @@ class StrictTextField(StrictField[T]):
         return super().db_value(value)
 
     def check(self, value: Any) -> str:
-        if not isinstance(value, str):
+        if not issubclass(type(value), str):  # what only pretends has another class than its __class__
             self.refuse(value)
         text = str.__str__(value)
         try:
@@ -129,7 +129,7 @@ class EnumField(StrictField[T]):
         self.refuse(value)
 
     def comparison_value(self, value: Any) -> Any:
-        return str.__str__(value) if isinstance(value, str) else self.db_value(value)
+        return str.__str__(value) if issubclass(type(value), str) else self.db_value(value)
 
     def python_value(self, value: Any) -> Any:
         return self.members.get(value, value)
@@ -151,7 +151,7 @@ class StrictIntegerField(StrictField[T]):
         return super().db_value(value)
 
     def check(self, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not issubclass(type(value), int):
             self.refuse(value)
         number = int.__int__(value)
         if not self.least <= number < 2**63:
@@ -159,7 +159,7 @@ class StrictIntegerField(StrictField[T]):
         return number
 
     def comparison_value(self, value: Any) -> Any:
-        negative = isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 0
+        negative = issubclass(type(value), int) and not isinstance(value, bool) and -(2**63) <= value < 0
         return value if negative or isinstance(value, float) else self.db_value(value)
 
 

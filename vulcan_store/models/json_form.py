@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +33,11 @@ def without_what_is_empty(form: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _has_zone(text: str) -> bool:
+    # What a row holds without one is in UTC; what is imported without one may be anything.
+    return text[-1:] in "Zz" or re.search(r"[+-]\d\d:?\d\d", text[10:]) is not None
+
+
 def from_json(field: StrictField[Any], value: Any) -> Any:
     """The reverse of :func:`to_json` for a column, which may also be given a time as a ``datetime``.
 
@@ -40,7 +46,7 @@ def from_json(field: StrictField[Any], value: Any) -> Any:
     """
     if isinstance(field, TimeField):
         moment = from_text(value) if isinstance(value, str) else value
-        if not isinstance(moment, datetime):
+        if not isinstance(moment, datetime) or isinstance(value, str) and not _has_zone(value):
             raise InvalidWorkloadError(field.name, value, "a time in RFC 3339, like 2026-02-18T11:12:42Z")
         return moment
     if isinstance(field, BytesField):

@@ -88,6 +88,9 @@ class Workload(StrictModel):
         return CountingSelect(cls, fields or cls._meta.sorted_fields, is_default=not fields)
 
     _stored_in: Database | None = None
+    claimed_as: tuple[str, datetime | None] | None = None
+    """The node and the start of the claim that returned this workload, which nothing that happens to it changes."""
+
     save_changes: ClassVar[Callable[[Workload, Any, Mapping[str, Any]], int]]
     """How :meth:`save` writes to a store what was changed; an operation, which this room does not know."""
 
@@ -104,6 +107,9 @@ class Workload(StrictModel):
         """
         database = self.database_of_row()
         if force_insert or self.id is None or "id" in self._dirty:
+            # Of a new workload the fields that have defaults are dirty as well; one that was stored is not copied.
+            if not force_insert and self.id is not None and "isolation" not in self._dirty:
+                raise InvalidWorkloadError("id", self.id, "as it was stored; None and save() stores a copy")
             return self._insert(database, only)
         names = self._dirty if only is None else _names_of(only)
         changes = {name: self.__data__.get(name) for name in names}

@@ -67,7 +67,11 @@ def claim_workload(
         return None
 
     row = look_until(database, claim, patience)
-    return None if row is None else Workload.from_row(row, database)
+    if row is None:
+        return None
+    claimed = Workload.from_row(row, database)
+    claimed.claimed_as = claimed.node_id, claimed.started_at
+    return claimed
 
 
 def release_workloads(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NoReturn, Unpack
 
 from vulcan_store.engines.contract import Engine, OpenStore
@@ -85,7 +86,7 @@ def _check_claim(workload_id: str, claim: object, fields: Mapping[str, Any]) -> 
             raise TypeError(f"{name} cannot be changed together with a claim, which it is the proof of")
     if claim.id != workload_id:
         raise InvalidWorkloadError("claim", claim.id, f"a claim of the workload {workload_id!r}")
-    if claim.started_at is None:
+    if _proof(claim)[1] is None:
         raise InvalidWorkloadError("claim", claim.started_at, "a Workload that claim_workload returned, which started")
 
 
@@ -93,7 +94,7 @@ def _change(database: Engine, workload_id: str, fields: dict[str, Any], claim: W
     status = Workload.status.db_value(fields["status"]) if "status" in fields else None
     values = {**fields, "id": workload_id, "now": clock.now()}
     if claim is not None:
-        values["claim_node"], values["claim_start"] = claim.node_id, claim.started_at
+        values["claim_node"], values["claim_start"] = _proof(claim)
     update = queries.change(database, values, status, claim is not None, *sorted(fields)) if fields else None
     if update is None:
         database.require_writable()
@@ -118,8 +119,13 @@ def _change(database: Engine, workload_id: str, fields: dict[str, Any], claim: W
         # It became something else between the two statements, so the change is possible now.
 
 
+def _proof(claim: Workload) -> tuple[str, datetime | None]:
+    # What save() has taken over since from a later claim proves nothing.
+    return claim.claimed_as or (claim.node_id, claim.started_at)
+
+
 def _holds(claim: Workload, stored: Workload) -> bool:
-    under_it = stored.node_id == claim.node_id and stored.started_at == claim.started_at
+    under_it = (stored.node_id, stored.started_at) == _proof(claim)
     return under_it and (stored.status == Status.RUNNING or stored.status in FINAL)
 
 
@@ -137,22 +143,25 @@ def _refuse(stored: Workload, status: str | None, claim: Workload | None) -> NoR
     raise InvalidTransitionError(stored.id, stored.status, status)
 
 
+def _refuse_changed(database: Engine, workload_id: str, fixed: Mapping[str, Any]) -> None:
+    found = database.read(*queries.by_id(database, {"id": workload_id})) if fixed else []
+    for name, value in fixed.items() if found else ():
+        if not _says_again(Workload.from_row(found[0], database), {name: value}):
+            raise InvalidWorkloadError(name, value, f"as it was stored: what may be changed is {', '.join(MUTABLE)}")
+
+
 def _save_changes(workload: Workload, database: Any, changes: Mapping[str, Any]) -> int:
     """Write what was changed about a stored workload, as :func:`update_workload` does; how many rows that were."""
-    fixed = [name for name in changes if name not in MUTABLE]
-    for name in fixed:
-        if name in workload._dirty:
-            raise InvalidWorkloadError(
-                name, changes[name], f"as it was stored: what may be changed is {', '.join(MUTABLE)}"
-            )
     fields = {name: value for name, value in changes.items() if name in MUTABLE}
-    if not fields:
-        return 0
+    fixed = {name: value for name, value in changes.items() if name not in MUTABLE and name in workload._dirty}
     if not isinstance(database, Engine):  # a Peewee database that the user has bound the model to
-        query = type(workload).update(**fields).where(Workload.id == workload.id)
+        query = type(workload).update(**fields, **fixed).where(Workload.id == workload.id)
         count = int(query.bind(database).execute())
     else:
         try:
+            _refuse_changed(database, workload.id, fixed)
+            if not fields:
+                return 0
             stored = _change(database, workload.id, fields, None)
         except WorkloadNotFoundError:
             return 0

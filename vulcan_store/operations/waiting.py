@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from vulcan_store.engines.contract import Engine
 from vulcan_store.errors import InvalidWorkloadError
@@ -22,9 +21,10 @@ def seconds(name: str, value: object) -> float:
     Raises:
         InvalidWorkloadError: a ValueError, for anything else.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or value < 0:
+    number: Any = value if type(value) is not bool and issubclass(type(value), (int, float)) else -1
+    if not number >= 0:  # NaN is not either
         raise InvalidWorkloadError(name, value, "a number of seconds from 0")
-    return float(min(value, 10**9))
+    return float(min(number, 10**9))
 
 
 def look_until(database: Engine, look: Callable[[], T | None], patience: float) -> T | None:

@@ -30,6 +30,8 @@ def copy_to(database: FileDatabase, path: str, progress: Progress | None = None)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, mode))
     except FileExistsError:
         raise StoreUnavailableError(path, "it exists already, and a backup overwrites nothing") from None
+    except ValueError:
+        raise StoreUnavailableError(path, "it is not the path of a file: it holds a NUL") from None
     except OSError as error:
         raise StoreUnavailableError(path, f"a backup cannot be written there ({error.strerror})") from error
     try:

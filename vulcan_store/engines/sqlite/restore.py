@@ -27,6 +27,8 @@ def restore_from(database: FileDatabase, path: str, columns: Mapping[str, Sequen
     """
     if not os.path.exists(path):
         raise StoreUnavailableError(path, "there is no such file to restore")
+    if os.path.isdir(path):
+        raise StoreUnavailableError(path, "it is a folder")
     if not database.in_memory and os.path.samefile(path, database.path):
         raise StoreUnavailableError(path, "this is the store's own file")
     try:

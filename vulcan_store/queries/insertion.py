@@ -13,7 +13,7 @@ from vulcan_store.models.ids import new_id
 from vulcan_store.models.workload import COLUMNS, FIELDS, Workload, times_of
 from vulcan_store.queries.prepared import Param, Prepared
 
-ID, STATUS, RUNTIME, CREATED_AT = (COLUMNS.index(name) for name in ("id", "status", "runtime", "created_at"))
+ID, STATUS, CREATED_AT = (COLUMNS.index(name) for name in ("id", "status", "created_at"))
 
 _TIMES = {status.value: [(name, COLUMNS.index(name)) for name in times_of(status)] for status in Status}
 

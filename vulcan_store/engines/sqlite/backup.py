@@ -24,7 +24,7 @@ def copy_to(database: FileDatabase, path: str, progress: Progress | None = None)
         StoreUnavailableError: the file exists or cannot be written, or the database was taken away.
         sqlite3.Error: what SQLite cannot do.
     """
-    database.check_kept()
+    database.file.check()
     mode = 0o666 if database.in_memory else os.stat(database.path).st_mode
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, mode))
@@ -56,7 +56,7 @@ def _copy(database: FileDatabase, path: str, progress: Progress | None) -> None:
 
     # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
     database.pool.lend(copy_from)
-    database.check_kept()
+    database.file.check()
 
 
 @contextlib.contextmanager

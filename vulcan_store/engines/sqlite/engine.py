@@ -52,7 +52,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
         self, connection: sqlite3.Connection, sql: str, values: Sequence[Any]
     ) -> tuple[sqlite3.Cursor, list[Row]]:
         if sql.lstrip()[:6].upper() in CHANGES:
-            self.check_kept()
+            self.file.check()
         cursor = connection.cursor()
         try:
             return cursor, run(cursor, sql, values)
@@ -91,7 +91,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
     def _check_writable(self) -> None:
         if self.read_only:
             self.require_writable()
-        self.check_kept()
+        self.file.check()
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         index, row = -1, cast(Sequence[Any], ())

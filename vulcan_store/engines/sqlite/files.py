@@ -18,6 +18,7 @@ from peewee import PeeweeException, SqliteDatabase
 from vulcan_store.engines import forks
 from vulcan_store.engines.lending import LendingDatabase
 from vulcan_store.engines.pool import FORKED, Pool, Slot
+from vulcan_store.engines.sqlite.kept import KeptFile
 from vulcan_store.engines.sqlite.paths import identity_of, path_of, uri_of
 from vulcan_store.engines.sqlite.pragmas import PRAGMAS, checked_pragmas
 from vulcan_store.errors import StoreUnavailableError
@@ -45,8 +46,7 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
         path, pragmas = self.path, checked_pragmas(target, pragmas)
         self.in_memory = path == ":memory:"
         self.settled = self.left_behind = self.paused = False
-        self.identity: tuple[int, int] | None = None
-        self.wal_identity: tuple[int, int] | None = None
+        self.file = KeptFile(target, path)
         self.held: list[Slot[sqlite3.Connection]] = []
         if self.in_memory:
             # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
@@ -58,7 +58,6 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
             }
         else:
             uri = uri_of(path, "ro" if read_only else "rwc")
-        self.wal_path = os.path.realpath(path) + "-wal"
         self.wanted_mode = str(pragmas.get("journal_mode", "")).lower()
         self.busy_timeout = float(pragmas["busy_timeout"]) / 1000
         self.pool: Pool[sqlite3.Connection] = Pool(
@@ -83,21 +82,21 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
     def start(self) -> None:
         """Connect for the first time, and learn which file it is."""
         self._check_inherited()
-        self.left_behind = self.read_only and not self.in_memory and not os.path.exists(self.wal_path)
+        self.left_behind = self.read_only and not self.in_memory and not os.path.exists(self.file.wal_path)
         forks.watch(self)
         self.ended = False
         if self.in_memory:
             self.anchor = self._open()  # what is in memory lives as long as a connection does
         self.run(lambda connection: None)
         if not self.in_memory:
-            self.identity = identity_of(self.path)
+            self.file.identity = identity_of(self.path)
             self.database = uri_of(self.path, "ro" if self.read_only else "rw")  # it never makes a new file
 
     def _check_inherited(self) -> None:
         # SQLite would count on locks that only the parent has.
         identity = None if self.in_memory else identity_of(self.path)
         for other in forks.watched():
-            if isinstance(other, FileDatabase) and other.identity == identity is not None:
+            if isinstance(other, FileDatabase) and other.file.identity == identity is not None:
                 if other.pool.process != os.getpid():
                     raise StoreUnavailableError(self.target, FORKED)
 
@@ -113,14 +112,14 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
 
     def _open(self) -> sqlite3.Connection:
         try:
-            self.check_file()
+            self.file.check_file()
             with forks.opening_or_closing:
                 connection: sqlite3.Connection = SqliteDatabase._connect(self)  # type: ignore[attr-defined]
             try:
                 if self.settled:
                     self._set_journal_mode(connection)
                     self._learn_wal(connection)
-                self.check_file()  # or it would be one to the file that took its place meanwhile
+                self.file.check_file()  # or it would be one to the file that took its place meanwhile
             except BaseException:
                 self._close_connection(connection)
                 raise
@@ -131,7 +130,7 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
     def _close_connection(self, connection: sqlite3.Connection) -> None:
         with forks.opening_or_closing:
             if all(slot.connection is None for slot in list(self.pool.slots)):
-                self.wal_identity = None  # the last one takes it away
+                self.file.wal_identity = None  # the last one takes it away
             connection.close()
 
     def settle(self) -> None:
@@ -166,9 +165,10 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
                     )
 
     def _learn_wal(self, connection: sqlite3.Connection) -> None:
-        if self.wal_identity is None and self.identity is not None and self.wanted_mode == "wal":
+        file = self.file
+        if file.wal_identity is None and file.identity is not None and self.wanted_mode == "wal":
             connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # a read opens it
-            self.wal_identity = identity_of(self.wal_path)
+            file.wal_identity = identity_of(file.wal_path)
 
     def _remove_empty_wal(self) -> None:
         # A read-only connection to a file in WAL mode has to create -wal and -shm and cannot remove them; SQLite
@@ -180,35 +180,6 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
                 connection.execute("SELECT 1 FROM sqlite_master").fetchall()
         except sqlite3.Error:
             pass
-
-    # Which file it is
-
-    def check_file(self) -> None:
-        """Raise StoreUnavailableError if the path no longer leads to the open file: what is written would be lost."""
-        identity = self.identity
-        if identity is not None and identity_of(self.path) != identity:
-            raise StoreUnavailableError(
-                self.target,
-                "its file was deleted or replaced while it was open; close the store, take away what is left of the "
-                "old file (its -wal and -shm, which would be taken for the new one's), and open it again",
-            )
-
-    def check_kept(self) -> None:
-        """As :meth:`check_file`, and for the file that holds what was committed last.
-
-        That is there as long as a connection is, unless somebody took it away, or took away the locks of this process:
-        https://www.sqlite.org/howtocorrupt.html, section 2.2.
-        """
-        self.check_file()
-        known = self.wal_identity
-        # Looked at again, since it is forgotten before the last connection is closed.
-        if known is not None and identity_of(self.wal_path) != known and self.wal_identity == known:
-            raise StoreUnavailableError(
-                self.target,
-                "its -wal was taken away while it was open, by another process, or because something in this process "
-                "opened and closed the database file, which drops SQLite's locks; what was written since is lost. "
-                "Close the store and open it again",
-            )
 
     def attach(self, filename: str, name: str) -> bool:
         """As in Peewee."""
@@ -245,7 +216,7 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
             return
         self.pool.keep_inherited()
         self.pool.begin(None if inherited else os.getpid())
-        self.wal_identity = None
+        self.file.wal_identity = None
         self.forget_threads()
 
     def _go_on_with_copy(self, slots: list[Slot[sqlite3.Connection]]) -> None:

@@ -44,6 +44,10 @@ class _Place(tuple[str, Convert]):
         return super().__new__(cls, (name, convert))
 
 
+Plan = tuple[str, list[tuple[str | None, Any]]]
+"""The text of a query, and for each of its values the name and the conversion of a Param, or None and a constant."""
+
+
 class _Caught(Exception):
     pass
 
@@ -70,7 +74,7 @@ class Prepared:
     def __init__(self, build: Callable[..., Any]) -> None:
         self.build = build
         self.__doc__ = build.__doc__
-        self.plans: dict[Hashable, tuple[str, list[Any]]] = {}
+        self.plans: dict[Hashable, Plan] = {}
 
     def __call__(self, database: Engine, values: Mapping[str, Any], *shape: Hashable) -> tuple[str, list[Any]]:
         """The text of the query and its values, checked and converted, as a driver takes them."""
@@ -78,20 +82,21 @@ class Prepared:
             sql, places = self.plans[type(database), shape]
         except KeyError:
             sql, places = self.plan(database, *shape)
-        return sql, [place[1](values[place[0]]) if type(place) is _Place else place for place in places]
+        return sql, [value if name is None else value(values[name]) for name, value in places]
 
-    def plan(self, database: Engine, *shape: Hashable) -> tuple[str, list[Any]]:
-        """Build the query's text and the list of its places and constants, and keep them."""
+    def plan(self, database: Engine, *shape: Hashable) -> Plan:
+        """Build the query's text and the list of its values, and keep them."""
         try:
             query = self.build(*shape)
         except _Caught as caught:
             query = caught.args[0]
         context: Any = database.get_sql_context()
-        sql, places = context.parse(query)
-        adapted = [
-            _Place(place[0], database.converter_for(*place)) if isinstance(place, _Place) else place for place in places
+        sql, parsed = context.parse(query)
+        places: list[tuple[str | None, Any]] = [
+            (place[0], database.converter_for(*place)) if isinstance(place, _Place) else (None, place)
+            for place in parsed
         ]
-        plan = sql, adapted
+        plan = sql, places
         if len(self.plans) >= self.most:
             self.plans.clear()
         self.plans[type(database), shape] = plan

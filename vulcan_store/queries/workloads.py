@@ -16,14 +16,18 @@ from vulcan_store.queries.prepared import UNSENT, Param, Prepared
 
 ID, OUTPUT, CREATED_AT = (COLUMNS.index(name) for name in ("id", "output", "created_at"))
 
+_stored_id = Workload.id.db_value
+
 
 def key(workload_id: Any) -> str:
     """An id to look for: a text that can be none is not found, and what is no text is refused."""
-    if not isinstance(workload_id, str):
+    if workload_id is None:
         Workload.id.refuse(workload_id)
     try:
-        return Workload.id.db_value(workload_id)  # type: ignore[no-any-return]
+        return _stored_id(workload_id)  # type: ignore[no-any-return]
     except InvalidWorkloadError:
+        if not isinstance(workload_id, str):
+            raise
         raise WorkloadNotFoundError(workload_id) from None
 
 

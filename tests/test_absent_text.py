@@ -22,7 +22,7 @@ from vulcan_store import (
     update_workload,
     update_workload_status,
 )
-from vulcan_store.current import current_store
+from vulcan_store.current import CURRENT
 from vulcan_store.operations.transfer import import_workloads
 from vulcan_store.testing import make_workload
 
@@ -100,7 +100,7 @@ WAYS = {
     "update with a query": lambda: updated({"error": Workload.select(Workload.node_id).where(Workload.id == "none")}),
     "set_by_id": lambda: Workload.set_by_id(make_workload(id="a", error="e").id, NONE),
     "import": lambda: import_workloads(
-        current_store(), [b'{"id": "a", "runtime": "go", "error": null}', b'{"runtime": "go"}']
+        CURRENT, [b'{"id": "a", "runtime": "go", "error": null}', b'{"runtime": "go"}']
     ),
     "from_dict": lambda: create_workload(Workload.from_dict({"id": "a", "runtime": "go"})),
 }

@@ -6,7 +6,7 @@ import pytest
 
 from vulcan_store import LogLine, WorkloadNotFoundError, append_log_lines
 from vulcan_store.operations import log_tail
-from vulcan_store.current import current_store
+from vulcan_store.current import CURRENT
 from vulcan_store.operations.log_tail import LogTail
 from vulcan_store.testing import make_workload
 
@@ -25,7 +25,7 @@ def tail(store, monkeypatch):
     log_tail._appended.plans.clear()
     for key in "vw":
         make_workload(id=key)
-    yield LogTail(current_store(), "w")
+    yield LogTail(CURRENT, "w")
     log_tail._appended.plans.clear()
 
 
@@ -84,7 +84,7 @@ def test_an_empty_log_is_followed_from_its_first_line(tail):
 
 def test_a_workload_that_is_not_there_is_not_found(store):
     with pytest.raises(WorkloadNotFoundError):
-        list(LogTail(current_store(), "nobody").new_lines())
+        list(LogTail(CURRENT, "nobody").new_lines())
 
 
 @pytest.mark.parametrize("workload_store_target", ["postgres"], indirect=True)

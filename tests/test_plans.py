@@ -26,7 +26,7 @@ from vulcan_store import (
     update_workload_status,
     workload_stats,
 )
-from vulcan_store.current import current_store
+from vulcan_store.current import CURRENT
 from vulcan_store.lifecycle import FINAL, Runtime, Status
 from vulcan_store.operations.housekeeping import count_purgeable
 from vulcan_store.operations.log_tail import LogTail
@@ -63,7 +63,7 @@ QUERIES = {
     "claim of an isolation": lambda: claim_workload("n", isolation="auto"),
     "claim of both": lambda: claim_workload("n", isolation=["auto", "gvisor"], runtime="go"),
     "purge": lambda: purge_workloads(NOON + timedelta(minutes=90)),
-    "count of what a purge would delete": lambda: count_purgeable(current_store(), NOON + timedelta(minutes=90)),
+    "count of what a purge would delete": lambda: count_purgeable(CURRENT, NOON + timedelta(minutes=90)),
     "release of a node": lambda: release_workloads(node_id="n1"),
     "release of what started before": lambda: release_workloads(started_before=NOON + timedelta(minutes=90)),
     "release of both": lambda: release_workloads(node_id="n1", started_before=NOON + timedelta(minutes=90)),
@@ -85,7 +85,7 @@ CLAIMS = [name for name in QUERIES if name.startswith("claim")]
 
 
 def follow(workload_id):
-    tail = LogTail(current_store(), workload_id)
+    tail = LogTail(CURRENT, workload_id)
     list(tail.new_lines())
     append_log_lines(workload_id, ["new"])
     assert [line.line for line in tail.new_lines()] == ["new"]

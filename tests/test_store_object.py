@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import pickle
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +25,7 @@ from vulcan_store import (
 
 FUNCTIONS = sorted(
     name for name in vulcan_store.__all__
-    if inspect.isfunction(getattr(vulcan_store, name)) and name not in ("open_store", "close_store")
+    if inspect.isroutine(getattr(vulcan_store, name)) and name not in ("open_store", "close_store")
 )
 
 
@@ -95,6 +96,36 @@ def test_a_method_never_touches_another_store(store, second, tmp_path, name):
 
     assert other == []
     assert seen or name in ("backup_store", "restore_store")
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in ("backup_store", "restore_store")])
+def test_a_function_stays_with_the_store_that_was_current_when_it_was_called(store, tmp_path, name):
+    store.create_workloads([
+        {"id": "a", "runtime": "go"}, {"id": "b", "runtime": "go"}, {"id": "done", "runtime": "go", "status": "failed"},
+        {"id": "c", "runtime": "go", "status": "running", "node_id": "n"},
+    ])
+    seen, later = [], []
+
+    def open_another(event):
+        store.database.query_hooks.remove(open_another)
+        later.append(open_store(tmp_path / "later.db"))
+        later[0].database.query_hooks.append(seen.append)
+
+    store.database.query_hooks.append(open_another)
+
+    CALLS[name](vulcan_store, tmp_path / "copy.db")
+
+    later[0].close()
+    assert seen == []
+
+
+def test_a_function_can_be_sent_to_another_process(store):
+    create_workload(id="a", runtime="go")
+
+    sent = pickle.loads(pickle.dumps(get_workload))
+
+    assert sent("a").runtime == "go"
+    assert repr(sent) == "<bound method get_workload of the current store>"
 
 
 def test_two_stores_hold_different_workloads_under_one_id(store, second):

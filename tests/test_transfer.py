@@ -21,7 +21,7 @@ from vulcan_store import (
     list_workloads,
     open_store,
 )
-from vulcan_store.current import current_store
+from vulcan_store.current import CURRENT
 from vulcan_store.models.clock import from_text
 from vulcan_store.operations import transfer
 from vulcan_store.operations.transfer import InvalidLineError, export_workloads, import_workloads
@@ -65,7 +65,7 @@ def everything(path):
 def exported():
     """The workloads of the store that is open, as lines."""
     lines = []
-    export_workloads(current_store(), lines.append)
+    export_workloads(CURRENT, lines.append)
     return [line.encode() for line in lines[1:]]
 
 

@@ -27,7 +27,7 @@ from vulcan_store import (
     update_workload_status,
     workload_stats,
 )
-from vulcan_store.current import current_store
+from vulcan_store.current import CURRENT
 from vulcan_store.models.clock import now
 from vulcan_store.operations import walk as walking
 from vulcan_store.operations.housekeeping import count_purgeable
@@ -56,7 +56,7 @@ def errors(workloads):
 
 def exported():
     lines = []
-    export_workloads(current_store(), lines.append)
+    export_workloads(CURRENT, lines.append)
     return {form["id"]: form["error"] for form in map(json.loads, lines[1:])}
 
 

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 import threading
-from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
-from vulcan_store.engines.contract import OpenStore, Pragmas
+from vulcan_store.engines.contract import Pragmas
 from vulcan_store.engines.registry import engine_of
 from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.models.indexes import TABLES
 from vulcan_store.operations.mending import mend
 from vulcan_store.store import Store
 
-P = ParamSpec("P")
-T = TypeVar("T")
+
+class CurrentStore(Store):
+    """Whichever store was opened last with ``current=True`` and is still open: its methods are the package's functions.
+
+    ``database`` is an attribute of its own while one is open, so that they cost no more than those of the store itself.
+    """
+
+    def __init__(self) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "database":
+            raise StoreUnavailableError(None, "no store is open; call open_store() first")
+        raise AttributeError(name)
+
+    def __repr__(self) -> str:
+        return "the current store"
+
+    def __reduce__(self) -> str:
+        return "CURRENT"  # a function that is sent to another process is about that one's current store
+
+
+CURRENT = CurrentStore()
+"""The current store, whichever it is."""
 
 # The stores that were opened with current=True and are still open, the current one last.
 _stores: list[Store] = []
@@ -100,18 +119,6 @@ def close_store() -> None:
         store.close()
 
 
-def current_store() -> Store:
-    """The store that was opened last with ``current=True`` and is still open.
-
-    Raises:
-        StoreUnavailableError: none is.
-    """
-    try:
-        return _stores[-1]
-    except IndexError:
-        raise StoreUnavailableError(None, "no store is open; call open_store() first") from None
-
-
 def _forget(store: Store) -> None:
     with _lock:
         if store in _stores:
@@ -121,6 +128,10 @@ def _forget(store: Store) -> None:
 
 def _bind() -> None:
     database: Any = _stores[-1].database if _stores else None
+    if database is None:
+        vars(CURRENT).clear()
+    else:
+        CURRENT.database = database
     models: list[Any] = [*TABLES]
     while models:
         model = models.pop()
@@ -136,33 +147,20 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def _on_current_store(method: Callable[Concatenate[OpenStore, P], T]) -> Callable[P, T]:
-    stores = _stores  # found quicker in a cell than among the module's names
-
-    @functools.wraps(method)
-    def function(*args: P.args, **kwargs: P.kwargs) -> T:
-        return method(stores[-1] if stores else current_store(), *args, **kwargs)
-
-    signature = inspect.signature(method)
-    parameters = list(signature.parameters.values())[1:]
-    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return function
-
-
-create_workload = _on_current_store(Store.create_workload)
-create_workloads = _on_current_store(Store.create_workloads)
-get_workload = _on_current_store(Store.get_workload)
-list_workloads = _on_current_store(Store.list_workloads)
-iter_workloads = _on_current_store(Store.iter_workloads)
-update_workload_status = _on_current_store(Store.update_workload_status)
-update_workload = _on_current_store(Store.update_workload)
-delete_workload = _on_current_store(Store.delete_workload)
-claim_workload = _on_current_store(Store.claim_workload)
-release_workloads = _on_current_store(Store.release_workloads)
-wait_workload = _on_current_store(Store.wait_workload)
-append_log_lines = _on_current_store(Store.append_log_lines)
-list_log_lines = _on_current_store(Store.list_log_lines)
-workload_stats = _on_current_store(Store.workload_stats)
-purge_workloads = _on_current_store(Store.purge_workloads)
-backup_store = _on_current_store(Store.backup_store)
-restore_store = _on_current_store(Store.restore_store)
+create_workload = CURRENT.create_workload
+create_workloads = CURRENT.create_workloads
+get_workload = CURRENT.get_workload
+list_workloads = CURRENT.list_workloads
+iter_workloads = CURRENT.iter_workloads
+update_workload_status = CURRENT.update_workload_status
+update_workload = CURRENT.update_workload
+delete_workload = CURRENT.delete_workload
+claim_workload = CURRENT.claim_workload
+release_workloads = CURRENT.release_workloads
+wait_workload = CURRENT.wait_workload
+append_log_lines = CURRENT.append_log_lines
+list_log_lines = CURRENT.list_log_lines
+workload_stats = CURRENT.workload_stats
+purge_workloads = CURRENT.purge_workloads
+backup_store = CURRENT.backup_store
+restore_store = CURRENT.restore_store

@@ -15,7 +15,7 @@ from vulcan_store.models.fields import aware
 from vulcan_store.models.typed import ClaimFilters
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
 from vulcan_store.operations.waiting import look_until, seconds
-from vulcan_store.operations.workloads import get_workload
+from vulcan_store.operations.workloads import stored_workload
 from vulcan_store.queries.filters import Shape, filtered, read_filters
 from vulcan_store.queries.prepared import Param, Prepared
 from vulcan_store.queries.workloads import key
@@ -160,7 +160,7 @@ def wait_workload(store: OpenStore, workload_id: str, *, timeout: float | None =
 
     if look_until(database, final, patience) is None:
         raise WaitTimeoutError(workload_id, status, 0.0 if timeout is None else timeout)
-    return get_workload(store, workload_id)
+    return stored_workload(database, workload_id)
 
 
 def _oldest_first(shape: Shape) -> Any:

@@ -57,7 +57,8 @@ def workload_stats(store: OpenStore) -> WorkloadStats:
     by_status: Counter[str] = Counter()
     by_isolation: Counter[str] = Counter()
     duration, timed = 0.0, 0
-    rows, others = store.database.snapshot(lambda: _count(store.database))
+    database = store.database
+    rows, others = database.snapshot(lambda: _count(database))
     for status, count, average, having, *isolations in rows:
         by_status[Workload.status.python_value(status)] += count
         by_isolation.update(dict(zip(ISOLATIONS, isolations, strict=True)))

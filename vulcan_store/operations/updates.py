@@ -12,6 +12,7 @@ from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
 from vulcan_store.models.typed import Changes
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
+from vulcan_store.operations.workloads import stored_workload
 from vulcan_store.queries import workloads as queries
 
 MUTABLE = ("status", "node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
@@ -102,10 +103,7 @@ def _change(database: Engine, workload_id: str, fields: dict[str, Any], claim: W
         rows = database.write(*update) if update is not None else []
         if rows:
             return Workload.from_row(rows[0], database)
-        found = database.read(*queries.by_id(database, {"id": workload_id}))
-        if not found:
-            raise WorkloadNotFoundError(workload_id)
-        stored = Workload.from_row(found[0], database)
+        stored = stored_workload(database, workload_id)
         if not fields and claim is None:
             return stored
         if claim is not None and not _holds(claim, stored):

@@ -13,7 +13,7 @@ from vulcan_store.models.ids import new_id
 from vulcan_store.models.workload import COLUMNS, FIELDS, Workload, times_of
 from vulcan_store.queries.prepared import Param, Prepared
 
-ID, STATUS, CREATED_AT = (COLUMNS.index(name) for name in ("id", "status", "created_at"))
+ID, STATUS, RUNTIME, CREATED_AT = (COLUMNS.index(name) for name in ("id", "status", "runtime", "created_at"))
 
 _TIMES = {status.value: [(name, COLUMNS.index(name)) for name in times_of(status)] for status in Status}
 
@@ -34,11 +34,11 @@ class Insertion:
     """
 
     def __init__(self, database: Engine) -> None:
-        self.sql, _ = _insert.plan(database)
-        self.columns: list[tuple[int, str, Convert]] = [
-            (index, field.name, database.converter_for(field.name, field.db_value))
+        self.sql, *_ = _insert.plan(database)
+        self.columns: dict[str, tuple[int, Convert]] = {
+            field.name: (index, database.converter_for(field.name, field.db_value))
             for index, field in enumerate(FIELDS)
-        ]
+        }
 
     def values(self, fields: Mapping[str, Any], with_times: bool = True) -> list[Any]:
         """The values of all columns for a new workload of which some fields are given.
@@ -50,14 +50,14 @@ class Insertion:
         Raises:
             InvalidWorkloadError: a field cannot take its value, or does not exist; ``runtime`` is missing.
         """
-        if not fields.keys() <= Workload._meta.fields.keys():
+        values, columns = _DEFAULTS.copy(), self.columns
+        if not fields.keys() <= columns.keys():
             Workload.require(fields)
-        if "runtime" not in fields:
-            fields = {**fields, "runtime": MISSING}
-        values = _DEFAULTS.copy()
-        for index, name, convert in self.columns:
-            if name in fields:
-                values[index] = convert(fields[name])
+        for name in fields:
+            index, convert = columns[name]
+            values[index] = convert(fields[name])
+        if values[RUNTIME] is None:
+            Workload.runtime.refuse(MISSING)
         if values[ID] is None:
             if "id" in fields:
                 Workload.id.refuse(None)
@@ -77,6 +77,8 @@ _insertions: dict[type[Engine], Insertion] = {}
 def insertion(database: Engine) -> Insertion:
     """The statement for a database, made once for each kind."""
     kind = type(database)
-    if kind not in _insertions:
-        _insertions[kind] = Insertion(database)
-    return _insertions[kind]
+    try:
+        return _insertions[kind]
+    except KeyError:
+        _insertions[kind] = made = Insertion(database)
+        return made

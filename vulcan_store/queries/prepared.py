@@ -44,8 +44,8 @@ class _Place(tuple[str, Convert]):
         return super().__new__(cls, (name, convert))
 
 
-Plan = tuple[str, list[tuple[str | None, Any]]]
-"""The text of a query, and for each of its values the name and the conversion of a Param, or None and a constant."""
+Plan = tuple[str, list[Any], list[tuple[int, str, Convert]]]
+"""The text of a query, its values with None for each Param, and each Param's place, name and conversion."""
 
 
 class _Caught(Exception):
@@ -79,10 +79,13 @@ class Prepared:
     def __call__(self, database: Engine, values: Mapping[str, Any], *shape: Hashable) -> tuple[str, list[Any]]:
         """The text of the query and its values, checked and converted, as a driver takes them."""
         try:
-            sql, places = self.plans[type(database), shape]
+            sql, constants, params = self.plans[type(database), shape]
         except KeyError:
-            sql, places = self.plan(database, *shape)
-        return sql, [value if name is None else value(values[name]) for name, value in places]
+            sql, constants, params = self.plan(database, *shape)
+        filled = constants.copy()
+        for place, name, convert in params:
+            filled[place] = convert(values[name])
+        return sql, filled
 
     def plan(self, database: Engine, *shape: Hashable) -> Plan:
         """Build the query's text and the list of its values, and keep them."""
@@ -91,12 +94,13 @@ class Prepared:
         except _Caught as caught:
             query = caught.args[0]
         context: Any = database.get_sql_context()
-        sql, parsed = context.parse(query)
-        places: list[tuple[str | None, Any]] = [
-            (place[0], database.converter_for(*place)) if isinstance(place, _Place) else (None, place)
-            for place in parsed
-        ]
-        plan = sql, places
+        sql, found = context.parse(query)
+        constants = [None if isinstance(value, _Place) else value for value in found]
+        params = [
+            (place, value[0], database.converter_for(*value))
+            for place, value in enumerate(found) if isinstance(value, _Place)
+        ]  # fmt: skip
+        plan = sql, constants, params
         if len(self.plans) >= self.most:
             self.plans.clear()
         self.plans[type(database), shape] = plan

@@ -80,9 +80,11 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
             self.fail(error)
 
     def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        self._check_writable()
+        if self.read_only:
+            self.require_writable()
+        self.file.check()
         try:
-            if self.is_watched():
+            if self.query_hooks or logger.isEnabledFor(DEBUG):
                 return self.execute_sql(sql, values).fetchall()
             return self.run(run, sql, values)
         except (sqlite3.Error, PeeweeException, OverflowError) as error:

@@ -57,8 +57,8 @@ class LendingDatabase(Database):
 
     # Lending
 
-    def run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Call ``work(connection, *arguments)`` with the connection of this thread's transaction, or with any.
+    def run(self, work: Callable[[Any, str, Any], T], sql: str, values: Any) -> T:
+        """Call ``work(connection, sql, values)`` with the connection of this thread's transaction, or with any.
 
         It is given back afterwards, unless a transaction is open on it: then this thread keeps it until that ends.
         """
@@ -77,7 +77,7 @@ class LendingDatabase(Database):
                 if connection is not None:
                     outermost, slot.in_call = not slot.in_call, True
                     try:
-                        return work(connection, *arguments)
+                        return work(connection, sql, values)
                     finally:
                         if outermost:
                             slot.in_call = False
@@ -95,6 +95,10 @@ class LendingDatabase(Database):
             state["conn"] = None
             if slot.thread is not None:
                 raise StoreUnavailableError(self.target, ENDED)
+
+    def with_connection(self, work: Callable[[Any], T]) -> T:
+        """As :meth:`run`, with what is no statement."""
+        return self.run(lambda connection, sql, values: work(connection), "", ())
 
     def is_watched(self) -> bool:
         """Whether somebody wants to see each statement: Peewee's logger, or its query hooks."""

@@ -37,6 +37,9 @@ class PostgresEngine(ServerDatabase):
     def _fetch(self, connection: Connection, sql: str, values: Sequence[Any]) -> list[Row]:
         return rows_of(self.sender.execute(connection, sql, values))
 
+    def _fetch_in_savepoint(self, connection: Any, sql: str, values: Sequence[Any]) -> list[Row]:
+        return rows_of(self.sender.execute_in_savepoint(connection, sql, values))
+
     def converter_for(self, name: str, convert: Convert) -> Convert:
         field = getattr(convert, "__self__", None)
         return lambda value: sendable(field, name, convert(value))
@@ -62,7 +65,7 @@ class PostgresEngine(ServerDatabase):
 
         try:
             with self.shown(sql, values):
-                return self.run(fetch)
+                return self.with_connection(fetch)
         except driver.Error as error:
             self.fail(error)
 
@@ -73,7 +76,7 @@ class PostgresEngine(ServerDatabase):
         try:
             # An error would make the rest of the transaction impossible; back to a savepoint, it does not.
             with self.shown(sql, values):
-                return self.run(lambda connection: rows_of(self.sender.execute_in_savepoint(connection, sql, values)))
+                return self.run(self._fetch_in_savepoint, sql, values)
         except driver.Error as error:
             self.fail(error)
 
@@ -135,7 +138,7 @@ class PostgresEngine(ServerDatabase):
 
     def _run_transaction(self, transact: Callable[[Connection], T]) -> T:
         try:
-            return self.run(transact)
+            return self.with_connection(transact)
         except IntegrityError:
             raise
         except (driver.Error, PeeweeException) as error:

@@ -82,7 +82,7 @@ class ServerDatabase(Engine, PostgresqlDatabase):
     def start(self) -> None:
         forks.watch(self)
         self.ended = False
-        self.run(lambda connection: None)
+        self.with_connection(lambda connection: None)
 
     def shutdown(self) -> None:
         self.close_pool(CONNECT_TIMEOUT)

@@ -75,7 +75,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
 
         try:
             with self.shown(sql, values):
-                return self.run(_once_more_if_undecodable, fetch)
+                return self.with_connection(lambda connection: _once_more_if_undecodable(connection, fetch))
         except sqlite3.Error as error:
             self.fail(error)
 
@@ -142,7 +142,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
                 return work()
 
         try:
-            result = self.run(transact)
+            result = self.with_connection(transact)
         except (sqlite3.Error, PeeweeException) as error:
             if isinstance(error, IntegrityError):
                 raise

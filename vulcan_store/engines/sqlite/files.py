@@ -87,7 +87,7 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
         self.ended = False
         if self.in_memory:
             self.anchor = self._open()  # what is in memory lives as long as a connection does
-        self.run(lambda connection: None)
+        self.with_connection(lambda connection: None)
         if not self.in_memory:
             self.file.identity = identity_of(self.path)
             self.database = uri_of(self.path, "ro" if self.read_only else "rw")  # it never makes a new file
@@ -137,8 +137,8 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
         """Set the journal mode, which is the file's: from now on this is known to be a store."""
         self.settled = True
         try:
-            self.run(self._set_journal_mode)
-            self.run(self._learn_wal)
+            self.with_connection(self._set_journal_mode)
+            self.with_connection(self._learn_wal)
         except sqlite3.Error as error:
             self.fail(error)
 
@@ -243,7 +243,7 @@ def _reaching_every_connection(method: Callable[..., Any]) -> Callable[..., Any]
     def register(self: FileDatabase, *args: Any, **kwargs: Any) -> Any:
         if self.ended:
             return method(self, *args, **kwargs)
-        registered = self.run(lambda connection: method(self, *args, **kwargs))
+        registered = self.with_connection(lambda connection: method(self, *args, **kwargs))
         self.pool.retire()
         return registered
 

@@ -36,9 +36,9 @@ def restore_from(database: FileDatabase, path: str, columns: Mapping[str, Sequen
             _check(source, path, columns)
             if database.in_memory:
                 with _in_rollback_mode(source) as copy:
-                    database.run(_copy, copy, database.busy_timeout)
+                    database.with_connection(lambda connection: _copy(connection, copy, database.busy_timeout))
             else:
-                database.run(_copy, source, database.busy_timeout)
+                database.with_connection(lambda connection: _copy(connection, source, database.busy_timeout))
     except sqlite3.Error as error:
         if has_code(error, "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CANTOPEN"):
             raise StoreUnavailableError(path, f"it cannot be restored: {error}") from error

@@ -39,7 +39,7 @@ def vacuum(database: FileDatabase, progress: Callable[[int], object] | None) -> 
         _is_in_use(connection)
         return before - _size(connection)
 
-    return database.run(work)
+    return database.with_connection(work)
 
 
 def _size(connection: sqlite3.Connection) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 import pytest
@@ -17,6 +18,8 @@ from vulcan_store import (
     get_workload,
     list_workloads,
 )
+from vulcan_store.queries.insertion import insertion
+from vulcan_store.queries.prepared import Prepared
 from vulcan_store.testing import make_workload
 
 NOON = datetime(2026, 2, 18, 12, 0, 0, 123456, tzinfo=UTC)
@@ -83,6 +86,32 @@ def test_what_is_not_given_is_filled_in(store):
     assert (found.input_hash, found.error) == ("", "")
     absent = ("output", "exit_code", "cpu_limit", "mem_limit", "timeout_s", "duration_ms", "started_at", "finished_at")
     assert [getattr(found, name) for name in absent] == [None] * 8
+
+
+@pytest.mark.parametrize("name", sorted(EVERY_FIELD.keys() - {"runtime", "status"}))
+def test_a_field_that_is_given_leaves_the_others_as_they_are_without_it(store, name):
+    plain = get_workload(create_workload(runtime="go").id).to_dict()
+
+    stored = get_workload(create_workload(runtime="go", **{name: EVERY_FIELD[name]}).id)
+
+    assert getattr(stored, name) == EVERY_FIELD[name]
+    without = stored.to_dict()
+    for field in (name, "id", "created_at"):
+        plain.pop(field, None)
+        without.pop(field, None)
+    assert without == plain
+
+
+def test_fields_may_be_given_in_any_order_and_few_statements_are_kept(store, monkeypatch):
+    monkeypatch.setattr(Prepared, "most", 4)
+    given = {"node_id": "n", "mem_limit": 1, "output": b"x", "runtime": "go"}
+
+    made = [create_workload(**{name: given[name] for name in order}) for order in itertools.permutations(given)]
+
+    for workload in made:
+        stored = get_workload(workload.id)
+        assert {name: getattr(stored, name) for name in given} == given
+    assert 0 < len(insertion(store.database).narrower) <= 4
 
 
 def test_enumerations_come_back_as_their_members(store):

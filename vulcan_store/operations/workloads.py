@@ -66,7 +66,7 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     insert = insertion(database)
     values = insert.values(given)
     try:
-        database.write(insert.sql, values)
+        database.write(*insert.of_one(database, given, values))
     except IntegrityError:
         raise WorkloadExistsError(values[0]) from None
     stored = Workload.from_row(values, database)

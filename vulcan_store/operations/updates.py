@@ -17,6 +17,7 @@ from vulcan_store.queries import workloads as queries
 
 MUTABLE = ("status", "node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
 """The fields that :func:`update_workload` may change; the others are fixed once created."""
+_MUTABLE = frozenset(MUTABLE)
 
 
 def update_workload_status(
@@ -70,10 +71,10 @@ def update_workload(
         TypeError: the claim is not a Workload, or ``node_id`` or ``started_at`` is named together with one.
         StoreUnavailableError: the store cannot be written.
     """
-    given: dict[str, Any] = {**fields}
-    for name, value in given.items():
-        if name not in MUTABLE:
-            raise InvalidWorkloadError(name, value, f"left out: what may be changed is {', '.join(MUTABLE)}")
+    given: dict[str, Any] = fields  # type: ignore[assignment]
+    if not given.keys() <= _MUTABLE:
+        name = next(name for name in given if name not in _MUTABLE)
+        raise InvalidWorkloadError(name, given[name], f"left out: what may be changed is {', '.join(MUTABLE)}")
     if claim is not None:
         _check_claim(workload_id, claim, given)
     return _change(store.database, workload_id, given, claim)
@@ -96,7 +97,7 @@ def _change(database: Engine, workload_id: str, fields: dict[str, Any], claim: W
     values = {**fields, "id": workload_id, "now": clock.now()}
     if claim is not None:
         values["claim_node"], values["claim_start"] = _proof(claim)
-    update = queries.change(database, values, status, claim is not None, *sorted(fields)) if fields else None
+    update = queries.change(database, values, status, claim is not None, *fields) if fields else None
     if update is None:
         database.require_writable()
     while True:

@@ -116,40 +116,39 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
             self.fail(error)
 
     def snapshot(self, work: Callable[[], T]) -> T:
-        return self._within("BEGIN", work)
+        try:
+            read: T = self.run(_read_together, "BEGIN", work)
+        except (sqlite3.Error, PeeweeException) as error:
+            self.fail(error)
+        return read
 
     def atomically(self, work: Callable[[], T]) -> T:
         self._check_writable()
-        return self._within("BEGIN IMMEDIATE", work)
-
-    def _within(self, begin: str, work: Callable[[], T]) -> T:
-        def transact(connection: sqlite3.Connection) -> T:
-            if not connection.in_transaction:
-                transaction, transactions = self.transaction(), self._state.transactions
-                outside = len(transactions)
-                # The connection commits or rolls back in C, so that no interruption comes in between; nor does one
-                # before an item of a list is deleted.
-                with connection:
-                    connection.execute(begin)
-                    try:
-                        transactions.append(transaction)
-                        return work()
-                    finally:
-                        del transactions[outside:]
-            if begin == "BEGIN":
-                return work()
-            with self.savepoint():
-                return work()
-
         try:
-            result = self.with_connection(transact)
+            result = self.with_connection(lambda connection: self._write_together(connection, work))
+        except IntegrityError:
+            raise
         except (sqlite3.Error, PeeweeException) as error:
-            if isinstance(error, IntegrityError):
-                raise
             self.fail(error)
         if not self._state.transactions:
             self._run_commit_callbacks()
         return result
+
+    def _write_together(self, connection: sqlite3.Connection, work: Callable[[], T]) -> T:
+        if connection.in_transaction:
+            with self.savepoint():
+                return work()
+        transaction, transactions = self.transaction(), self._state.transactions
+        outside = len(transactions)
+        # The connection commits or rolls back in C, so that no interruption comes in between; nor does one before an
+        # item of a list is deleted.
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                transactions.append(transaction)
+                return work()
+            finally:
+                del transactions[outside:]
 
     def table_and_index_names(self) -> set[str]:
         return {name for (name,) in self.read("SELECT name FROM sqlite_master")}
@@ -191,6 +190,14 @@ def _fetch(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> l
         if not replaces(connection, error):
             raise
     return connection.execute(sql, values).fetchall()
+
+
+def _read_together(connection: sqlite3.Connection, begin: str, work: Callable[[], T]) -> T:
+    if connection.in_transaction:
+        return work()
+    with connection:
+        connection.execute(begin)
+        return work()
 
 
 def _once_more_if_undecodable(

@@ -21,6 +21,7 @@ from vulcan_store import (
     open_store,
     update_workload,
 )
+from vulcan_store.engines import slots
 
 
 def descriptors():
@@ -230,7 +231,8 @@ def test_a_clock_that_stands_still_hangs_neither_opening_nor_writing_nor_closing
     assert rows(path) == [("mine", "pending")]
 
 
-def test_slots_that_interruptions_lost_are_reclaimed(path):
+def test_slots_that_interruptions_lost_are_reclaimed(path, monkeypatch):
+    monkeypatch.setattr(slots, "LOST_AFTER", 0)
     with open_store(path, pragmas=PATIENT) as store:
         pool = store.database.pool
         before = descriptors()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 from peewee import Database, _ConnectionLocal, _manual
 
 from vulcan_store.engines.cursor import Cursor, Row
-from vulcan_store.engines.pool import Pool, Slot
+from vulcan_store.engines.pool import Pool
+from vulcan_store.engines.slots import Slot
 from vulcan_store.engines.transactions import Savepoint, Transaction
 from vulcan_store.errors import StoreUnavailableError
 

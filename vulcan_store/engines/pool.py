@@ -6,14 +6,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from itertools import compress
-from operator import attrgetter, methodcaller
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 from vulcan_store.engines.mark import new_mark
+from vulcan_store.engines.slots import LOST_AFTER, C, Slot, Slots, has_living_thread
 from vulcan_store.errors import StoreUnavailableError
 
-C = TypeVar("C")
 T = TypeVar("T")
 
 CLOSED = "it was closed; call open_store() to open it again"
@@ -24,39 +22,31 @@ FORKED = (
 )
 FORKING = "this thread is about to fork, which has to wait until no connection is in use; use the store before or after"
 
-POLL = 0.001
-"""Seconds between two looks at whether a transaction has ended, for which a fork waits."""
+NAPS = 0.002, 0.001, 0.0005
+"""Seconds for which a caller sleeps, the last first, before it queues up for a connection.
+
+Each that is handed over costs two switches of threads, and where calls are short one is soon free without.
+"""
 
 
-class Slot(Generic[C]):
-    """The place of one connection.
+class Waiter(Generic[C]):
+    """Who waits for a connection.
 
     Attributes:
-        connection: None until it is open, and again once it is closed.
-        lock: held by the thread that is in the middle of a call on the connection. Reentrant: what a call reads from
-            (the iterable of a bulk insert) may itself use the connection.
-        in_call: whether such a call is under way.
-        thread: whose transaction is open on it between two statements, or None.
-        generation: which of the pool's generations it belongs to, see :meth:`Pool.retire`.
+        lock: held until it is worth another try, and again by who has waited.
+        slot: what was handed over, if anything was.
     """
 
-    __slots__ = ("connection", "lock", "in_call", "thread", "generation")
+    __slots__ = ("lock", "slot")
 
-    def __init__(self, generation: int) -> None:
-        self.connection: C | None = None
-        self.lock = threading.RLock()
-        self.in_call = False
-        self.thread: threading.Thread | None = None
-        self.generation = generation
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.lock.acquire()
+        self.slot: Slot[C] | None = None
 
 
-class Pool(Generic[C]):
-    """Connections of one database.
-
-    Whoever takes a slot finds out under the slot's lock whether its connection is still there, and takes another one if
-    not; whoever closes, forks or reclaims has that lock while it closes the connection. So slots may go in and out of
-    ``idle`` without the pool's lock, in one step of the interpreter each, and a signal handler may raise at any moment:
-    at worst a slot is then neither idle nor used by anybody, and is reclaimed before the next connection is opened.
+class Pool(Slots[C]):
+    """Connections of one database, which are lent.
 
     Args:
         target: what was opened, for errors.
@@ -80,12 +70,9 @@ class Pool(Generic[C]):
         size: int | None = None,
         timeout: float = 0.0,
     ) -> None:
-        self.target, self.connect, self.disconnect = target, connect, disconnect
-        self.is_in_transaction, self.is_usable = is_in_transaction, is_usable
+        super().__init__(disconnect, is_in_transaction)
+        self.target, self.connect, self.is_usable = target, connect, is_usable
         self.max_idle, self.size, self.timeout = max_idle, size, timeout
-        self.slots: list[Slot[C]] = []
-        self.idle: list[Slot[C]] = []
-        self.generation = 0
         self.closed = False
         self.begin(os.getpid())
 
@@ -94,8 +81,8 @@ class Pool(Generic[C]):
         self.process = process
         self.mark = (0,) if process is None else new_mark()
         self.lock = threading.RLock()  # an object's end may use the store, and garbage may be collected here
-        self.waiting: list[threading.Lock] = []
-        self.kept: set[Slot[C]] = set()
+        self.waiting: list[Waiter[C]] = []
+        self.kept = set()
         self.lending = not self.closed
         self.forking: int | None = None  # the thread for which lending pauses
 
@@ -107,8 +94,8 @@ class Pool(Generic[C]):
         """
         if not self.mark[0]:
             self.refuse_forked()
-        if self.kept and not all(map(_has_living_thread, tuple(self.kept))):
-            self._reclaim()
+        if self.kept and not all(map(has_living_thread, tuple(self.kept))):
+            self.reclaim()
         if self.lending:
             try:
                 slot = self.idle.pop()
@@ -139,29 +126,26 @@ class Pool(Generic[C]):
         return False
 
     def _take_when_possible(self) -> Slot[C]:
-        deadline = time.monotonic() + self.timeout
+        deadline, naps = time.monotonic() + self.timeout, list(NAPS)
         while True:
-            slot = self._idle_one() if self.lending else None
+            slot = self.take_idle() if self.lending else None
+            if slot is None and naps and self.size is not None and len(self.slots) >= self.size:
+                time.sleep(naps.pop())
+                continue
             if slot is None:
-                self._reclaim()
-                slot = Slot(self.generation)
-                with slot.lock:
-                    waiter = self._reserve(slot)
+                self.reclaim()
+                new = Slot[C](self.generation)
+                with new.lock:
+                    waiter = self._reserve(new)
                     if waiter is None:
-                        self._connect(slot)
-                        return slot
-                self._wait(waiter, deadline)
-            elif self._can_use(slot):
+                        self._connect(new)
+                        return new
+                slot = self._wait(waiter, deadline - time.monotonic())
+            if slot is not None and self._can_use(slot):
                 return slot
 
-    def _idle_one(self) -> Slot[C] | None:
-        try:
-            return self.idle.pop()
-        except IndexError:
-            return None
-
-    def _reserve(self, slot: Slot[C]) -> threading.Lock | None:
-        """Make a slot one of the pool's, or return the lock that is released when it is worth another try."""
+    def _reserve(self, slot: Slot[C]) -> Waiter[C] | None:
+        """Make a slot one of the pool's, or queue up."""
         with self.lock:
             if self.closed:
                 raise StoreUnavailableError(self.target, CLOSED)
@@ -170,11 +154,10 @@ class Pool(Generic[C]):
             if self.lending and (self.size is None or len(self.slots) < self.size):
                 self.slots.append(slot)
                 return None
-            waiter = threading.Lock()
-            waiter.acquire()
+            waiter = Waiter[C]()
             self.waiting.append(waiter)
             if self.idle:  # given back since it was looked for
-                self._serve()
+                self.serve()
             return waiter
 
     def _connect(self, slot: Slot[C]) -> None:
@@ -184,43 +167,55 @@ class Pool(Generic[C]):
         finally:
             slot.in_call = False
             if slot.connection is None:
-                self._remove(slot)
+                self.remove(slot)
 
-    def _wait(self, waiter: threading.Lock, deadline: float) -> None:
+    def _wait(self, waiter: Waiter[C], patience: float) -> Slot[C] | None:
+        """Wait for one's turn: for a slot, or for None, when it is worth another try."""
         served = False
         try:
-            # Without a limit it is for a fork to end, which does so by itself.
-            served = waiter.acquire(timeout=-1 if self.size is None else max(0.0, deadline - time.monotonic()))
+            while not served:
+                # Without a limit it is for a fork to end, which does so by itself.
+                pause = -1 if self.size is None else max(0.0, min(patience, LOST_AFTER))
+                served = waiter.lock.acquire(timeout=pause)
+                patience -= pause
+                if served or patience <= 0:
+                    break
+                self.reclaim()
+                served = self._is_forgotten(waiter)
         finally:
             if not served:
-                with self.lock:
-                    if waiter in self.waiting:
-                        self.waiting.remove(waiter)
-                    else:
-                        self._serve()  # it was served all the same, so it is the next one's turn
+                self._give_up(waiter)
         if not served:
             raise StoreUnavailableError(
                 self.target,
                 f"none of its {self.size} connections was free for {self.timeout:g} s; shorten transactions, or "
                 "allow more with ?pool_size= in the URL",
             )
+        return waiter.slot
 
-    def _serve(self) -> None:
+    def _is_forgotten(self, waiter: Waiter[C]) -> bool:
+        # By somebody whom a signal handler interrupted just as it was this one's turn.
+        with self.lock:
+            return waiter not in self.waiting and waiter.lock.locked()
+
+    def _give_up(self, waiter: Waiter[C]) -> None:
+        with self.lock:
+            if waiter in self.waiting:
+                self.waiting.remove(waiter)
+                return
+        # It was served all the same, so it is the next one's turn.
+        if waiter.slot is None:
+            self.serve()
+        else:
+            with waiter.slot.lock:
+                self.give_back(waiter.slot)
+
+    def serve(self) -> None:
         with self.lock:
             if self.waiting:
-                self.waiting.pop(0).release()
-
-    def _reclaim(self) -> None:
-        # What a thread left when it ended in the middle of a transaction, or an interruption between two calls.
-        for slot in list(self.slots):
-            locked: list[Slot[C]] = []
-            try:
-                _lock(slot, 0.0, locked)
-                if locked and not slot.in_call and slot not in self.idle:
-                    if slot.thread is None or not slot.thread.is_alive():
-                        self.discard(slot)
-            finally:
-                _unlock(locked)
+                waiter = self.waiting.pop(0)
+                waiter.slot = self.take_idle()
+                waiter.lock.release()
 
     def give_back(self, slot: Slot[C]) -> None:
         """Let others have a slot, whose lock is held, or close its connection if enough are idle."""
@@ -231,33 +226,9 @@ class Pool(Generic[C]):
         ):  # fmt: skip
             idle.append(slot)
             if self.waiting:
-                self._serve()
+                self.serve()
         else:
             self.discard(slot)
-
-    def discard(self, slot: Slot[C]) -> None:
-        """Close a slot's connection and forget the slot."""
-        connection, slot.connection = slot.connection, None
-        self._remove(slot)
-        if connection is not None:
-            self.disconnect(connection)
-
-    def _remove(self, slot: Slot[C]) -> None:
-        self.kept.discard(slot)
-        for slots in (self.slots, self.idle):
-            try:
-                slots.remove(slot)
-            except ValueError:
-                pass
-        if self.waiting:
-            self._serve()
-
-    def retire(self) -> None:
-        """Use the connections that are open no more, so that later ones have what was registered meanwhile."""
-        self.generation += 1
-        while (slot := self._idle_one()) is not None:
-            with slot.lock:
-                self.discard(slot)
 
     def close(self, patience: float) -> None:
         """Lend nothing more, and close every connection: each after the call that it is in, at most so many seconds.
@@ -271,34 +242,12 @@ class Pool(Generic[C]):
         self._serve_all()
         # First this thread's own, whose transaction the others may be waiting for.
         for slot in sorted(self.slots, key=lambda slot: slot.thread is not threading.current_thread()):
-            patience = self._close_when_free(slot, patience)
+            patience = self.close_when_free(slot, patience)
 
     def _serve_all(self) -> None:
         with self.lock:
             while self.waiting:
-                self._serve()
-
-    def _close_when_free(self, slot: Slot[C], patience: float, *, wait_for_transaction: bool = False) -> float:
-        """Close a slot's connection, unless it is in use for so many seconds; how many of them are left."""
-        while True:
-            start, locked = time.monotonic(), list[Slot[C]]()
-            try:
-                _lock(slot, max(0.0, patience), locked)
-                # In a call though its lock could be had: the call is this thread's.
-                done = not locked or slot.in_call
-                if not done and not (wait_for_transaction and self._is_in_transaction(slot)):
-                    self.discard(slot)
-                    done = True
-            finally:
-                _unlock(locked)
-            patience -= time.monotonic() - start
-            if done or patience <= 0 or slot.thread is threading.current_thread():
-                return patience
-            time.sleep(POLL)
-            patience -= POLL  # what was slept is counted as well: tests of users freeze clocks
-
-    def _is_in_transaction(self, slot: Slot[C]) -> bool:
-        return slot.connection is not None and self.is_in_transaction(slot.connection)
+                self.serve()
 
     # Forks
 
@@ -311,58 +260,8 @@ class Pool(Generic[C]):
         self.lending, self.forking = not self.closed, None
         self._serve_all()
 
-    def drain(self, patience: float) -> None:
-        """Close every connection, each when no call and no transaction is under way on it, within so many seconds."""
-        self._reclaim()
-        for slot in list(self.slots):
-            patience = self._close_when_free(slot, patience, wait_for_transaction=True)
-
-    def hold(self, patience: float, held: list[Slot[C]]) -> None:
-        """Add every slot to ``held`` and lock it, each when no call is under way, within so many seconds."""
-        for slot in list(self.slots):
-            start = time.monotonic()
-            _lock(slot, max(0.0, patience), held)
-            patience -= time.monotonic() - start
-
-    def release(self, held: list[Slot[C]]) -> None:
-        """Give back the locks that :meth:`hold` has taken."""
-        _unlock(held)
-        del held[:]
-
-    def keep_inherited(self) -> None:
-        """In a forked child: let no connection of the parent's be closed, not by its end either."""
-        for slot in self.slots:
-            if slot.connection is not None:
-                _keep_for_ever(slot.connection)
-                slot.connection = None
-        self.slots, self.idle, self.kept = [], [], set()
-
     def refuse_forked(self) -> NoReturn:
         """Raise StoreUnavailableError in a child that may not use the pool."""
         self.keep_inherited()
         self.process, self.mark = None, (0,)
         raise StoreUnavailableError(self.target, CLOSED if self.closed else FORKED)
-
-
-# In C, so that no signal handler comes in between the locking and the noting of it.
-
-def _lock(slot: Slot[C], seconds: float, locked: list[Slot[C]]) -> None:
-    """Add a slot to those that are locked, unless another thread's call on it is under way for so many seconds."""
-    locked.extend(compress((slot,), map(slot.lock.acquire, (True,), (seconds,))))
-
-
-def _unlock(locked: list[Slot[C]]) -> None:
-    list(map(_release, map(_lock_of, locked)))
-
-
-_release, _lock_of = methodcaller("release"), attrgetter("lock")
-
-
-def _has_living_thread(slot: Slot[Any]) -> bool:
-    return slot.thread is None or slot.thread.is_alive()
-
-
-def _keep_for_ever(connection: object) -> None:
-    import ctypes  # seldom needed, and slow to import
-
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))

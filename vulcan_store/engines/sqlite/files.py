@@ -17,7 +17,8 @@ from peewee import PeeweeException, SqliteDatabase
 
 from vulcan_store.engines import forks
 from vulcan_store.engines.lending import LendingDatabase
-from vulcan_store.engines.pool import FORKED, Pool, Slot
+from vulcan_store.engines.pool import FORKED, Pool
+from vulcan_store.engines.slots import Slot
 from vulcan_store.engines.sqlite.kept import KeptFile
 from vulcan_store.engines.sqlite.paths import identity_of, path_of, uri_of
 from vulcan_store.engines.sqlite.pragmas import PRAGMAS, checked_pragmas

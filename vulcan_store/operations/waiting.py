@@ -21,6 +21,8 @@ def seconds(name: str, value: object) -> float:
     Raises:
         InvalidWorkloadError: a ValueError, for anything else.
     """
+    if type(value) is int and 0 <= value <= 10**9:
+        return value
     number: Any = value if type(value) is not bool and issubclass(type(value), (int, float)) else -1
     if not number >= 0:  # NaN is not either
         raise InvalidWorkloadError(name, value, "a number of seconds from 0")

@@ -40,6 +40,8 @@ def read_filters(filters: Mapping[str, Any], known: tuple[str, ...] = FILTERS) -
         TypeError: a filter is not among the known ones.
         InvalidWorkloadError: a value is none that the field can have.
     """
+    if not filters:
+        return (), {}
     shape, values = [], {}
     for name, value in filters.items():
         if name not in known:

@@ -194,7 +194,9 @@ def writing(folder):
         if operation == "life":
             for name, make in QUEUES.items():
                 with suppress(ImportError):
-                    queue = make(str(folder / f"{name}.db"))
+                    # In a folder of its own: litequeue's and huey's files come and go beside them.
+                    (folder / name).mkdir()
+                    queue = make(str(folder / name / "queue.db"))
                     works[name] = lambda queue=queue: per_call([queue.live] * CALLS)
         yield operation, works
     for contender in opened.values():

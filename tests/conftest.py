@@ -5,25 +5,38 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from postgres_server import PostgresServer, fresh_schema, started
 
 pytest_plugins = ["vulcan_store.testing"]
 
+IN_MEMORY = Path("/dev/shm")
+ROOM = 2**30
+"""The bytes that have to be free there; a run needs a tenth of it."""
 
 # A shell starts what runs in the background with Ctrl-C ignored, and so do programs that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
-    group = parser.getgroup("guarantees")
-    group.addoption(
-        "--crash-rounds", type=int, default=20, metavar="N", help="how often two writers are killed (default: 20)"
+    parser.addoption(
+        "--long", action="store_true",
+        help="try crashes, races, forks, interruptions and random values as often as it takes to be sure, on the disk",
     )
-    group.addoption(
-        "--values", type=int, default=4000, metavar="N", help="how many random workloads are written (default: 4000)"
-    )
+
+
+def pytest_configure(config):
+    """Put the files of the tests into memory where it has room, unless the tests may take long.
+
+    A new file on a disk takes longer than what most tests do with it. Programs see no difference; that what has to be
+    on the disk is written there, ``guarantees/test_durability.py`` sees from the system calls.
+    """
+    if not config.option.long and IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK):
+        about = os.statvfs(IN_MEMORY)
+        if about.f_bavail * about.f_frsize > ROOM and not about.f_flag & os.ST_NOEXEC:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -32,6 +45,12 @@ def pytest_terminal_summary(terminalreporter):
     if skipped:
         reasons = (f"{count} ({reason})" for reason, count in Counter(skipped).most_common())
         terminalreporter.write_line(f"not run: {', '.join(reasons)}")
+
+
+@pytest.fixture(scope="session")
+def rounds(request):
+    """How often to try what may go wrong: ``rounds(3, long=20)`` is 3, and 20 with ``--long``."""
+    return lambda few, long: long if request.config.option.long else few
 
 
 @pytest.fixture(scope="session")
@@ -53,10 +72,12 @@ def postgres_target(postgres):
 
 
 @pytest.fixture(params=["memory", "file", "postgres"])
-def workload_store_target(request, tmp_path):
-    if request.param == "postgres":
-        return request.getfixturevalue("postgres")  # the plugin makes a schema in it
-    return ":memory:" if request.param == "memory" else str(tmp_path / "vulcan.db")
+def workload_store_target(request):
+    if request.param == "memory":
+        return ":memory:"
+    # Only what is asked for is made: folders that nobody uses take seconds, as often as this is called.
+    # On the server the plugin makes a schema for each test.
+    return request.getfixturevalue("postgres" if request.param == "postgres" else "path")
 
 
 @pytest.fixture

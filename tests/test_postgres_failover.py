@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from guarantees.processes import PATIENCE, in_processes, spawn
+from guarantees.processes import PATIENCE, context, in_processes
 from postgres_server import PostgresServer, Standby, execute, started
 
 from vulcan_store import (
@@ -94,7 +94,7 @@ def wait_for_rows(url, count):
 
 
 def test_writers_go_on_at_the_standby_and_nothing_acknowledged_is_missing_or_there_twice(primary, standby, target):
-    stop = spawn.Event()
+    stop = context.Event()
     with open_store(target):
         make_workload(id="log")
     with ThreadPoolExecutor() as threads:

@@ -29,16 +29,18 @@ HURRIED = {**PATIENT, "synchronous": "off"}
 
 WRITER = Path(__file__).with_name("writer.py")
 
-spawn = multiprocessing.get_context("spawn")
+# Each is forked from a process of its own, which has loaded the modules and nothing else: no store, no thread.
+context = multiprocessing.get_context("forkserver")
+context.set_forkserver_preload(["pytest", "vulcan_store"])
 
 
 def in_processes(count, work, *arguments):
     """What ``work(barrier, place, *arguments)`` returns in each of so many new processes, in the order of places."""
-    barrier = spawn.Barrier(count)
+    barrier = context.Barrier(count)
     pipes, processes = [], []
     for place in range(count):
-        ours, theirs = spawn.Pipe(duplex=False)
-        process = spawn.Process(target=_answer, args=(theirs, work, barrier, place, *arguments), daemon=True)
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_answer, args=(theirs, work, barrier, place, *arguments), daemon=True)
         process.start()
         theirs.close()
         pipes.append(ours)

@@ -53,11 +53,12 @@ def end_suddenly(path, rng, seeds):
     return [said for writer in writers for said in writer.acknowledged()]
 
 
-def test_every_acknowledged_write_is_there_after_the_sudden_end_of_its_writer(path, crash_rounds):
+def test_every_acknowledged_write_is_there_after_the_sudden_end_of_its_writer(path, rounds):
+    crashes = rounds(3, long=20)
     rng = random.Random(20260218)
     acknowledged = {}
 
-    for number in range(crash_rounds):
+    for number in range(crashes):
         acknowledged.update(end_suddenly(path, rng, [f"{number} one", f"{number} other"]))
 
         with open_store(path):
@@ -68,7 +69,7 @@ def test_every_acknowledged_write_is_there_after_the_sudden_end_of_its_writer(pa
         assert [key for key, said in acknowledged.items() if ORDER.index(stored[key]) < ORDER.index(said)] == []
         acknowledged[mine.id] = "pending"
         assert len(stored) - len(acknowledged) <= 2 * (number + 1)
-    assert len(acknowledged) > 10 * crash_rounds
+    assert len(acknowledged) > 10 * crashes
 
 
 def test_a_sudden_end_leaves_no_half_of_a_write(path):

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from commandline import rows, started, vulcan
+from commandline import Started, rows, vulcan
 
 from vulcan_store import get_workload, open_store, update_workload
 from vulcan_store.cli.main import main
@@ -39,9 +39,9 @@ def test_claim_of_nothing_is_silent_and_has_a_status_of_its_own(store, path):
 
 
 def test_claim_may_wait_for_a_workload_to_appear(store, path):
-    with started("--db", path, "claim", "node-1", "--wait", "1h") as claiming:
+    with Started("--db", path, "claim", "node-1", "--wait", "1h") as claiming:
         made = make_workload()
-        shown, complaints = claiming.communicate(timeout=60)
+        shown, complaints = claiming.communicate()
 
     assert (shown, complaints, claiming.returncode) == (f"{made.id}\n", "", 0)
     assert get_workload(made.id).node_id == "node-1"
@@ -67,9 +67,9 @@ def test_wait_tells_by_its_status_what_became_of_them(store, path, capsys, statu
 def test_wait_shows_a_workload_once_it_is_final(store, path):
     workload = make_workload(status="running")
 
-    with started("--db", path, "wait", workload.id) as waiting:
+    with Started("--db", path, "wait", workload.id) as waiting:
         update_workload(workload.id, status="completed", output=b"42")
-        shown, complaints = waiting.communicate(timeout=60)
+        shown, complaints = waiting.communicate()
 
     assert (waiting.returncode, complaints) == (0, "")
     assert "status       completed\n" in shown

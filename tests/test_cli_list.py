@@ -7,7 +7,7 @@ import signal
 from datetime import UTC, datetime
 
 import pytest
-from commandline import on_terminal, started
+from commandline import Started, on_terminal
 
 from vulcan_store import create_workloads, open_store
 from vulcan_store.cli.listing import ROWS_PER_BATCH
@@ -97,7 +97,7 @@ def test_what_does_not_go_together_is_wrong_usage(seven, capsys, options):
 
 
 def test_a_watched_page_shows_what_is_new_until_ctrl_c(seven):
-    with started("--db", seven, "list", "--watch", "0.01") as watching:
+    with Started("--db", seven, "list", "--watch", "0.01") as watching:
         for line in watching.stdout:
             if line == "1-7 of 7\n":
                 break
@@ -107,7 +107,7 @@ def test_a_watched_page_shows_what_is_new_until_ctrl_c(seven):
             if line == "1-8 of 8\n":
                 break
         watching.send_signal(signal.SIGINT)
-        _, complaints = watching.communicate(timeout=30)
+        _, complaints = watching.communicate()
 
     assert (complaints, watching.returncode) == ("", 130)
 

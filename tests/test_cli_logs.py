@@ -6,17 +6,19 @@ import json
 import signal
 
 import pytest
-from commandline import started, vulcan
+from commandline import Started, vulcan
 
 from vulcan_store import LogLine, append_log_lines, list_log_lines, open_store, update_workload_status
+from vulcan_store.cli import logs
 from vulcan_store.cli.main import main
 from vulcan_store.operations.log_tail import LINES_AT_ONCE
 from vulcan_store.testing import make_workload
 
 
 @pytest.fixture
-def running(path):
-    """A running workload with a line in its log, in a file store that is open here."""
+def running(path, monkeypatch):
+    """A running workload with a line in its log, in a file store that is open here; who follows it looks often."""
+    monkeypatch.setattr(logs, "FOLLOW_INTERVAL", 0.01)
     with open_store(path):
         workload = make_workload(status="running")
         append_log_lines(workload.id, ["first"])
@@ -70,22 +72,22 @@ def test_a_tail_of_a_log_with_equal_numbers_is_the_end_of_the_whole(running, pat
 
 def test_a_tail_that_is_followed_goes_on_with_what_is_new(running, path):
     append_log_lines(running.id, ["second"])
-    with started("--db", path, "logs", "--follow", "--tail", "1", running.id) as following:
+    with Started("--db", path, "logs", "--follow", "--tail", "1", running.id) as following:
         first = following.stdout.readline()
         append_log_lines(running.id, ["third"])
         update_workload_status(running.id, "completed")
-        rest, complaints = following.communicate(timeout=30)
+        rest, complaints = following.communicate()
 
     assert (first, rest, complaints) == ("second\n", "third\n", "")
 
 
 def test_log_appends_the_lines_of_stdin_as_they_come(running, path):
-    with started("--db", path, "log", running.id) as logging:
+    with Started("--db", path, "log", running.id) as logging:
         logging.stdin.write("second\nthi")
         logging.stdin.flush()
-        with started("--db", path, "logs", "--follow", running.id) as following:
+        with Started("--db", path, "logs", "--follow", running.id) as following:
             shown = [following.stdout.readline(), following.stdout.readline()]
-            following.terminate()
+            following.send_signal(signal.SIGTERM)
         said, complaints = logging.communicate("rd\n\nlast")
 
     assert shown == ["first\n", "second\n"]
@@ -101,20 +103,20 @@ def test_log_takes_bytes_of_any_kind_and_line_breaks_of_either(running, path):
 
 
 def test_log_of_a_workload_that_is_not_there_reads_nothing(path, running):
-    with started("--db", path, "log", "nobody") as logging:
+    with Started("--db", path, "log", "nobody") as logging:
         complaints = logging.stderr.read()
 
     assert (logging.returncode, complaints) == (1, "vulcan-store: there is no workload 'nobody'\n")
 
 
 def test_logs_that_are_followed_end_with_the_workload(running, path):
-    with started("--db", path, "logs", "--follow", running.id) as following:
+    with Started("--db", path, "logs", "--follow", running.id) as following:
         first = following.stdout.readline()
         append_log_lines(running.id, ["second"])
         second = following.stdout.readline()
         append_log_lines(running.id, ["third"])
         update_workload_status(running.id, "completed")
-        rest, complaints = following.communicate(timeout=30)
+        rest, complaints = following.communicate()
 
     assert (first, second, rest, complaints) == ("first\n", "second\n", "third\n", "")
     assert following.returncode == 0
@@ -122,13 +124,13 @@ def test_logs_that_are_followed_end_with_the_workload(running, path):
 
 def test_a_followed_log_misses_no_line_whatever_its_number(running, path):
     append_log_lines(running.id, ["second", "third"])
-    with started("--db", path, "logs", "--follow", running.id) as following:
+    with Started("--db", path, "logs", "--follow", running.id) as following:
         shown = [following.stdout.readline() for _ in range(3)]
         for seq, line in ((0, "first of a new run"), (1, "between"), (0, "of a third run"), (9, "far")):
             LogLine.create(workload=running.id, seq=seq, line=line)
             shown.append(following.stdout.readline())
         update_workload_status(running.id, "killed")
-        rest, complaints = following.communicate(timeout=30)
+        rest, complaints = following.communicate()
 
     assert "".join(shown).splitlines() == [
         "first", "second", "third", "first of a new run", "between", "of a third run", "far"
@@ -137,10 +139,10 @@ def test_a_followed_log_misses_no_line_whatever_its_number(running, path):
 
 
 def test_logs_that_are_followed_end_quietly_with_ctrl_c(running, path):
-    with started("--db", path, "logs", "--follow", running.id) as following:
+    with Started("--db", path, "logs", "--follow", running.id) as following:
         following.stdout.readline()
         following.send_signal(signal.SIGINT)
-        rest, complaints = following.communicate(timeout=30)
+        rest, complaints = following.communicate()
 
     assert (rest, complaints, following.returncode) == ("", "", 130)
 

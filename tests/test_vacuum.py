@@ -146,7 +146,8 @@ def test_the_command_says_how_much_was_given_back(path):
     assert os.path.getsize(path) < 100_000
 
 
-def test_the_command_says_who_is_in_the_way(path):
+def test_the_command_says_who_is_in_the_way(path, monkeypatch):
+    monkeypatch.setitem(PRAGMAS, "busy_timeout", 50)
     with purged(path) as store, store.database.atomic():
         create_workload(runtime="go")
 

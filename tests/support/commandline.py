@@ -1,7 +1,8 @@
-"""The command line, as tests run it: in this process, or as the console script with pipes or on a terminal."""
+"""The command line, as tests run it: in this process, or in a child with pipes or on a terminal."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import os
@@ -12,6 +13,7 @@ import struct
 import subprocess
 import sys
 import termios
+import traceback
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +22,8 @@ import pytest
 from vulcan_store.cli.main import main
 
 SCRIPT = str(Path(sys.executable).with_name("vulcan-store"))
+PATIENCE = 60
+"""Seconds after which a command in a child is taken to hang, and ended by SIGALRM."""
 SHAPES_THE_OUTPUT = ("NO_COLOR", "TERM", "COLUMNS", "VULCAN_DB_PATH", "PYTHONIOENCODING", "PYTHONUNBUFFERED")
 
 
@@ -39,7 +43,7 @@ class Ended(NamedTuple):
 def vulcan(*arguments, stdin=b""):
     """Run a command to its end within this process, which is quicker than a process of its own.
 
-    What is about the process itself (pipes, signals, terminals) takes :func:`started` or :func:`on_terminal`.
+    What is about the process itself (pipes, signals, terminals) takes :class:`Started` or :func:`on_terminal`.
     """
     stdin = stdin.encode() if isinstance(stdin, str) else stdin
     streams = {"stdin": io.BytesIO(stdin), "stdout": io.BytesIO(), "stderr": io.BytesIO()}
@@ -54,41 +58,96 @@ def vulcan(*arguments, stdin=b""):
         return Ended(status, streams["stdout"].getvalue().decode(), streams["stderr"].getvalue().decode())
 
 
-def started(*arguments, **options):
-    """Start the script, with pipes of text."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(
-        [SCRIPT, *map(str, arguments)], text=True, env=environment(), **{**pipes, **options}
-    )
+class Started:
+    """A command that goes on in a fork of this process, with pipes of text; used like a ``subprocess.Popen``.
+
+    It ends as an interpreter does. What is about the script and its interpreter themselves takes :data:`SCRIPT`.
+    """
+
+    def __init__(self, *arguments, stdout=None):
+        (stdin, self.stdin), (self.stdout, out), (self.stderr, error) = os.pipe(), os.pipe(), os.pipe()
+        self.returncode = None
+        self.pid = os.fork()
+        if not self.pid:
+            for ours in (self.stdin, self.stdout, self.stderr):
+                os.close(ours)
+            _run_and_exit(arguments, environment(), stdin, out if stdout is None else stdout, error)
+        for theirs in (stdin, out, error):
+            os.close(theirs)
+        self.stdin, self.stdout, self.stderr = open(self.stdin, "w"), open(self.stdout), open(self.stderr)
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def communicate(self, text=""):
+        """Write the rest of its stdin, if it still reads; the rest of its output and of its errors."""
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.write(text)
+        self._end_stdin()
+        return self.stdout.read(), self.stderr.read()
+
+    def _end_stdin(self):
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            self.send_signal(signal.SIGKILL)
+        self.stdout.close()
+        self.stderr.close()
+        self._end_stdin()
+        self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 def on_terminal(*arguments, columns=80, lines=24, stdout=None, stdin=subprocess.DEVNULL, until=None, **changes):
-    """Run the script to its end on a terminal and return what appeared there.
+    """Run a command to its end on a terminal, in a fork of this process, and return what appeared there.
 
     With ``stdout`` only its stderr is the terminal. What goes on for ever is interrupted when ``until`` has appeared;
     with ``stdin=None`` its stdin is the terminal too, at which Ctrl-D is pressed then.
     """
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    with subprocess.Popen(
-        [SCRIPT, *map(str, arguments)],
-        stdin=theirs if stdin is None else stdin,
-        stdout=theirs if stdout is None else stdout,
-        stderr=theirs,
-        env=environment(**changes),
-    ) as running:
-        os.close(theirs)
-        seen = b""
-        while read := _read(ours):
-            seen += read
-            if until is not None and until in seen:
-                if stdin is None:
-                    os.write(ours, b"\x04")
-                else:
-                    running.send_signal(signal.SIGINT)
-                until = None
-    os.close(ours)
+    child, terminal = pty.fork()
+    if not child:
+        fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        streams = (0 if stdin is None else stdin, 1 if stdout is None else stdout, 2)
+        _run_and_exit(arguments, environment(**changes), *streams)
+    seen = b""
+    while read := _read(terminal):
+        seen += read
+        if until is not None and until in seen:
+            if stdin is None:
+                os.write(terminal, b"\x04")
+            else:
+                os.kill(child, signal.SIGINT)
+            until = None
+    os.close(terminal)
+    os.waitpid(child, 0)
     return seen.decode().replace("\r\n", "\n")
+
+
+def _run_and_exit(arguments, variables, *streams):
+    """Be the console script in a child: run a command with these streams, flush its output, and end the process."""
+    status = 120  # an interpreter's, if it cannot flush in the end
+    try:
+        signal.alarm(PATIENCE)
+        os.environ.clear()
+        os.environ.update(variables)
+        for number, stream in enumerate(streams):
+            stream = os.open(os.devnull, os.O_RDWR) if stream == subprocess.DEVNULL else stream
+            os.dup2(stream if isinstance(stream, int) else stream.fileno(), number)
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)
+        try:
+            ended = main(list(map(str, arguments)))
+        except SystemExit as wrong_usage_or_help:
+            ended = wrong_usage_or_help.code or 0
+        sys.stdout.flush()
+        status = ended
+    except BaseException:
+        traceback.print_exc(file=sys.stderr)
+    finally:
+        os._exit(status)
 
 
 def _read(terminal):

@@ -48,9 +48,9 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(scope="session")
-def rounds(request):
-    """How often to try what may go wrong: ``rounds(3, long=20)`` is 3, and 20 with ``--long``."""
-    return lambda few, long: long if request.config.option.long else few
+def effort(request):
+    """How much of something to try: ``effort(3, long=20)`` is 3, and 20 with ``--long``."""
+    return lambda usual, long: long if request.config.option.long else usual
 
 
 @pytest.fixture(scope="session")

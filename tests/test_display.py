@@ -45,8 +45,8 @@ def test_a_table_of_three_fits_the_terminal(three, columns):
     assert ("node-17.eu-west-1.example" in seen[1]) == (columns > 80)
 
 
-def test_the_last_page_of_very_many_fits_the_terminal(path, rounds):
-    many = rounds(1_000, long=100_000)
+def test_the_last_page_of_very_many_fits_the_terminal(path, effort):
+    many = effort(1_000, long=100_000)
     with open_store(path):
         create_workloads({**WIDE, "created_at": NOW} for _ in range(many))
 

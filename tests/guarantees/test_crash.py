@@ -53,8 +53,8 @@ def end_suddenly(path, rng, seeds):
     return [said for writer in writers for said in writer.acknowledged()]
 
 
-def test_every_acknowledged_write_is_there_after_the_sudden_end_of_its_writer(path, rounds):
-    crashes = rounds(3, long=20)
+def test_every_acknowledged_write_is_there_after_the_sudden_end_of_its_writer(path, effort):
+    crashes = effort(3, long=20)
     rng = random.Random(20260218)
     acknowledged = {}
 

@@ -49,8 +49,8 @@ def index_names(path):
         return [name for name, in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")]
 
 
-def test_sixteen_processes_that_open_a_new_path_at_the_same_instant_all_succeed(tmp_path):
-    paths = [str(tmp_path / f"{number}.db") for number in range(20)]
+def test_sixteen_processes_that_open_a_new_path_at_the_same_instant_all_succeed(tmp_path, effort):
+    paths = [str(tmp_path / f"{number}.db") for number in range(effort(6, long=20))]
 
     made = in_processes(16, open_at_once, paths)
 
@@ -60,8 +60,8 @@ def test_sixteen_processes_that_open_a_new_path_at_the_same_instant_all_succeed(
     assert sorted(os.listdir(tmp_path)) == sorted(map(os.path.basename, paths))
 
 
-def test_processes_that_open_a_file_of_the_server_at_the_same_instant_all_succeed(tmp_path):
-    paths = [str(tmp_path / f"{number}.db") for number in range(5)]
+def test_processes_that_open_a_file_of_the_server_at_the_same_instant_all_succeed(tmp_path, effort):
+    paths = [str(tmp_path / f"{number}.db") for number in range(effort(2, long=10))]
     for path in paths:
         with closing(sqlite3.connect(path)) as connection:
             connection.executescript(SERVERS_TABLES)
@@ -75,8 +75,8 @@ def test_processes_that_open_a_file_of_the_server_at_the_same_instant_all_succee
         assert sorted(index_names(path)) == sorted(wanted)
 
 
-def test_sixteen_threads_that_open_a_new_path_at_the_same_instant_all_succeed(tmp_path):
-    for number in range(20):
+def test_sixteen_threads_that_open_a_new_path_at_the_same_instant_all_succeed(tmp_path, effort):
+    for number in range(effort(4, long=20)):
         assert in_threads(16, open_once, tmp_path / f"{number}.db") == [("wal",)] * 16
 
-    assert len(os.listdir(tmp_path)) == 20
+    assert len(os.listdir(tmp_path)) == number + 1

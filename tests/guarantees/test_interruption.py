@@ -134,40 +134,40 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_an_exception_from_a_signal_handler_at_any_step_of_a_call_leaves_nothing_open_or_half_done(opened, path, call):
+def test_an_exception_from_a_signal_handler_at_any_step_of_a_call_leaves_nothing_open_or_half_done(opened, path, effort, call):
     make_workload(id="one", exit_code=0, error="0")
     call(opened, 10**6)
-    step, happened = 0, True
+    step, happened, every = 1, True, effort(4, long=1)
 
     while happened:
-        step += 1
         before = set(rows(path, "id, output, exit_code, error"))
         happened = interrupted(step, interrupt, call, opened, step)
         assert_nothing_is_open(opened)
         changed = set(rows(path, "id, output, exit_code, error")) - before
         assert changed <= {(f"{step}", b"whole", None, ""), ("one", None, step, f"{step}")}
+        step += every
     assert step > 20
     assert integrity(path) == "ok"
 
 
-def test_an_exception_from_a_signal_handler_at_any_step_of_a_transaction_leaves_all_of_it_or_nothing(opened, path):
+def test_an_exception_from_a_signal_handler_at_any_step_of_a_transaction_leaves_all_of_it_or_nothing(opened, path, effort):
     transact(opened, 0)
-    step, happened = 0, True
+    step, happened, every = 1, True, effort(3, long=1)
 
     while happened:
-        step += 1
         happened = interrupted(step, interrupt, transact, opened, step, of=("__enter__", "create_workload", "commit"))
         assert_nothing_is_open(opened)
         assert [key for key, _ in rows(path) if key.startswith(f"{step} ")] in ([], [f"{step} a", f"{step} b"])
+        step += every
     assert step > 100
     assert integrity(path) == "ok"
 
 
-def test_a_keyboard_interrupt_at_any_moment_of_a_writer_loses_nothing_that_it_acknowledged(path):
+def test_a_keyboard_interrupt_at_any_moment_of_a_writer_loses_nothing_that_it_acknowledged(path, effort):
     rng = random.Random(12)
     acknowledged = []
 
-    for number in range(12):
+    for number in range(effort(3, long=12)):
         moment = rng.randrange(1, 30)
         command = [sys.executable, "-c", WRITER, path, str(number)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as one:

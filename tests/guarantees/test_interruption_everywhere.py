@@ -146,12 +146,12 @@ def assert_nothing_is_held(other):
 )
 @pytest.mark.parametrize("call", CHANGES)
 def test_a_call_interrupted_at_any_moment_has_done_all_or_nothing_and_the_next_works(
-    opened, other, handled, call, number, handler, error
+    opened, other, handled, effort, call, number, handler, error
 ):
     handled(number, handler)
-    interrupted, reached = 0, True
+    interrupted, reached, every = 0, True, effort(5, long=1)
 
-    for moment in itertools.count():
+    for moment in itertools.count(step=every):
         if call is purge and not other.execute("SELECT 1 FROM workloads WHERE id = 'done'").fetchone():
             make_finished()
         before = other.execute(COUNT).fetchone()
@@ -167,19 +167,19 @@ def test_a_call_interrupted_at_any_moment_has_done_all_or_nothing_and_the_next_w
         if not reached:
             break
 
-    assert interrupted > 20
+    assert interrupted * every > 20
 
 
 @pytest.mark.parametrize("call", CHANGES)
 def test_calls_interrupted_by_an_alarm_at_random_moments_leave_a_sound_store(
-    opened, other, handled, monkeypatch, call
+    opened, other, handled, monkeypatch, effort, call
 ):
     # An alarm may strike at the end of an object, which Python reports to this hook; the next one would strike in it.
     monkeypatch.setattr(sys, "unraisablehook", id)
     handled(signal.SIGALRM, raise_alarm)
     rng = random.Random(20260218)
 
-    for _ in range(200):
+    for _ in range(effort(20, long=200)):
         try:
             try:
                 signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 2e-3), 1e-3)

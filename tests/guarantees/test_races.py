@@ -37,8 +37,8 @@ def assert_that_one_won(workload_id, outcomes):
         assert row == ((stored.node_id, stored.finished_at) if place == winner else None)
 
 
-def test_of_sixteen_threads_that_end_a_workload_exactly_one_wins(store):
-    ids = [create_workload(runtime="go").id for _ in range(40)]
+def test_of_sixteen_threads_that_end_a_workload_exactly_one_wins(store, effort):
+    ids = [create_workload(runtime="go").id for _ in range(effort(10, long=40))]
 
     outcomes = in_threads(16, end_each, ids)
 
@@ -46,9 +46,9 @@ def test_of_sixteen_threads_that_end_a_workload_exactly_one_wins(store):
         assert_that_one_won(workload_id, of_one)
 
 
-def test_of_eight_processes_that_end_a_workload_exactly_one_wins(path):
+def test_of_eight_processes_that_end_a_workload_exactly_one_wins(path, effort):
     with open_store(path):
-        ids = [create_workload(runtime="go", status="running").id for _ in range(40)]
+        ids = [create_workload(runtime="go", status="running").id for _ in range(effort(20, long=80))]
 
         outcomes = in_processes(8, end_each_in_a_process, path, ids)
 

@@ -105,8 +105,8 @@ def opened(path):
         yield store
 
 
-def test_what_was_written_is_read_back_equal_and_in_order(opened, rounds):
-    values = rounds(1000, long=4000)
+def test_what_was_written_is_read_back_equal_and_in_order(opened, effort):
+    values = effort(600, long=4000)
     rng = random.Random(20260218)
     given = {fields["id"]: fields for fields in (workload(rng, number) for number in range(values))}
 
@@ -124,11 +124,11 @@ def test_what_was_written_is_read_back_equal_and_in_order(opened, rounds):
         assert_equal(Workload.get(Workload.id == fields["id"], Workload.created_at == fields["created_at"]), fields)
 
 
-def test_what_was_changed_is_read_back_equal_and_the_rest_is_as_it_was(opened):
+def test_what_was_changed_is_read_back_equal_and_the_rest_is_as_it_was(opened, effort):
     rng = random.Random(7)
     names = ("node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
 
-    for number in range(400):
+    for number in range(effort(150, long=400)):
         fields = {**workload(rng, number), "status": rng.choice(["pending", "running"])}
         create_workload(**fields)
         changes = workload(rng, number)

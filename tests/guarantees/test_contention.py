@@ -15,14 +15,14 @@ from vulcan_store import (
     update_workload_status,
 )
 
-PROCESSES, TIMES = 8, 40
+PROCESSES = 8
 
 
-def create_update_and_list(barrier, place, path):
+def create_update_and_list(barrier, place, path, times):
     made, totals = [], []
     with open_store(path, pragmas=PATIENT):
         barrier.wait(PATIENCE)
-        for _ in range(TIMES):
+        for _ in range(times):
             workload = create_workload(runtime="node", node_id=f"node {place}")
             update_workload_status(workload.id, "running")
             update_workload(workload.id, status="completed", exit_code=place, output=b"done")
@@ -31,41 +31,44 @@ def create_update_and_list(barrier, place, path):
     return made, totals
 
 
-def add_one_often(barrier, place, path, workload_id):
+def add_one_often(barrier, place, path, times, workload_id):
     with open_store(path, pragmas=PATIENT) as store:
         barrier.wait(PATIENCE)
-        for _ in range(TIMES):
+        for _ in range(times):
             with store.database.atomic():
                 update_workload(workload_id, exit_code=get_workload(workload_id).exit_code + 1)
 
 
-def save_one_often(barrier, place, path, workload_id):
+def save_one_often(barrier, place, path, times, workload_id):
     with open_store(path, pragmas=PATIENT) as store:
         barrier.wait(PATIENCE)
-        for _ in range(TIMES):
+        for _ in range(times):
             with store.database.atomic():
                 workload = Workload.get_by_id(workload_id)
                 workload.duration_ms += 1
                 workload.save()
 
 
-def test_eight_processes_that_create_update_and_list_at_once_lose_nothing(path):
-    answers = in_processes(PROCESSES, create_update_and_list, path)
+def test_eight_processes_that_create_update_and_list_at_once_lose_nothing(path, effort):
+    times = effort(20, long=80)
+
+    answers = in_processes(PROCESSES, create_update_and_list, path, times)
 
     stored = rows(path, "id, status, node_id, exit_code, output")
     assert [row[0] for row in stored] == sorted(key for made, _ in answers for key in made)
     assert {row[1] for row in stored} == {"completed"}
     assert {row[4] for row in stored} == {b"done"}
-    assert Counter(row[2:4] for row in stored) == {(f"node {place}", place): TIMES for place in range(PROCESSES)}
-    assert [totals for _, totals in answers] == [list(range(1, TIMES + 1))] * PROCESSES
+    assert Counter(row[2:4] for row in stored) == {(f"node {place}", place): times for place in range(PROCESSES)}
+    assert [totals for _, totals in answers] == [list(range(1, times + 1))] * PROCESSES
     assert integrity(path) == "ok"
 
 
-def test_processes_that_read_and_then_write_in_transactions_of_their_own_overwrite_nothing_of_each_other(path):
+def test_processes_that_read_and_then_write_in_transactions_of_their_own_overwrite_nothing_of_each_other(path, effort):
+    times = effort(25, long=80)
     with open_store(path):
         workload = create_workload(runtime="go", exit_code=0, duration_ms=0)
 
-    in_processes(4, add_one_often, path, workload.id)
-    in_processes(4, save_one_often, path, workload.id)
+    in_processes(4, add_one_often, path, times, workload.id)
+    in_processes(4, save_one_often, path, times, workload.id)
 
-    assert rows(path, "exit_code, duration_ms") == [(4 * TIMES, 4 * TIMES)]
+    assert rows(path, "exit_code, duration_ms") == [(4 * times, 4 * times)]

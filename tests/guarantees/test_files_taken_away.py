@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from guarantees.processes import PATIENCE, integrity, rows, run
+from guarantees.processes import PATIENCE, in_processes, integrity, rows
 from vulcan_store import (
     StoreUnavailableError,
     Workload,
@@ -283,10 +283,14 @@ def take_the_wal_away(path):
     os.unlink(path + "-wal")
 
 
+def open_and_close(barrier, place, path):
+    open_store(path).close()
+
+
 def open_and_close_the_file_and_let_another_process_close_last(path):
     with open(path, "rb"):
         pass  # which drops the locks of this process
-    run("import sys, vulcan_store; vulcan_store.open_store(sys.argv[1]).close()", path)
+    in_processes(1, open_and_close, path)
     assert not os.path.exists(path + "-wal"), "the other process did not find itself alone"
 
 
@@ -294,7 +298,7 @@ def open_and_close_the_file_and_let_another_process_close_last(path):
     "take_away", [take_the_wal_away, open_and_close_the_file_and_let_another_process_close_last]
 )
 @pytest.mark.parametrize("written_before", [True, False])
-@pytest.mark.parametrize("write", [*WRITES.values(), *BY_PEEWEE.values()])
+@pytest.mark.parametrize("write", [*WRITES.values(), *BY_PEEWEE.values()], ids=[*WRITES, *BY_PEEWEE])
 def test_a_write_to_a_store_whose_wal_was_taken_away_is_refused(path, take_away, written_before, write):
     a_store(path)
     with open_store(path):

@@ -2,73 +2,89 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
-import signal
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 
-from guarantees.processes import HURRIED, PATIENCE, integrity
-from vulcan_store import create_workloads, iter_workloads, list_workloads, open_store, release_workloads
-
-WORKLOADS = 400
-
-WORKER = """
-import random, sys, time
-from vulcan_store import ClaimLostError, claim_workload, open_store, update_workload
-path, name = sys.argv[1:]
-open_store(path, pragmas={"synchronous": "off", "busy_timeout": 60000})
-print("ready", flush=True)
-while claimed := claim_workload(name, wait=60):
-    time.sleep(random.uniform(0.01, 0.03))  # the work
-    result = f"{name} {claimed.started_at.isoformat()}"
-    try:
-        update_workload(claimed.id, claim=claimed, status="completed", output=result.encode())
-    except ClaimLostError:
-        print("lost", claimed.id, result, flush=True)
-    else:
-        print("done", claimed.id, result, flush=True)
-"""
+from guarantees.processes import HURRIED, PATIENCE, context, integrity
+from vulcan_store import (
+    ClaimLostError,
+    claim_workload,
+    create_workloads,
+    iter_workloads,
+    list_workloads,
+    open_store,
+    release_workloads,
+    update_workload,
+)
 
 
-def start(path, name):
-    command = [sys.executable, "-c", WORKER, path, name]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def test_every_workload_ends_exactly_once_under_its_last_claim_though_workers_are_killed(path):
-    rng = random.Random(20260218)
+def work(path, name, pipe):
+    """Claim and complete workloads until killed, and send what came of each."""
     with open_store(path, pragmas=HURRIED):
-        create_workloads({"runtime": "go"} for _ in range(WORKLOADS))
-        workers = {f"worker {place}": start(path, f"worker {place}") for place in range(6)}
-        for worker in workers.values():
-            assert worker.stdout.readline() == "ready\n"
+        pipe.send("ready")
+        while claimed := claim_workload(name, wait=PATIENCE):
+            time.sleep(random.uniform(0.01, 0.03))  # the work
+            result = f"{name} {claimed.started_at.isoformat()}"
+            try:
+                update_workload(claimed.id, claim=claimed, status="completed", output=result.encode())
+            except ClaimLostError:
+                pipe.send(("lost", claimed.id, result))
+            else:
+                pipe.send(("done", claimed.id, result))
+
+
+class Worker:
+    def __init__(self, path, number):
+        self.name = f"worker {number}"
+        self.pipe, theirs = context.Pipe(duplex=False)
+        self.process = context.Process(target=work, args=(path, self.name, theirs), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def kill(self):
+        """Kill it at once; what it has said since it was ready."""
+        self.process.kill()
+        said = []
+        with contextlib.suppress(EOFError):
+            while True:
+                said.append(self.pipe.recv())
+        self.pipe.close()
+        self.process.join(PATIENCE)
+        return said
+
+
+def test_every_workload_ends_exactly_once_under_its_last_claim_though_workers_are_killed(path, effort):
+    rng = random.Random(20260218)
+    workloads, kills, most_taken = effort(100, long=1000), effort(4, long=20), effort(20, long=150)
+    with open_store(path, pragmas=HURRIED):
+        create_workloads({"runtime": "go"} for _ in range(workloads))
+        workers = [Worker(path, number) for number in range(6)]
+        for worker in workers:
+            assert worker.pipe.recv() == "ready"
         heard, killed, taken = [], 0, 0
         deadline = time.monotonic() + PATIENCE
-        while list_workloads(0, status="completed").total < WORKLOADS:
+        while list_workloads(0, status="completed").total < workloads:
             assert time.monotonic() < deadline, "the fleet hangs"
-            if killed < 8:
-                name = rng.choice(sorted(workers))
-                workers[name].send_signal(signal.SIGKILL)
-                heard += workers.pop(name).communicate()[0].splitlines()
-                release_workloads(node_id=name)
+            if killed < kills:
+                worker = workers.pop(rng.randrange(len(workers)))
+                heard += worker.kill()
+                release_workloads(node_id=worker.name)
                 killed += 1
-                workers[f"worker {5 + killed}"] = start(path, f"worker {5 + killed}")
-            if taken < 60:  # the janitor of the README, impatient: it also takes away from workers that live
+                workers.append(Worker(path, 5 + killed))
+            if taken < most_taken:  # the janitor of the README, impatient: it also takes away from workers that live
                 moment = datetime.now(UTC) - timedelta(milliseconds=rng.randrange(5, 50))
                 taken += release_workloads(started_before=moment)
-        for worker in workers.values():
-            worker.kill()
-            heard += worker.communicate()[0].splitlines()
+        for worker in workers:
+            heard += worker.kill()
 
         stored = {workload.id: workload for workload in iter_workloads()}
 
-    said = [line.split(" ", 2) for line in heard if line[:5] in ("done ", "lost ")]
-    done = [(key, result) for word, key, result in said if word == "done"]
-    lost = [(key, result) for word, key, result in said if word == "lost"]
-    assert (killed, taken >= 60) == (8, True)
-    assert len(stored) == WORKLOADS
+    done = [message[1:] for message in heard if message[0] == "done"]
+    lost = [message[1:] for message in heard if message[0] == "lost"]
+    assert (killed, taken >= most_taken) == (kills, True)
+    assert len(stored) == workloads
     for workload in stored.values():
         assert workload.status == "completed"
         assert workload.output.decode() == f"{workload.node_id} {workload.started_at.isoformat()}"

@@ -54,7 +54,8 @@ def assert_sound(path, ids):
     assert integrity(path) == "ok"
 
 
-def test_children_write_at_once_while_threads_of_the_parent_write(path):
+def test_children_write_at_once_while_threads_of_the_parent_write(path, effort):
+    count = effort(6, long=25)
     stop, made = threading.Event(), [create(0) for _ in range(4)]
 
     def call():
@@ -73,11 +74,11 @@ def test_children_write_at_once_while_threads_of_the_parent_write(path):
 
     with open_store(path, pragmas=PATIENT) as store:
         with thread(call), thread(lambda: transact(1)), thread(lambda: transact(2)):
-            children = [forked(create, 4) for _ in range(25)]
+            children = [forked(create, 4) for _ in range(count)]
             made[3].extend(key for answer in children for key in answer())
             stop.set()
 
-    assert len(made[3]) == 100
+    assert len(made[3]) == 4 * count
     assert_sound(path, [key for ids in made for key in ids])
 
 

@@ -73,9 +73,9 @@ def test_processes_that_multiprocessing_forks_write_while_a_thread_of_the_parent
     assert_all_run(path, [*busy(), *theirs])
 
 
-def test_a_pool_of_forked_processes_writes_while_a_thread_of_the_parent_writes(path, busy):
+def test_a_pool_of_forked_processes_writes_while_a_thread_of_the_parent_writes(path, busy, effort):
     with fork.Pool(4, maxtasksperchild=5) as pool:
-        theirs = pool.map_async(create_and_run, range(1, 61), chunksize=1).get(PATIENCE)
+        theirs = pool.map_async(create_and_run, range(1, effort(31, long=101)), chunksize=1).get(PATIENCE)
 
     assert_all_run(path, busy() + theirs)
 
@@ -87,12 +87,12 @@ def test_an_executor_of_forked_processes_writes_while_a_thread_of_the_parent_wri
     assert_all_run(path, busy() + theirs)
 
 
-def test_forking_often_leaves_no_descriptors_in_the_parent(path):
+def test_forking_often_leaves_no_descriptors_in_the_parent(path, effort):
     with open_store(path):
         made = [forked(create_and_run, 1)(), create_and_run(0)]
         before = descriptors()
 
-        for _ in range(30):
+        for _ in range(effort(8, long=30)):
             made += [forked(create_and_run, 1)(), create_and_run(0)]
 
         assert descriptors() == before
@@ -113,7 +113,8 @@ def test_a_query_that_was_read_in_part_and_kept_keeps_no_child_from_writing(path
     assert_all_run(path, made)
 
 
-def test_a_child_opens_and_closes_stores_though_a_thread_of_the_parent_was_just_opening_one(tmp_path):
+def test_a_child_opens_and_closes_stores_though_a_thread_of_the_parent_was_just_opening_one(tmp_path, effort):
+    times = effort(10, long=60)
     stop = threading.Event()
     here, there = str(tmp_path / "here.db"), str(tmp_path / "there.db")
     problems = []
@@ -137,7 +138,7 @@ def test_a_child_opens_and_closes_stores_though_a_thread_of_the_parent_was_just_
     try:
         for thread in opening:
             thread.start()
-        for _ in range(60):
+        for _ in range(times):
             forked(open_one)()
     finally:
         sys.setswitchinterval(interval)
@@ -148,4 +149,4 @@ def test_a_child_opens_and_closes_stores_though_a_thread_of_the_parent_was_just_
     assert not any(thread.is_alive() for thread in opening)
     assert problems == []
     with open_store(here):
-        assert list_workloads().total == 60
+        assert list_workloads().total == times

@@ -65,7 +65,8 @@ def test_children_that_several_threads_fork_at_once_write_while_others_transact(
     assert not unraisable
 
 
-def test_a_process_forks_while_threads_open_and_close_stores(tmp_path, unraisable):
+def test_a_process_forks_while_threads_open_and_close_stores(tmp_path, unraisable, effort):
+    count = effort(6, long=30)
     stop = threading.Event()
 
     def open_and_close(place):
@@ -76,13 +77,13 @@ def test_a_process_forks_while_threads_open_and_close_stores(tmp_path, unraisabl
     with open_store(tmp_path / "main.db") as store:
         for thread in threads:
             thread.start()
-        children = [forked(lambda: store.database.execute_sql("SELECT 1").fetchone())() for _ in range(30)]
+        children = [forked(lambda: store.database.execute_sql("SELECT 1").fetchone())() for _ in range(count)]
         stop.set()
         for thread in threads:
             thread.join(PATIENCE)
             assert not thread.is_alive(), "a thread hangs"
 
-    assert children == [(1,)] * 30
+    assert children == [(1,)] * count
     assert not unraisable
 
 

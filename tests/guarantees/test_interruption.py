@@ -134,7 +134,9 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_an_exception_from_a_signal_handler_at_any_step_of_a_call_leaves_nothing_open_or_half_done(opened, path, effort, call):
+def test_an_exception_from_a_signal_handler_at_any_step_of_a_call_leaves_nothing_open_or_half_done(
+    opened, path, effort, call
+):
     make_workload(id="one", exit_code=0, error="0")
     call(opened, 10**6)
     step, happened, every = 1, True, effort(4, long=1)
@@ -150,7 +152,9 @@ def test_an_exception_from_a_signal_handler_at_any_step_of_a_call_leaves_nothing
     assert integrity(path) == "ok"
 
 
-def test_an_exception_from_a_signal_handler_at_any_step_of_a_transaction_leaves_all_of_it_or_nothing(opened, path, effort):
+def test_an_exception_from_a_signal_handler_at_any_step_of_a_transaction_leaves_all_of_it_or_nothing(
+    opened, path, effort
+):
     transact(opened, 0)
     step, happened, every = 1, True, effort(3, long=1)
 

@@ -46,14 +46,14 @@ def another_process_holds_the_lock(path, begin="BEGIN IMMEDIATE", *write):
 
 @pytest.fixture
 def opened(path):
-    with open_store(path, pragmas={"busy_timeout": 150}) as store:
+    with open_store(path, pragmas={"busy_timeout": 50}) as store:
         yield store
 
 
 def assert_says_locked(error, path):
     assert error.target == path
     assert "locked" in error.reason and "process" in error.reason and "thread" in error.reason
-    assert "0.15 s" in error.reason
+    assert "0.05 s" in error.reason
     assert isinstance(error.__cause__, sqlite3.OperationalError)
     assert error.__cause__.sqlite_errorname == "SQLITE_BUSY"
 
@@ -149,7 +149,7 @@ def test_a_lock_on_the_whole_of_a_new_file_makes_opening_fail_and_the_next_one_s
     with open_store(tmp_path / "first.db"):
         with another_process_holds_the_lock(path, "BEGIN EXCLUSIVE"):
             with pytest.raises(StoreUnavailableError) as caught:
-                open_store(path, pragmas={"busy_timeout": 150})
+                open_store(path, pragmas={"busy_timeout": 50})
             create_workload(runtime="go", id="in the first")
 
         assert_says_locked(caught.value, path)
@@ -160,7 +160,7 @@ def test_a_lock_on_the_whole_of_a_new_file_makes_opening_fail_and_the_next_one_s
 
 
 def test_a_process_that_reads_all_the_while_hinders_no_writer_and_no_closing(path):
-    store = open_store(path, pragmas={"busy_timeout": 150})
+    store = open_store(path, pragmas={"busy_timeout": 50})
     create_workload(runtime="go", id="one")
 
     with another_process_holds_the_lock(path, "BEGIN") as holder:

@@ -25,8 +25,6 @@ from vulcan_store import (
     update_workload_status,
 )
 
-TIMES = 25
-
 
 @pytest.fixture(params=["memory", "file"])
 def opened(request, path):
@@ -38,10 +36,10 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 
 
-def create_update_and_list(barrier, place):
+def create_update_and_list(barrier, place, times):
     made = []
     barrier.wait(PATIENCE)
-    for _ in range(TIMES):
+    for _ in range(times):
         workload = create_workload(runtime="wasm", node_id=f"node {place}")
         update_workload_status(workload.id, "running")
         update_workload(workload.id, status="completed", output=b"done", exit_code=place)
@@ -50,8 +48,8 @@ def create_update_and_list(barrier, place):
     return made
 
 
-def test_sixteen_threads_that_create_update_and_list_at_once_lose_nothing(opened):
-    made = in_threads(16, create_update_and_list)
+def test_sixteen_threads_that_create_update_and_list_at_once_lose_nothing(opened, effort):
+    made = in_threads(16, create_update_and_list, effort(8, long=25))
 
     stored = list_workloads(1000).items
     assert sorted(workload.id for workload in stored) == sorted(key for ids in made for key in ids)
@@ -60,18 +58,19 @@ def test_sixteen_threads_that_create_update_and_list_at_once_lose_nothing(opened
     assert all(ids == sorted(ids) for ids in made)
 
 
-def test_sixteen_threads_that_read_and_then_write_in_transactions_of_their_own_overwrite_nothing(opened):
+def test_sixteen_threads_that_read_and_then_write_in_transactions_of_their_own_overwrite_nothing(opened, effort):
+    times = effort(8, long=25)
     counter = create_workload(runtime="go", exit_code=0).id
 
     def add_one_often(barrier, place):
         barrier.wait(PATIENCE)
-        for _ in range(TIMES):
+        for _ in range(times):
             with opened.database.atomic():
                 update_workload(counter, exit_code=get_workload(counter).exit_code + 1)
 
     in_threads(16, add_one_often)
 
-    assert get_workload(counter).exit_code == 16 * TIMES
+    assert get_workload(counter).exit_code == 16 * times
 
 
 @pytest.mark.parametrize("pragmas", [{}, {"cache_size": -1000}], ids=str)
@@ -99,20 +98,20 @@ def test_threads_that_end_while_others_wait_for_a_transaction_to_end_keep_nobody
             assert totals[-2:] == [round - 1, round]
 
 
-def test_three_hundred_threads_one_after_another_leave_no_connection_behind(opened):
-    made = []
+def test_threads_one_after_another_leave_no_connection_behind(opened):
+    made, many = [], 60
     before = descriptors()
     gc.disable()
 
-    for _ in range(300):
+    for _ in range(many):
         thread = threading.Thread(target=lambda: made.append(create_workload(runtime="go").id))
         thread.start()
         thread.join(PATIENCE)
 
     gc.enable()
     assert descriptors() < before + 30
-    assert len(set(made)) == 300
-    assert list_workloads(0).total == 300
+    assert len(set(made)) == many
+    assert list_workloads(0).total == many
 
 
 def test_closing_from_the_main_thread_leaves_one_file_while_other_threads_still_live(path, tmp_path):
@@ -156,12 +155,12 @@ def test_closing_from_the_main_thread_leaves_one_file_after_other_threads_have_e
     assert os.listdir(tmp_path) == [os.path.basename(path)]
 
 
-def test_closing_while_other_threads_end_leaves_one_file(path, tmp_path):
+def test_closing_while_other_threads_end_leaves_one_file(path, tmp_path, effort):
     def write_and_end(barrier):
         create_workload(runtime="go")
         barrier.wait(PATIENCE)
 
-    for _ in range(150):
+    for _ in range(effort(30, long=300)):
         store = open_store(path, pragmas={"synchronous": "off"})
         barrier = threading.Barrier(5)
         threads = [threading.Thread(target=write_and_end, args=(barrier,)) for _ in range(4)]
@@ -174,7 +173,7 @@ def test_closing_while_other_threads_end_leaves_one_file(path, tmp_path):
         assert os.listdir(tmp_path) == [os.path.basename(path)]
 
 
-def test_closing_in_the_middle_of_the_calls_of_other_threads_breaks_none_of_them(path, tmp_path):
+def test_closing_in_the_middle_of_the_calls_of_other_threads_breaks_none_of_them(path, tmp_path, effort):
     acknowledged, surprises = [], []
     started = threading.Barrier(7)
 
@@ -190,7 +189,7 @@ def test_closing_in_the_middle_of_the_calls_of_other_threads_breaks_none_of_them
         except BaseException as error:
             surprises.append(error)
 
-    for _ in range(15):
+    for _ in range(effort(5, long=30)):
         store = open_store(path)
         threads = [threading.Thread(target=write_until_closed, args=(store,)) for _ in range(6)]
         for thread in threads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections import Counter
@@ -10,8 +11,11 @@ from pathlib import Path
 import pytest
 from postgres_server import PostgresServer, fresh_schema, started
 
+from vulcan_store.testing import store_for_tests
+
 pytest_plugins = ["vulcan_store.testing"]
 
+ENGINES = ("memory", "file", "postgres")
 IN_MEMORY = Path("/dev/shm")
 ROOM = 2**30
 """The bytes that have to be free there; a run needs a tenth of it."""
@@ -37,6 +41,12 @@ def pytest_configure(config):
         about = os.statvfs(IN_MEMORY)
         if about.f_bavail * about.f_frsize > ROOM and not about.f_flag & os.ST_NOEXEC:
             os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector the thousands of tests; some tests call it, and a fork copies what it touches."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -71,7 +81,26 @@ def postgres_target(postgres):
         yield url
 
 
-@pytest.fixture(params=["memory", "file", "postgres"])
+@pytest.fixture(scope="module", params=ENGINES)
+def shared_store(request, tmp_path_factory):
+    """One store for the tests of a module that are very many and each much quicker than the opening of a store."""
+    if request.param == "postgres":
+        target = request.getfixturevalue("postgres")
+    else:
+        target = ":memory:" if request.param == "memory" else tmp_path_factory.mktemp("shared") / "vulcan.db"
+    with store_for_tests(target) as store:
+        yield store
+
+
+@pytest.fixture
+def emptied_store(shared_store):
+    """The store of the module, as empty as a new one."""
+    for table in ("log_lines", "workloads"):
+        shared_store.database.execute_sql(f"DELETE FROM {table}")
+    return shared_store
+
+
+@pytest.fixture(params=ENGINES)
 def workload_store_target(request):
     if request.param == "memory":
         return ":memory:"

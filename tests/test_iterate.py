@@ -52,8 +52,8 @@ def keys(workloads):
     {"status": ["killed", "completed"], "created_before": NOON + timedelta(seconds=300)},
     {"status": None, "node_id": None}, {"node_id": ""},
 ], ids=str)
-def test_it_yields_what_a_listing_holds_in_the_same_order(store, filters):
-    fill(1300)
+def test_it_yields_what_a_listing_holds_in_the_same_order(store, effort, filters):
+    fill(effort(600, long=1300))
 
     walked = list(iter_workloads(**filters))
 

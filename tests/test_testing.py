@@ -40,11 +40,11 @@ def test_a_wrong_field_is_refused_as_by_the_store(store):
     assert list_workloads().total == 0
 
 
-def run(pytester, test, conftest="", *options):
+def run(pytester, test, conftest="", *options, by=pytest.Pytester.runpytest_inprocess):
     """Run a test file as a user would who has switched the plugin on, with warnings as errors."""
     pytester.makeconftest(f'pytest_plugins = ["vulcan_store.testing"]\n{textwrap.dedent(conftest)}')
     pytester.makepyfile(textwrap.dedent(test))
-    return pytester.runpytest_subprocess("-W", "error", "-p", "no:cacheprovider", *options)
+    return by(pytester, "-W", "error", "-p", "no:cacheprovider", *options)
 
 
 def test_the_plugin_gives_each_test_a_fresh_store_in_a_file_of_its_own(pytester):
@@ -148,7 +148,7 @@ def test_a_conftest_that_imports_the_factory_starts_with_warnings_as_errors(pyte
         @pytest.fixture
         def failed(workload_store):
             return make_workload(status="failed")
-    """)
+    """, by=pytest.Pytester.runpytest_subprocess)
 
     result.assert_outcomes(passed=1)
 

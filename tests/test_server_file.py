@@ -163,7 +163,7 @@ def peewee_update(workload_id, **fields):
     (save, "s4", {"exit_code": 5}, set()),
     (save, "s4", {}, set()),
     (peewee_update, "s4", {"error": "e"}, set()),
-], ids=str)
+], ids=lambda value: getattr(value, "__name__", str(value)))
 def test_a_column_that_was_not_named_stays_byte_for_byte(opened, server_file, change, workload_id, fields, beside):
     before = raw(server_file, workload_id)
 

@@ -87,7 +87,7 @@ def test_a_sqlite_url_without_a_path_is_memory(tmp_path, monkeypatch, target):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("target", [5, b"vulcan.db", object()], ids=repr)
+@pytest.mark.parametrize("target", [5, b"vulcan.db", object()], ids=["int", "bytes", "object"])
 def test_a_target_that_is_no_path_is_a_type_error(tmp_path, monkeypatch, target):
     monkeypatch.chdir(tmp_path)
 

@@ -83,7 +83,7 @@ def postgres_target(postgres):
 
 @pytest.fixture(scope="module", params=ENGINES)
 def shared_store(request, tmp_path_factory):
-    """One store for the tests of a module that are very many and each much quicker than the opening of a store."""
+    """One store for the tests of a module, of which most take less time than the opening of a store."""
     if request.param == "postgres":
         target = request.getfixturevalue("postgres")
     else:
@@ -93,8 +93,8 @@ def shared_store(request, tmp_path_factory):
 
 
 @pytest.fixture
-def emptied_store(shared_store):
-    """The store of the module, as empty as a new one."""
+def store(shared_store):
+    """The store of the module, as empty as a new one; ``workload_store`` is a new one."""
     for table in ("log_lines", "workloads"):
         shared_store.database.execute_sql(f"DELETE FROM {table}")
     return shared_store
@@ -107,11 +107,6 @@ def workload_store_target(request):
     # Only what is asked for is made: folders that nobody uses take seconds, as often as this is called.
     # On the server the plugin makes a schema for each test.
     return request.getfixturevalue("postgres" if request.param == "postgres" else "path")
-
-
-@pytest.fixture
-def store(workload_store):
-    return workload_store
 
 
 @pytest.fixture

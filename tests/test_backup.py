@@ -40,7 +40,7 @@ def contents():
     return [w.__data__ for w in iter_workloads()], [line.__data__ for line in LogLine.select().order_by(LogLine.id)]
 
 
-@pytest.mark.parametrize("workload_store_target", ["memory", "file"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["memory", "file"], indirect=True)
 def test_a_backup_opens_as_an_equal_store(store, tmp_path):
     finished(30, output=b"\x00\xff", exit_code=-1)
     append_log_lines("w007", ["a", "ü"])
@@ -76,7 +76,7 @@ def test_a_backup_is_of_one_moment_and_ends_however_often_another_process_writes
         assert len(copy.execute("SELECT DISTINCT exit_code FROM workloads").fetchall()) == 1
 
 
-@pytest.mark.parametrize("workload_store_target", ["memory", "file"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["memory", "file"], indirect=True)
 @pytest.mark.parametrize("content", [b"", b"precious"], ids=repr)
 def test_a_backup_overwrites_nothing(store, tmp_path, content):
     make_workload()
@@ -99,7 +99,7 @@ def test_a_backup_onto_the_store_itself_is_refused(path):
         assert get_workload(made.id).__data__ == made.__data__
 
 
-@pytest.mark.parametrize("workload_store_target", ["memory", "file"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["memory", "file"], indirect=True)
 def test_nothing_is_left_of_a_backup_that_failed(store, tmp_path):
     finished(5)
     before = set(os.listdir(tmp_path))
@@ -113,7 +113,7 @@ def test_nothing_is_left_of_a_backup_that_failed(store, tmp_path):
     assert list_workloads(0).total == 5
 
 
-@pytest.mark.parametrize("workload_store_target", ["postgres"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["postgres"], indirect=True)
 def test_a_server_is_backed_up_by_its_own_program(store, tmp_path):
     with pytest.raises(StoreUnavailableError, match="pg_dump"):
         backup_store(tmp_path / "copy.db")

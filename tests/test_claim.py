@@ -158,7 +158,7 @@ def test_a_transaction_of_ones_own_gives_it_back(store):
     assert claim_all("n") == ["a"]
 
 
-@pytest.mark.parametrize("workload_store_target", ["file", "postgres"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["file", "postgres"], indirect=True)
 def test_six_processes_get_every_workload_once(store, target):
     create_workloads({"runtime": "go", "created_at": NOON + timedelta(seconds=place // 9)} for place in range(MANY))
 

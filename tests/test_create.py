@@ -43,11 +43,6 @@ EVERY_FIELD = {
 }
 
 
-@pytest.fixture
-def store(emptied_store):
-    return emptied_store
-
-
 def test_all_sixteen_fields_come_back_as_they_went_in(store):
     create_workload(**EVERY_FIELD)
 

@@ -179,7 +179,7 @@ def test_what_cannot_be_iterated_over_is_a_type_error(store):
     assert ids() == []
 
 
-@pytest.mark.parametrize("workload_store_target", ["file", "postgres"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["file", "postgres"], indirect=True)
 def test_the_iterable_may_read_the_store(store, target):
     create_workloads({"id": f"a{place}", "runtime": "go"} for place in range(50))
 

@@ -23,11 +23,6 @@ from vulcan_store.testing import make_workload
 
 
 @pytest.fixture
-def store(emptied_store):
-    return emptied_store
-
-
-@pytest.fixture
 def claimed(store):
     make_workload(id="w")
     return claim_workload("a")

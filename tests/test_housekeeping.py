@@ -201,7 +201,7 @@ def test_the_progress_of_a_purge_rises_to_what_it_returns(store):
     assert len(set(told)) > 2
 
 
-@pytest.mark.parametrize("workload_store_target", ["file", "postgres"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["file", "postgres"], indirect=True)
 def test_another_process_writes_while_a_purge_is_under_way(store, target):
     finished(250)
 

@@ -15,11 +15,6 @@ NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-@pytest.fixture
-def store(emptied_store):
-    return emptied_store
-
-
 def ids(page):
     return [workload.id for workload in page.items]
 

@@ -15,11 +15,6 @@ NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 NAIVE = datetime(2026, 2, 18, 12, 0, 0)
 
 
-@pytest.fixture
-def store(emptied_store):
-    return emptied_store
-
-
 def test_a_log_line_is_stored_and_read(store):
     made = make_workload()
     before = datetime.now(UTC)

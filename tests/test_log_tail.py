@@ -87,7 +87,7 @@ def test_a_workload_that_is_not_there_is_not_found(store):
         list(LogTail(CURRENT, "nobody").new_lines())
 
 
-@pytest.mark.parametrize("workload_store_target", ["postgres"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["postgres"], indirect=True)
 def test_a_line_that_others_overtake_on_a_server_is_not_missed(tail, target):
     psycopg = pytest.importorskip("psycopg")
     add(0, "a")
@@ -101,7 +101,7 @@ def test_a_line_that_others_overtake_on_a_server_is_not_missed(tail, target):
     assert new(tail) == ["late"]
 
 
-@pytest.mark.parametrize("workload_store_target", ["file"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["file"], indirect=True)
 def test_what_is_new_is_looked_for_at_the_end_of_the_table(store):
     for query, values in ((log_tail._newest, {}), (log_tail._appended, {"id": "w", "last": 5})):
         sql, found = query(store.database, values, store.database.for_update)

@@ -227,7 +227,7 @@ def test_a_transaction_of_ones_own_takes_lines_back(store):
     assert log() == [(0, "kept"), (1, "c")]
 
 
-@pytest.mark.parametrize("workload_store_target", ["file", "postgres"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["file", "postgres"], indirect=True)
 def test_processes_that_append_at_once_leave_no_gap_and_mix_no_lines(store, target):
     make_workload(id="w")
 

@@ -197,7 +197,7 @@ def test_whether_there_is_anything_to_mend_is_seen_from_an_empty_index(path):
     assert "WHERE" in dict(row[1:] for row in ask(path, SCHEMA))["vulcan_store_null"]
 
 
-@pytest.mark.parametrize("workload_store_target", ["postgres"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["postgres"], indirect=True)
 def test_a_server_is_mended_too(store, target):
     create_workload(runtime="go", id="a", input_hash="h", error="e")
     store.database.execute_sql("UPDATE workloads SET error = NULL")

@@ -23,11 +23,6 @@ NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(emptied_store):
-    return emptied_store
-
-
-@pytest.fixture
 def five(store):
     for number in range(5):
         make_workload(

@@ -14,11 +14,6 @@ NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(emptied_store):
-    return emptied_store
-
-
-@pytest.fixture
 def seven(store):
     """A store with the workloads w0 (newest) to w6."""
     create_workloads(

@@ -30,6 +30,12 @@ FUNCTIONS = sorted(
 
 
 @pytest.fixture
+def store(workload_store):
+    """A store that is the one opened last, as no store of a whole module is."""
+    return workload_store
+
+
+@pytest.fixture
 def second(store, tmp_path):
     """A store beside the current one, opened after it."""
     with open_store(tmp_path / "second.db", current=False) as second:

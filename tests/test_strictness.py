@@ -63,11 +63,6 @@ ONE_A_FIELD = list({name: (name, value) for name, value in [*reversed(REFUSED), 
 UNKNOWN = [("colour", "red"), ("Status", "running"), ("nodeid", None)]
 
 
-@pytest.fixture
-def store(emptied_store):
-    return emptied_store
-
-
 def good(row):
     return {name: GOOD.get(name) for name in row if name in Workload._meta.fields}
 

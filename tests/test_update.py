@@ -27,7 +27,7 @@ REPEATED = [(status, status) for status in FINAL]
 REFUSED = [(before, after) for before in FINAL for after in [*OPEN, *FINAL] if before != after]
 
 
-@pytest.mark.parametrize("workload_store_target", ["memory", "file"], indirect=True)
+@pytest.mark.parametrize("shared_store", ["memory", "file"], indirect=True)
 @pytest.mark.parametrize("status", ["running", "pending", "killed"])
 def test_a_status_said_again_writes_nothing(store, status):
     made = make_workload()

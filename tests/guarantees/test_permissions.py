@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from guarantees.processes import run
-from vulcan_store import create_workload, open_store
+from guarantees.processes import in_processes
+from vulcan_store import StoreUnavailableError, create_workload, list_workloads, open_store
 
-AS_NOBODY = """
-import os, sqlite3, sys
-from vulcan_store import *
-open_store(":memory:").close()
-if os.getuid() == 0:
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
-path = sys.argv[1]
-def attempt(work):
+
+def read_and_write_as_nobody(barrier, place, path):
+    """What reading and then writing say to a user who is not root."""
+    if os.getuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    return [attempt(read, path), attempt(write, path)]
+
+
+def attempt(work, path):
     try:
-        print(work())
+        return str(work(path))
     except StoreUnavailableError as error:
         assert error.target == path, error.target
         assert isinstance(error.__cause__, sqlite3.Error), error.__cause__
-        print("refused:", error.reason.replace("\\n", " "))
-def read():
+        return f"refused: {error.reason}".replace("\n", " ")
+
+
+def read(path):
     with open_store(path, read_only=True):
         return [workload.id for workload in list_workloads().items]
-def write():
+
+
+def write(path):
     with open_store(path):
         return create_workload(runtime="go", id="by nobody").id
-attempt(read)
-attempt(write)
-"""
 
 
 @pytest.fixture
@@ -49,9 +53,8 @@ def folder():
 
 
 def as_nobody(path):
-    """What reading and then writing say to a user who is not root."""
-    done = run(AS_NOBODY, path, cwd="/")
-    return done.stdout.splitlines()
+    (answers,) = in_processes(1, read_and_write_as_nobody, str(path))
+    return answers
 
 
 def fill(path):

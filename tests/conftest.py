@@ -18,7 +18,7 @@ pytest_plugins = ["vulcan_store.testing"]
 ENGINES = ("memory", "file", "postgres")
 IN_MEMORY = Path("/dev/shm")
 ROOM = 2**30
-"""The bytes that have to be free there; a run needs a tenth of it."""
+"""The bytes that have to be free there."""
 
 # A shell starts what runs in the background with Ctrl-C ignored, and so do programs that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -187,6 +186,40 @@ def test_the_run_command_is_one_line_that_leaves_the_store_in_the_folder():
     assert "cd " not in command.code and "VULCAN_DB_PATH" not in command.code
 
 
+def test_a_second_terminal_finds_the_store_from_anywhere(shop):
+    _, exported = blocks("sh", section("Run it"))
+    (shop / ".venv").symlink_to(sys.prefix)
+    made = make_workload()
+
+    status, shown, complaints = run(shop, "bash", "-euc", f"{exported.code}cd / && vulcan-store list --quiet")
+
+    assert (status, shown, complaints) == (0, f"{made.id}\n", "")
+
+
+def test_a_move_to_a_server_takes_every_workload_along(shop, postgres_target):
+    (commands,) = blocks("sh", section("When one machine is not enough"))
+    made = [make_workload(runtime=runtime, output=b"x") for runtime in ("go", "wasm")]
+    code = commands.code.replace("postgresql://user:password@host/name", postgres_target)
+
+    status, shown, complaints = run(shop, "bash", "-euo", "pipefail", "-c", code)
+
+    assert (status, complaints) == (0, "")
+    assert "2 workloads imported" in shown and all(workload.id in shown for workload in made)
+    with open_store(postgres_target, current=False) as server:
+        assert [server.get_workload(workload.id) for workload in made] == made
+
+
+def test_every_block_at_the_prompt_is_tried():
+    headings = re.findall(r"^## (.*)$", TEXT, re.MULTILINE)
+
+    counts = {heading: len(blocks("sh", section(heading))) for heading in headings}
+
+    # Those of "Test it" and the first of "Run it" install the package, which is for a fresh machine.
+    assert {heading: count for heading, count in counts.items() if count} == {
+        "Run it": 2, "Test it": 1, "Look after it": 1, "The command line": 1, "When one machine is not enough": 1,
+    }
+
+
 def test_every_test_that_is_named_exists():
     named = set(re.findall(r"`(test_\w+)`", TEXT))
 
@@ -207,9 +240,3 @@ def test_every_public_function_and_every_command_is_there():
 
     assert {name for name in functions if not re.search(rf"\b{name}\b", TEXT)} == {"close_store"}
     assert [command.name for command in COMMANDS if not re.search(rf"`{command.name}\b", table)] == []
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
-def test_the_shell_blocks_are_shell():
-    for block in blocks("sh"):
-        assert subprocess.run(["bash", "-n"], input=block.code, text=True).returncode == 0

@@ -73,25 +73,26 @@ class LendingDatabase(Database):
                 slot = state["conn"] = pool.take()
             elif not pool.mark[0]:
                 pool.refuse_forked()
+            elif slot.in_call and slot.connection is not None:
+                return work(slot.connection, sql, values)  # within a call of this thread's, which goes on afterwards
             with slot.lock:
                 connection = slot.connection
                 if connection is not None:
-                    outermost, slot.in_call = not slot.in_call, True
+                    slot.in_call = True
                     try:
                         return work(connection, sql, values)
                     finally:
-                        if outermost:
-                            slot.in_call = False
-                            if pool.is_in_transaction(connection):
-                                if slot.thread is None:
-                                    slot.thread = threading.current_thread()
-                                    pool.kept.add(slot)
-                            else:
-                                if slot.thread is not None:
-                                    pool.kept.discard(slot)
-                                    slot.thread = None
-                                state["conn"] = None
-                                pool.give_back(slot)
+                        slot.in_call = False
+                        if pool.is_in_transaction(connection):
+                            if slot.thread is None:
+                                slot.thread = threading.current_thread()
+                                pool.kept.add(slot)
+                        else:
+                            if slot.thread is not None:
+                                pool.kept.discard(slot)
+                                slot.thread = None
+                            state["conn"] = None
+                            pool.give_back(slot)
             # It was closed by whoever closes the store, forks or reclaims.
             state["conn"] = None
             if slot.thread is not None:

@@ -216,8 +216,8 @@ class Workload(StrictModel):
         values.input_hash = "" if input_hash is None else input_hash
         values.error = "" if error is None else error
         values.created_at = from_text(created_at)
-        values.started_at = None if started_at is None else from_text(started_at)
-        values.finished_at = None if finished_at is None else from_text(finished_at)
+        values.started_at = started_at and from_text(started_at)
+        values.finished_at = finished_at and from_text(finished_at)
         workload = cls.__new__(cls)
         workload.__data__, workload.__rel__, workload._dirty, workload._stored_in = values.__dict__, {}, set(), database
         return workload

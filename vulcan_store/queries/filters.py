@@ -123,6 +123,8 @@ def whole(name: str, value: object, minimum: int = 0) -> int:
     Raises:
         InvalidWorkloadError: a ValueError, for anything else.
     """
+    if type(value) is int and minimum <= value < 2**63:
+        return value
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
         raise InvalidWorkloadError(name, value, f"a whole number from {minimum}")
     return min(value, 2**63 - 1)

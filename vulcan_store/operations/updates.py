@@ -18,6 +18,7 @@ from vulcan_store.queries import workloads as queries
 MUTABLE = ("status", "node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
 """The fields that :func:`update_workload` may change; the others are fixed once created."""
 _MUTABLE = frozenset(MUTABLE)
+_stored_status = Workload.status.db_value
 
 
 def update_workload_status(
@@ -93,7 +94,7 @@ def _check_claim(workload_id: str, claim: object, fields: Mapping[str, Any]) -> 
 
 
 def _change(database: Engine, workload_id: str, fields: dict[str, Any], claim: Workload | None) -> Workload:
-    status = Workload.status.db_value(fields["status"]) if "status" in fields else None
+    status = _stored_status(fields["status"]) if "status" in fields else None
     values = {**fields, "id": workload_id, "now": clock.now()}
     if claim is not None:
         values["claim_node"], values["claim_start"] = _proof(claim)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import sqlite3
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 from vulcan_store.engines.cursor import Row
@@ -32,16 +31,17 @@ def replaces(connection: sqlite3.Connection, error: Exception) -> bool:
 def run(source: sqlite3.Connection | sqlite3.Cursor, sql: str, values: Sequence[Any]) -> list[Row]:
     """Run one statement to its end, on a connection or a cursor, and return its rows.
 
-    Executed and read in C: an interruption finds it before or after, never in the middle of a RETURNING.
+    What interrupts it between the running and the reading ends the statement, which has been carried out by then.
     """
+    cursor: Any = None
     found: list[Row] = []
-    rows = chain.from_iterable(map(source.execute, (sql,), (values,)))
     try:
-        found.extend(rows)
+        cursor = source.execute(sql, values)
+        found.extend(cursor)
     except BaseException as error:
         connection = source if isinstance(source, sqlite3.Connection) else source.connection
         if not isinstance(error, sqlite3.OperationalError) or not replaces(connection, error):
-            del rows, source  # or a traceback that somebody keeps would keep the statement, and with it the file open
+            del cursor, source  # or a traceback that somebody keeps would keep the statement, and with it the file open
             raise
-        found.extend(rows)
+        found.extend(cursor)
     return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 import pytest
@@ -17,6 +19,7 @@ from vulcan_store import (
     create_workload,
     get_workload,
     list_workloads,
+    open_store,
 )
 from vulcan_store.queries.insertion import insertion
 from vulcan_store.queries.prepared import Prepared
@@ -100,6 +103,18 @@ def test_a_field_that_is_given_leaves_the_others_as_they_are_without_it(store, n
         plain.pop(field, None)
         without.pop(field, None)
     assert without == plain
+
+
+def test_a_default_of_a_servers_table_is_not_stored_for_what_is_absent(path):
+    with closing(sqlite3.connect(path)) as server:
+        columns = ", ".join(f"{name} DEFAULT 7" for name in Workload._meta.columns)
+        server.execute(f"CREATE TABLE workloads ({columns})")
+
+    with open_store(path):
+        made = create_workload(runtime="go")
+
+        assert get_workload(made.id) == made
+        assert get_workload(made.id).exit_code is get_workload(made.id).output is None
 
 
 def test_fields_may_be_given_in_any_order_and_few_statements_are_kept(store, monkeypatch):

@@ -62,9 +62,9 @@ def open_store(
     One thread's transaction on ``":memory:"`` makes every read of other threads wait for it, and fail after
     ``busy_timeout``: there is no WAL in memory. Tests of threads had better use a file with ``synchronous=off``.
 
-    With gevent, a call that waits for SQLite's lock stops every greenlet, the one that holds the lock too: SQLite waits
-    in C. Call the store in gevent's thread pool (``gevent.get_hub().threadpool.apply``), and keep ``atomic()`` within
-    one such call.
+    With gevent, a call that waits for SQLite's lock stops every greenlet of the process: SQLite waits in C. Call the
+    functions directly, and let nothing inside ``atomic()`` switch to another greenlet. In gevent's thread pool a call
+    may wait for ever: locks that gevent has patched are for the greenlets of one thread.
 
     Args:
         target: a path, ``":memory:"``, or a database URL (``sqlite:///relative.db``,

@@ -130,6 +130,50 @@ def test_one_who_was_forgotten_by_an_interrupted_hand_tries_again(monkeypatch):
     assert forgotten.slot is slot
 
 
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("end", ["give_back", "discard"])
+def test_one_whom_an_interruption_kept_from_being_served_finds_what_there_is(monkeypatch, end):
+    monkeypatch.setattr(pools, "LOST_AFTER", 0.001)
+    pool = a_pool()
+    slot = pool.take()
+    waiting = Taker(pool)
+
+    def interrupted():
+        raise Interrupted
+
+    with monkeypatch.context() as patch, slot.lock, pytest.raises(Interrupted):
+        patch.setattr(pool, "serve", interrupted)
+        getattr(pool, end)(slot)
+
+    waiting.join(PATIENCE)
+    assert waiting.slot is not None
+
+
+def test_one_that_waited_no_more_when_it_was_its_turn_keeps_nobody_from_having_it(monkeypatch):
+    monkeypatch.setattr(pools, "LOST_AFTER", 0.001)
+    pool = a_pool()
+    slot = pool.take()
+    pool.waiting.append(pools.Waiter())  # an interruption came before it could wait
+    waiting = Taker(pool)
+
+    with slot.lock:
+        pool.discard(slot)
+
+    waiting.join(PATIENCE)
+    assert waiting.slot is not None
+
+
+def test_a_caller_that_may_not_wait_gets_what_is_idle():
+    pool = a_pool(timeout=0)
+    slot = pool.take()
+    give_back(pool, slot)
+
+    assert pool.take() is slot
+
+
 def test_while_a_fork_is_prepared_nobody_is_given_a_connection():
     pool = a_pool(size=None)
     slot = pool.take()

@@ -129,7 +129,7 @@ class Pool(Slots[C]):
         deadline, naps = time.monotonic() + self.timeout, list(NAPS)
         while True:
             slot = self.take_idle() if self.lending else None
-            if slot is None and naps and self.size is not None and len(self.slots) >= self.size:
+            if slot is None and naps and not self._has_room():
                 time.sleep(naps.pop())
                 continue
             if slot is None:
@@ -140,7 +140,9 @@ class Pool(Slots[C]):
                     if waiter is None:
                         self._connect(new)
                         return new
-                slot = self._wait(waiter, deadline - time.monotonic())
+                # Without a limit it is for a fork to end, which does so by itself.
+                patience = float("inf") if self.size is None else deadline - time.monotonic()
+                slot = self._wait(waiter, patience)
             if slot is not None and self._can_use(slot):
                 return slot
 
@@ -151,7 +153,7 @@ class Pool(Slots[C]):
                 raise StoreUnavailableError(self.target, CLOSED)
             if self.forking == threading.get_ident():
                 raise StoreUnavailableError(self.target, FORKING)
-            if self.lending and (self.size is None or len(self.slots) < self.size):
+            if self.lending and self._has_room():
                 self.slots.append(slot)
                 return None
             waiter = Waiter[C]()
@@ -159,6 +161,9 @@ class Pool(Slots[C]):
             if self.idle:  # given back since it was looked for
                 self.serve()
             return waiter
+
+    def _has_room(self) -> bool:
+        return self.size is None or len(self.slots) < self.size
 
     def _connect(self, slot: Slot[C]) -> None:
         slot.in_call = True
@@ -174,14 +179,14 @@ class Pool(Slots[C]):
         served = False
         try:
             while not served:
-                # Without a limit it is for a fork to end, which does so by itself.
-                pause = -1 if self.size is None else max(0.0, min(patience, LOST_AFTER))
-                served = waiter.lock.acquire(timeout=pause)
+                pause = max(0.0, min(patience, LOST_AFTER))
                 patience -= pause
-                if served or patience <= 0:
-                    break
-                self.reclaim()
-                served = self._is_forgotten(waiter)
+                served = waiter.lock.acquire(timeout=pause)
+                if not served:
+                    self.reclaim()
+                    served = self._is_its_turn(waiter)
+                    if patience <= 0:
+                        break
         finally:
             if not served:
                 self._give_up(waiter)
@@ -193,10 +198,13 @@ class Pool(Slots[C]):
             )
         return waiter.slot
 
-    def _is_forgotten(self, waiter: Waiter[C]) -> bool:
-        # By somebody whom a signal handler interrupted just as it was this one's turn.
+    def _is_its_turn(self, waiter: Waiter[C]) -> bool:
+        # Though nobody has said so: a signal handler may interrupt who would have, before or after it left the queue.
         with self.lock:
-            return waiter not in self.waiting and waiter.lock.locked()
+            if waiter in self.waiting and self.lending and (self.idle or self._has_room()):
+                self.waiting.remove(waiter)
+                return True
+            return waiter not in self.waiting
 
     def _give_up(self, waiter: Waiter[C]) -> None:
         with self.lock:
@@ -214,7 +222,7 @@ class Pool(Slots[C]):
         with self.lock:
             if self.waiting:
                 waiter = self.waiting.pop(0)
-                waiter.slot = self.take_idle()
+                waiter.slot = self.take_idle() if self.lending else None
                 waiter.lock.release()
 
     def give_back(self, slot: Slot[C]) -> None:
@@ -225,7 +233,7 @@ class Pool(Slots[C]):
             and slot.generation == self.generation and not self.closed and slot.connection is not None
         ):  # fmt: skip
             idle.append(slot)
-            if self.waiting:
+            if self.waiting and self.lending:
                 self.serve()
         else:
             self.discard(slot)

@@ -26,9 +26,11 @@ _DEFAULTS: list[Any] = [None if field.default is None else field.db_value(field.
 
 @Prepared
 def _insert(*names: str) -> Any:
+    # Absent ones too, or a default of the table's own would be stored.
+    defaults = ("NULL" if default is None else f"'{default}'" for default in _DEFAULTS)
     row: dict[Any, Any] = {
-        field: Param(field.name, field.db_value) if field.name in names else SQL(f"'{default}'")
-        for field, default in zip(FIELDS, _DEFAULTS, strict=True) if field.name in names or default is not None
+        field: Param(field.name, field.db_value) if field.name in names else SQL(default)
+        for field, default in zip(FIELDS, defaults, strict=True)
     }
     return ModelInsert(Workload, row).returning()
 

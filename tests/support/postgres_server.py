@@ -85,7 +85,9 @@ class PostgresServer(Program):
         self.run(initdb, "-D", self.data, "-U", "vulcan", "-A", "scram-sha-256", f"--pwfile={password}", "-N")
 
     def start(self):
-        settings = f"-p {self.port} -k {self.folder} -h 127.0.0.1 -c timezone=Asia/Kolkata {self.settings}"
+        # A server that is killed would leave shared memory behind that is not a file of its folder.
+        own = "-c timezone=Asia/Kolkata -c dynamic_shared_memory_type=mmap"
+        settings = f"-p {self.port} -k {self.folder} -h 127.0.0.1 {own} {self.settings}"
         self.control("-l", self.folder / "log", "-o", settings, "start")
 
     def stop(self):

@@ -57,14 +57,19 @@ def test_values_are_converted_by_their_column_or_by_their_own_rule(store):
     assert values == [5, "N"]
 
 
-def test_a_constant_stays_what_it_was(store):
+def test_a_constant_is_a_part_of_the_text(store):
+    make_workload(id="a", node_id="it's", exit_code=-5)
+    make_workload(id="b", node_id="it", exit_code=-5)
+
     @Prepared
     def query():
-        return Workload.select(Workload.id).where(Workload.status == "running", Workload.node_id == Param("node"))
+        same = Workload.node_id == "it's", Workload.exit_code == -5, Workload.status == Param("status")
+        return Workload.select(Workload.id).where(*same).limit(1)
 
-    _, values = query(store.database, {"node": "n"})
+    sql, values = query(store.database, {"status": "pending"})
 
-    assert values == ["running", "n"]
+    assert values == ["pending"]
+    assert store.database.read(sql, values) == [("a",)]
 
 
 def test_the_query_of_a_method_that_sends_it_can_be_kept(store):

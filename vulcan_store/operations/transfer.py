@@ -268,5 +268,5 @@ def _store(store: OpenStore, batch: list[_Entry]) -> None:
         error.position = None  # it was one within the batch
         raise InvalidLineError(number, str(error)) from error
     database = store.database
-    sql, *_ = insert_line.plan(database)
+    sql, _ = insert_line.plan(database)
     database.write_many(sql, (row for entry in batch for row in entry.log_lines))

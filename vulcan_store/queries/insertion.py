@@ -43,7 +43,7 @@ class Insertion:
     """
 
     def __init__(self, database: Engine) -> None:
-        self.sql, *_ = _insert.plan(database, *COLUMNS)
+        self.sql, _ = _insert.plan(database, *COLUMNS)
         self.narrower: dict[tuple[str, ...], tuple[str, Callable[[list[Any]], Sequence[Any]]]] = {}
         self.columns: dict[str, tuple[int, Convert]] = {
             field.name: (index, database.converter_for(field.name, field.db_value))
@@ -96,7 +96,7 @@ class Insertion:
 
     def _narrower(self, database: Engine, names: tuple[str, ...]) -> tuple[str, Callable[[list[Any]], Sequence[Any]]]:
         columns = [name for name in COLUMNS if name in names or name in FILLED_IN]
-        sql, *_ = _insert.plan(database, *columns)
+        sql, _ = _insert.plan(database, *columns)
         narrower = sql, itemgetter(*map(COLUMNS.index, columns))
         if len(self.narrower) >= Prepared.most:
             self.narrower.clear()

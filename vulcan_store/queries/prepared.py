@@ -44,8 +44,8 @@ class _Place(tuple[str, Convert]):
         return super().__new__(cls, (name, convert))
 
 
-Plan = tuple[str, list[Any], list[tuple[int, str, Convert]]]
-"""The text of a query, its values with None for each Param, and each Param's place, name and conversion."""
+Plan = tuple[str, list[tuple[str, Convert]]]
+"""The text of a query, and for each of the values that it takes its name and its conversion."""
 
 
 class _Caught(Exception):
@@ -79,29 +79,39 @@ class Prepared:
     def __call__(self, database: Engine, values: Mapping[str, Any], *shape: Hashable) -> tuple[str, list[Any]]:
         """The text of the query and its values, checked and converted, as a driver takes them."""
         try:
-            sql, constants, params = self.plans[type(database), shape]
+            sql, params = self.plans[type(database), shape]
         except KeyError:
-            sql, constants, params = self.plan(database, *shape)
-        filled = constants.copy()
-        for place, name, convert in params:
-            filled[place] = convert(values[name])
-        return sql, filled
+            sql, params = self.plan(database, *shape)
+        converted = []
+        for name, convert in params:
+            converted.append(convert(values[name]))
+        return sql, converted
 
     def plan(self, database: Engine, *shape: Hashable) -> Plan:
-        """Build the query's text and the list of its values, and keep them."""
+        """Build the query's text and the list of its values, and keep them.
+
+        Constants become part of the text: to give a driver one with each run costs more than the driver's own work.
+        """
         try:
             query = self.build(*shape)
         except _Caught as caught:
             query = caught.args[0]
         context: Any = database.get_sql_context()
-        sql, found = context.parse(query)
-        constants = [None if isinstance(value, _Place) else value for value in found]
-        params = [
-            (place, value[0], database.converter_for(*value))
-            for place, value in enumerate(found) if isinstance(value, _Place)
-        ]  # fmt: skip
-        plan = sql, constants, params
+        text, values = context.parse(query)
+        first, *others = text.split(database.param)
+        parts, params = [first], []
+        for value, other in zip(values, others, strict=True):
+            if isinstance(value, _Place):
+                params.append((value[0], database.converter_for(*value)))
+            parts += (database.param if isinstance(value, _Place) else _literal(value)), other
+        plan = "".join(parts), params
         if len(self.plans) >= self.most:
             self.plans.clear()
         self.plans[type(database), shape] = plan
         return plan
+
+
+def _literal(value: str | int | None) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return "NULL" if value is None else str(value)

@@ -58,6 +58,8 @@ def change(status: str | None, claimed: bool, *names: str) -> Any:
     """Change the named fields of the workload of an ``id``, if it is not final and, where asked, still claimed."""
     changes: dict[Any, Any] = {field: Param(field.name, field.db_value) for field in FIELDS if field.name in names}
     now = Param("now", clock.to_text)
+    if status is not None:
+        changes[Workload.status] = status
     if status == Status.RUNNING:
         changes.setdefault(Workload.started_at, _unless(Status.RUNNING, Workload.started_at, now))
     elif status == Status.PENDING:

@@ -94,7 +94,8 @@ def shared_store(request, tmp_path_factory):
 
 @pytest.fixture
 def store(shared_store):
-    """The store of the module, as empty as a new one; ``workload_store`` is a new one."""
+    """The store of the module, as empty as a new one, and watched by nobody; ``workload_store`` is a new one."""
+    del shared_store.database.query_hooks[:]
     for table in ("log_lines", "workloads"):
         shared_store.database.execute_sql(f"DELETE FROM {table}")
     return shared_store

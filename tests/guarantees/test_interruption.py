@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import random
 import select
 import signal
@@ -13,7 +14,7 @@ from contextlib import closing
 
 import pytest
 
-from guarantees.processes import PATIENCE, integrity, rows
+from guarantees.processes import PATIENCE, in_threads, integrity, rows
 from vulcan_store import (
     Workload,
     create_workload,
@@ -165,6 +166,33 @@ def test_an_exception_from_a_signal_handler_at_any_step_of_a_transaction_leaves_
         step += every
     assert step > 100
     assert integrity(path) == "ok"
+
+
+@pytest.mark.parametrize("look", [
+    lambda pool, slot: pool.reclaim(), lambda pool, slot: pool.close_when_free(slot, 0),
+    lambda pool, slot: pool.drain(0),
+], ids=["reclaim", "close when free", "drain"])
+def test_an_exception_from_a_signal_handler_while_connections_are_looked_through_leaves_none_locked(opened, look):
+    pool, happened = opened.database.pool, True
+
+    for step in itertools.count(1):
+        slot = pool.take()  # by one who was interrupted, too
+        happened = interrupted(step, interrupt, look, pool, slot)
+        slots = {slot, *pool.slots}
+        assert in_threads(1, lambda barrier, place: all(map(can_be_locked, slots))) == [True]
+        for slot in slots:
+            pool.discard(slot)
+        if not happened:
+            break
+
+    assert step > 5
+
+
+def can_be_locked(slot):
+    free = slot.lock.acquire(blocking=False)
+    if free:
+        slot.lock.release()
+    return free
 
 
 def test_a_keyboard_interrupt_at_any_moment_of_a_writer_loses_nothing_that_it_acknowledged(path, effort):

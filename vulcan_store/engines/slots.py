@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import compress
 from operator import attrgetter, methodcaller
 from typing import Any, Generic, TypeVar
@@ -103,6 +103,7 @@ class Slots(Generic[C]):
         now, unused = time.monotonic(), {}
         for slot in list(self.slots):
             locked: list[Slot[C]] = []
+            unlocking = _unlocking(locked)
             try:
                 _lock(slot, 0.0, locked)
                 if locked and not slot.in_call and slot not in self.idle:
@@ -114,13 +115,14 @@ class Slots(Generic[C]):
                     if lost:
                         self.discard(slot)
             finally:
-                _unlock(locked)
+                list(unlocking)
         self.unused = unused
 
     def close_when_free(self, slot: Slot[C], patience: float, *, wait_for_transaction: bool = False) -> float:
         """Close a slot's connection, unless it is in use for so many seconds; how many of them are left."""
         while True:
             start, locked = time.monotonic(), list[Slot[C]]()
+            unlocking = _unlocking(locked)
             try:
                 _lock(slot, max(0.0, patience), locked)
                 # In a call though its lock could be had: the call is this thread's.
@@ -129,7 +131,7 @@ class Slots(Generic[C]):
                     self.discard(slot)
                     done = True
             finally:
-                _unlock(locked)
+                list(unlocking)
             patience -= time.monotonic() - start
             if done or patience <= 0 or slot.thread is threading.current_thread():
                 return patience
@@ -154,7 +156,7 @@ class Slots(Generic[C]):
 
     def release(self, held: list[Slot[C]]) -> None:
         """Give back the locks that :meth:`hold` has taken."""
-        _unlock(held)
+        list(_unlocking(held))
         del held[:]
 
     def keep_inherited(self) -> None:
@@ -166,15 +168,16 @@ class Slots(Generic[C]):
         self.slots, self.idle, self.kept, self.unused = [], [], set(), {}
 
 
-# In C, so that no signal handler comes in between the locking and the noting of it.
+# In C, so that no signal handler comes in between the locking and the noting of it, nor before the unlocking.
 
 def _lock(slot: Slot[C], seconds: float, locked: list[Slot[C]]) -> None:
     """Add a slot to those that are locked, unless another thread's call on it is under way for so many seconds."""
     locked.extend(compress((slot,), map(slot.lock.acquire, (True,), (seconds,))))
 
 
-def _unlock(locked: list[Slot[C]]) -> None:
-    list(map(_release, map(_lock_of, locked)))
+def _unlocking(locked: list[Slot[C]]) -> Iterator[None]:
+    """Unlocks what is among the slots once it is read: made before they are locked, it is read in one step."""
+    return map(_release, map(_lock_of, locked))
 
 
 _release, _lock_of = methodcaller("release"), attrgetter("lock")

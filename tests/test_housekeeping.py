@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -62,6 +64,26 @@ def test_an_empty_store_counts_nothing(store):
 
     assert (stats.total, dict(stats.by_status), dict(stats.by_isolation)) == (0, {}, {})
     assert stats.average_duration_ms is None
+
+
+def test_the_statistics_are_of_one_moment(path, monkeypatch):
+    insert = (
+        "INSERT INTO workloads (id, status, isolation, runtime, node_id, created_at) "
+        "VALUES (hex(randomblob(8)), 'pending', 'of a newer server', 'go', '', '2026-01-01 00:00:00.000000+00:00')"
+    )
+    with open_store(path) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute(insert)
+        read = store.database.read
+
+        def read_and_let_another_write(*statement):
+            rows = read(*statement)
+            other.execute(insert)
+            return rows
+
+        monkeypatch.setattr(store.database, "read", read_and_let_another_write)
+        stats = workload_stats()
+
+    assert (stats.total, stats.by_isolation) == (1, {"of a newer server": 1})
 
 
 def test_everything_is_counted_by_status_and_isolation(store):

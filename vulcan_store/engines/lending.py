@@ -99,7 +99,7 @@ class LendingDatabase(Database):
                 raise StoreUnavailableError(self.target, ENDED)
 
     def with_connection(self, work: Callable[[Any], T]) -> T:
-        """As :meth:`run`, with what is no statement."""
+        """Call ``work(connection)``, as :meth:`run` calls what runs a statement."""
         return self.run(lambda connection, sql, values: work(connection), "", ())
 
     def is_watched(self) -> bool:

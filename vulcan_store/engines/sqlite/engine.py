@@ -80,9 +80,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
             self.fail(error)
 
     def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        if self.read_only:
-            self.require_writable()
-        self.file.check()
+        self._check_writable()
         try:
             if self.query_hooks or logger.isEnabledFor(DEBUG):
                 return self.execute_sql(sql, values).fetchall()

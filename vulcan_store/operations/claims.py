@@ -17,7 +17,7 @@ from vulcan_store.models.workload import Workload, WorkloadNotFoundError
 from vulcan_store.operations.waiting import look_until, seconds
 from vulcan_store.operations.workloads import stored_workload
 from vulcan_store.queries.filters import Shape, filtered, read_filters
-from vulcan_store.queries.prepared import Param, Prepared
+from vulcan_store.queries.prepared import Param, Prepared, as_is
 from vulcan_store.queries.workloads import key
 
 WORKLOADS_PER_BATCH = 100
@@ -57,7 +57,7 @@ def claim_workload(
 
     def claim() -> Row | None:
         while database.read(*look):
-            values["now"] = clock.now()
+            values["now"] = clock.now_as_text()
             rows = database.write(*_claim(database, values, database.for_update, *shape))
             if rows:
                 return rows[0]
@@ -181,7 +181,7 @@ def _claim(lockable: bool, *shape: tuple[str, int]) -> Any:
     changes = {
         Workload.status: Status.RUNNING,
         Workload.node_id: Param("node_id", Workload.node_id.db_value),
-        Workload.started_at: Param("now", clock.to_text),
+        Workload.started_at: Param("now", as_is),
     }
     return Workload.update(changes).where(Workload.id == oldest).returning(Workload)
 
@@ -194,7 +194,7 @@ def _running(of_a_node: bool, after: bool) -> Any:
     if of_a_node:
         query = query.where(Workload.node_id == Param("node_id"))
     if after:
-        query = query.where(Tuple(*order) > Tuple(Param("after_time", _as_stored), Param("after_id", _as_stored)))
+        query = query.where(Tuple(*order) > Tuple(Param("after_time", as_is), Param("after_id", as_is)))
     return query.order_by(*order).limit(Param("most"))
 
 
@@ -202,11 +202,11 @@ def _running(of_a_node: bool, after: bool) -> Any:
 def _release(started: bool) -> Any:
     changes = {Workload.status: Status.PENDING, Workload.node_id: "", Workload.started_at: None}
     same_start = (
-        Workload.started_at == Param("started_at", _as_stored) if started else Workload.started_at.is_null()
+        Workload.started_at == Param("started_at", as_is) if started else Workload.started_at.is_null()
     )
     query = Workload.update(changes).where(
-        Workload.id == Param("id", _as_stored), Workload.status == Status.RUNNING,
-        Workload.node_id == Param("node_id", _as_stored), same_start,
+        Workload.id == Param("id", as_is), Workload.status == Status.RUNNING,
+        Workload.node_id == Param("node_id", as_is), same_start,
     )  # fmt: skip
     return query.returning(Workload.id)
 
@@ -214,7 +214,3 @@ def _release(started: bool) -> Any:
 @Prepared
 def _status() -> Any:
     return Workload.select(Workload.status).where(Workload.id == Param("id", key))
-
-
-def _as_stored(value: Any) -> Any:
-    return value

@@ -95,7 +95,7 @@ def _check_claim(workload_id: str, claim: object, fields: Mapping[str, Any]) -> 
 
 def _change(database: Engine, workload_id: str, fields: dict[str, Any], claim: Workload | None) -> Workload:
     status = _stored_status(fields["status"]) if "status" in fields else None
-    values = {**fields, "id": workload_id, "now": clock.now()}
+    values = {**fields, "id": workload_id, "now": clock.now_as_text()}
     if claim is not None:
         values["claim_node"], values["claim_start"] = _proof(claim)
     update = queries.change(database, values, status, claim is not None, *fields) if fields else None

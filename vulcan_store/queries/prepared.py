@@ -30,12 +30,13 @@ class Param(ColumnBase):
         self.name, self.convert = name, convert
 
     def __sql__(self, ctx: Context) -> Context:
-        convert = self.convert or ctx.state.converter or _as_is
+        convert = self.convert or ctx.state.converter or as_is
         ctx.value(_Place(self.name, convert), converter=False)
         return ctx
 
 
-def _as_is(value: Any) -> Any:
+def as_is(value: Any) -> Any:
+    """The conversion of what an engine takes as it is."""
     return value
 
 
@@ -81,17 +82,23 @@ class Prepared:
         try:
             sql, params = self.plans[type(database), shape]
         except KeyError:
-            sql, params = self.plan(database, *shape)
+            sql, params = self._build(database, shape)
         converted = []
         for name, convert in params:
             converted.append(convert(values[name]))
         return sql, converted
 
     def plan(self, database: Engine, *shape: Hashable) -> Plan:
-        """Build the query's text and the list of its values, and keep them.
+        """The query's text and the list of its values, built once and kept.
 
         Constants become part of the text: to give a driver one with each run costs more than the driver's own work.
         """
+        try:
+            return self.plans[type(database), shape]
+        except KeyError:
+            return self._build(database, shape)
+
+    def _build(self, database: Engine, shape: tuple[Hashable, ...]) -> Plan:
         try:
             query = self.build(*shape)
         except _Caught as caught:

@@ -8,11 +8,10 @@ from peewee import SQL, Case, Tuple
 
 from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.lifecycle import FINAL, Status
-from vulcan_store.models import clock
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.workload import COLUMNS, FIELDS, Workload, WorkloadNotFoundError
 from vulcan_store.queries.filters import filtered, newest_first
-from vulcan_store.queries.prepared import UNSENT, Param, Prepared
+from vulcan_store.queries.prepared import UNSENT, Param, Prepared, as_is
 
 ID, OUTPUT, CREATED_AT = (COLUMNS.index(name) for name in ("id", "output", "created_at"))
 
@@ -57,7 +56,7 @@ def total(*shape: tuple[str, int]) -> Any:
 def change(status: str | None, claimed: bool, *names: str) -> Any:
     """Change the named fields of the workload of an ``id``, if it is not final and, where asked, still claimed."""
     changes: dict[Any, Any] = {field: Param(field.name, field.db_value) for field in FIELDS if field.name in names}
-    now = Param("now", clock.to_text)
+    now = Param("now", as_is)
     if status is not None:
         changes[Workload.status] = status
     if status == Status.RUNNING:

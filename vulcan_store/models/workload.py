@@ -13,7 +13,7 @@ from vulcan_store.errors import InvalidWorkloadError, StoreError, shown
 from vulcan_store.lifecycle import FINAL, Isolation, Runtime, Status
 from vulcan_store.models import clock
 from vulcan_store.models.absent_text import AbsentTextField
-from vulcan_store.models.clock import from_text
+from vulcan_store.models.clock import from_texts
 from vulcan_store.models.fields import (
     MISSING,
     BytesField,
@@ -215,10 +215,8 @@ class Workload(StrictModel):
         values.runtime = _runtime(runtime, runtime)
         values.input_hash = "" if input_hash is None else input_hash
         values.error = "" if error is None else error
-        values.created_at = from_text(created_at)
-        values.started_at = started_at and from_text(started_at)
-        values.finished_at = finished_at and from_text(finished_at)
-        workload = cls.__new__(cls)
+        values.created_at, values.started_at, values.finished_at = from_texts(created_at, started_at, finished_at)
+        workload = object.__new__(cls)
         workload.__data__, workload.__rel__, workload._dirty, workload._stored_in = values.__dict__, {}, set(), database
         return workload
 

@@ -15,7 +15,7 @@ from vulcan_store.operations.logs import exists
 from vulcan_store.operations.walk import walk
 from vulcan_store.queries import workloads as queries
 from vulcan_store.queries.filters import read_filters, whole
-from vulcan_store.queries.insertion import Insertion, insertion
+from vulcan_store.queries.insertion import insertion, new_row
 
 
 class Page(NamedTuple):
@@ -63,10 +63,10 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     if workload is not None and not isinstance(workload, Workload):
         raise TypeError(f"give a Workload or its fields by name, not {workload!r}")
     given = fields if workload is None else workload.__data__
-    insert = insertion(database)
-    values = insert.values(given)
+    row = new_row(database, given)
+    values = row.values(given)
     try:
-        database.write(*insert.of_one(database, given, values))
+        database.write(*row.statement(values))
     except IntegrityError:
         raise WorkloadExistsError(values[0]) from None
     stored = Workload.from_row(values, database)
@@ -97,7 +97,6 @@ def store_all(
     database: Engine, workloads: Iterable[Workload | Mapping[str, Any]], with_times: bool = True
 ) -> int:
     """As :func:`create_workloads`, with or without the times that a status brings."""
-    insert = insertion(database)
     count, own_error = 0, None
 
     def rows() -> Iterator[list[Any]]:
@@ -111,11 +110,11 @@ def store_all(
             except BaseException as error:
                 own_error = error
                 raise
-            yield _values(insert, workload, count, with_times)
+            yield _values(database, workload, count, with_times)
             count += 1
 
     try:
-        database.atomically(lambda: database.write_many(insert.sql, rows()))
+        database.atomically(lambda: database.write_many(insertion(database), rows()))
     except KeyTakenError as error:
         raise WorkloadExistsError(error.row[0], error.index) from None
     except Exception:
@@ -125,12 +124,12 @@ def store_all(
     return count
 
 
-def _values(insert: Insertion, workload: object, position: int, with_times: bool) -> list[Any]:
+def _values(database: Engine, workload: object, position: int, with_times: bool) -> list[Any]:
     try:
         if not isinstance(workload, (Workload, Mapping)):
             raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
         given = workload.__data__ if isinstance(workload, Workload) else workload
-        return insert.values(given, with_times)
+        return new_row(database, given).values(given, with_times)
     except InvalidWorkloadError as error:
         raise InvalidWorkloadError(error.field, error.value, error.expected, position) from None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from operator import itemgetter
 from typing import Any
 
 from peewee import SQL, ModelInsert
 
-from vulcan_store.engines.contract import Convert, Engine
+from vulcan_store.engines.contract import Engine
 from vulcan_store.lifecycle import Status
 from vulcan_store.models import clock
 from vulcan_store.models.fields import MISSING
@@ -35,36 +35,35 @@ def _insert(*names: str) -> Any:
     return ModelInsert(Workload, row).returning()
 
 
-class Insertion:
-    """The statement that stores a new workload in one kind of database.
+def insertion(database: Engine) -> str:
+    """The statement that stores a new workload, which takes the values of all columns in their order."""
+    return _insert.plan(database, *COLUMNS)[0]
 
-    Attributes:
-        sql: the statement, which takes the values of all columns in their order.
-    """
 
-    def __init__(self, database: Engine) -> None:
-        self.sql, _ = _insert.plan(database, *COLUMNS)
-        self.narrower: dict[tuple[str, ...], tuple[str, Callable[[list[Any]], Sequence[Any]]]] = {}
-        self.columns: dict[str, tuple[int, Convert]] = {
-            field.name: (index, database.converter_for(field.name, field.db_value))
-            for index, field in enumerate(FIELDS)
-        }
+class NewRow:
+    """How a row is made of the fields of some names, which are given in the same order each time."""
+
+    def __init__(self, database: Engine, names: Iterable[str]) -> None:
+        self.given = [
+            (field.name, COLUMNS.index(field.name), database.converter_for(field.name, field.db_value))
+            for field in map(Workload._meta.fields.__getitem__, names)
+        ]
+        columns = [name for name in COLUMNS if name in names or name in FILLED_IN]
+        self.whole, (self.narrow, _) = insertion(database), _insert.plan(database, *columns)
+        self.pick = itemgetter(*map(COLUMNS.index, columns))
 
     def values(self, fields: Mapping[str, Any], with_times: bool = True) -> list[Any]:
-        """The values of all columns for a new workload of which some fields are given.
+        """The values of all columns for a new workload.
 
         Args:
-            fields: the fields by name.
+            fields: what is given, by name.
             with_times: whether what is created running has started then, and what is created final has finished.
 
         Raises:
-            InvalidWorkloadError: a field cannot take its value, or does not exist; ``runtime`` is missing.
+            InvalidWorkloadError: a field cannot take its value; ``runtime`` is missing.
         """
-        values, columns = _DEFAULTS.copy(), self.columns
-        if not fields.keys() <= columns.keys():
-            Workload.require(fields)
-        for name in fields:
-            index, convert = columns[name]
+        values = _DEFAULTS.copy()
+        for name, index, convert in self.given:
             values[index] = convert(fields[name])
         if values[RUNTIME] is None:
             Workload.runtime.refuse(MISSING)
@@ -73,45 +72,36 @@ class Insertion:
                 Workload.id.refuse(None)
             values[ID] = new_id()
         if values[CREATED_AT] is None:
-            values[CREATED_AT] = clock.to_text(clock.now())
+            values[CREATED_AT] = clock.now_as_text()
         if with_times:
             for name, index in _TIMES[values[STATUS]]:
                 if name not in fields:
                     values[index] = values[CREATED_AT]
         return values
 
-    def of_one(self, database: Engine, fields: Mapping[str, Any], values: list[Any]) -> tuple[str, Sequence[Any]]:
-        """The statement for one workload, and what it takes, of the values that :meth:`values` made of the fields.
+    def statement(self, values: list[Any]) -> tuple[str, Any]:
+        """The statement that stores one row of these values, and what it takes of them.
 
         What has its default stands in it as a constant: to give SQLite all sixteen took a tenth of the whole.
         """
-        if values[STATUS] != Status.PENDING:
-            return self.sql, values
-        names = tuple(fields)
-        try:
-            sql, pick = self.narrower[names]
-        except KeyError:
-            sql, pick = self._narrower(database, names)
-        return sql, pick(values)
-
-    def _narrower(self, database: Engine, names: tuple[str, ...]) -> tuple[str, Callable[[list[Any]], Sequence[Any]]]:
-        columns = [name for name in COLUMNS if name in names or name in FILLED_IN]
-        sql, _ = _insert.plan(database, *columns)
-        narrower = sql, itemgetter(*map(COLUMNS.index, columns))
-        if len(self.narrower) >= Prepared.most:
-            self.narrower.clear()
-        self.narrower[names] = narrower
-        return narrower
+        return (self.narrow, self.pick(values)) if values[STATUS] == Status.PENDING else (self.whole, values)
 
 
-_insertions: dict[type[Engine], Insertion] = {}
+_known: dict[tuple[type[Engine], tuple[str, ...]], NewRow] = {}
 
 
-def insertion(database: Engine) -> Insertion:
-    """The statement for a database, made once for each kind."""
-    kind = type(database)
+def new_row(database: Engine, fields: Mapping[str, Any]) -> NewRow:
+    """How a row is made of such fields, found out once for each kind of database and order of names.
+
+    Raises:
+        InvalidWorkloadError: a field does not exist.
+    """
+    kind = type(database), (*fields,)
     try:
-        return _insertions[kind]
+        return _known[kind]
     except KeyError:
-        _insertions[kind] = made = Insertion(database)
+        Workload.require(fields)
+        if len(_known) >= Prepared.most:
+            _known.clear()
+        _known[kind] = made = NewRow(database, kind[1])
         return made

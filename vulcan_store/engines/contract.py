@@ -16,6 +16,8 @@ from vulcan_store.errors import SchemaMismatchError, StoreUnavailableError
 
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
+Statement = tuple[str, Sequence[Any]]
+"""The text of a statement, and the values that it takes."""
 Pragmas = Mapping[str, Any] | Iterable[tuple[str, Any]]
 """Pragmas with their values: a mapping or, as in Peewee, pairs."""
 
@@ -125,6 +127,13 @@ class Engine(LendingDatabase):
             peewee.IntegrityError: a key is taken.
         """
         raise NotImplementedError
+
+    def write_if(self, look: Statement, change: Statement) -> list[Row] | None:
+        """Run one statement that writes if another, which only reads, finds something; None if it does not.
+
+        What is there may be gone when it is to be changed. Who finds nothing makes no other writer wait.
+        """
+        return self.write(*change) if self.read(*look) else None
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each of any number of rows, within a transaction.

@@ -19,6 +19,8 @@ from vulcan_store.errors import StoreUnavailableError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 
 ROLLED_BACK = (
     "the transaction was rolled back by an earlier error, or ended by a COMMIT or ROLLBACK of your own; "
@@ -58,8 +60,8 @@ class LendingDatabase(Database):
 
     # Lending
 
-    def run(self, work: Callable[[Any, str, Any], T], sql: str, values: Any) -> T:
-        """Call ``work(connection, sql, values)`` with the connection of this thread's transaction, or with any.
+    def run(self, work: Callable[[Any, A, B], T], first: A, second: B) -> T:
+        """Call ``work(connection, first, second)`` with the connection of this thread's transaction, or with any.
 
         It is given back afterwards, unless a transaction is open on it: then this thread keeps it until that ends.
         """
@@ -74,13 +76,13 @@ class LendingDatabase(Database):
             elif not pool.mark[0]:
                 pool.refuse_forked()
             elif slot.in_call and slot.connection is not None:
-                return work(slot.connection, sql, values)  # within a call of this thread's, which goes on afterwards
+                return work(slot.connection, first, second)  # within a call of this thread's, which goes on afterwards
             with slot.lock:
                 connection = slot.connection
                 if connection is not None:
                     slot.in_call = True
                     try:
-                        return work(connection, sql, values)
+                        return work(connection, first, second)
                     finally:
                         slot.in_call = False
                         if pool.is_in_transaction(connection):
@@ -100,7 +102,7 @@ class LendingDatabase(Database):
 
     def with_connection(self, work: Callable[[Any], T]) -> T:
         """Call ``work(connection)``, as :meth:`run` calls what runs a statement."""
-        return self.run(lambda connection, sql, values: work(connection), "", ())
+        return self.run(lambda connection, *_: work(connection), None, None)
 
     def is_watched(self) -> bool:
         """Whether somebody wants to see each statement: Peewee's logger, or its query hooks."""

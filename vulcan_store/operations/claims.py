@@ -56,15 +56,14 @@ def claim_workload(
     look = _claimable(database, values, *shape)
 
     def claim() -> Row | None:
-        while database.read(*look):
+        while True:
             values["now"] = clock.now_as_text()
-            rows = database.write(*_claim(database, values, database.for_update, *shape))
+            rows = database.write_if(look, _claim(database, values, database.for_update, *shape))
             if rows:
                 return rows[0]
             # Somebody else took it, or (on a server) is just taking it.
-            if database.for_update:
+            if rows is None or database.for_update:
                 return None
-        return None
 
     row = look_until(database, claim, patience)
     if row is None:

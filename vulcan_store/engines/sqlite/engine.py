@@ -10,7 +10,14 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from peewee import IntegrityError, PeeweeException
 
-from vulcan_store.engines.contract import Convert, Engine, KeyTakenError, ReferredError, take_until_bytes
+from vulcan_store.engines.contract import (
+    Convert,
+    Engine,
+    KeyTakenError,
+    ReferredError,
+    Statement,
+    take_until_bytes,
+)
 from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.lending import logger
 from vulcan_store.engines.sqlite.backup import copy_to
@@ -86,6 +93,15 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
                 return self.execute_sql(sql, values).fetchall()
             return self.run(run, sql, values)
         except (sqlite3.Error, PeeweeException, OverflowError) as error:
+            self.fail(error)
+
+    def write_if(self, look: Statement, change: Statement) -> list[Row] | None:
+        if self.is_watched():
+            return super().write_if(look, change)
+        self._check_writable()
+        try:
+            return self.run(_write_if, look, change)
+        except (sqlite3.Error, PeeweeException) as error:
             self.fail(error)
 
     def _check_writable(self) -> None:
@@ -188,6 +204,10 @@ def _fetch(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> l
         if not replaces(connection, error):
             raise
     return connection.execute(sql, values).fetchall()
+
+
+def _write_if(connection: sqlite3.Connection, look: Statement, change: Statement) -> list[Row] | None:
+    return run(connection, *change) if _fetch(connection, *look) else None
 
 
 def _read_together(connection: sqlite3.Connection, begin: str, work: Callable[[], T]) -> T:

@@ -109,13 +109,13 @@ def test_a_file_that_is_taken_out_of_a_folder_where_nothing_had_changed_for_long
     with open_store(path) as store:
         create_workload(runtime="go", id="mine")
         settled(folder)
-        looked = store.database.file.unchanged
+        looked = store.database.file.unchanged_since
         take_away(path)
 
         with pytest.raises(StoreUnavailableError, match="deleted or replaced"):
             create_workload(runtime="go")
 
-    assert looked is not None
+    assert looked
 
 
 def test_a_wal_that_is_taken_out_of_a_folder_where_nothing_had_changed_for_long_is_missed(tmp_path, settled):
@@ -138,7 +138,7 @@ def test_a_folder_that_has_just_changed_is_not_counted_on(path, monkeypatch):
     with open_store(path) as store:
         create_workload(runtime="go")
 
-        assert store.database.file.unchanged is None
+        assert not store.database.file.unchanged_since
 
 
 @pytest.mark.parametrize("above", [False, True])

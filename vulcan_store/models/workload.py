@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from peewee import Database
@@ -87,6 +88,7 @@ class Workload(StrictModel):
         """As in Peewee; its ``count()`` is quicker."""
         return CountingSelect(cls, fields or cls._meta.sorted_fields, is_default=not fields)
 
+    _dirty: Any = cached_property(lambda workload: set())  # most of what is read is never changed
     _stored_in: Database | None = None
     claimed_as: tuple[str, datetime | None] | None = None
     """The node and the start of the claim that returned this workload, which nothing that happens to it changes."""
@@ -159,7 +161,7 @@ class Workload(StrictModel):
 
     def __copy__(self) -> Self:
         twin: Any = type(self).__new__(type(self))
-        twin.__dict__.update(self.__dict__)
+        twin.__dict__.update(self.__dict__, _dirty=self._dirty)
         return twin  # type: ignore[no-any-return]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -217,7 +219,7 @@ class Workload(StrictModel):
         values.error = "" if error is None else error
         values.created_at, values.started_at, values.finished_at = from_texts(created_at, started_at, finished_at)
         workload = object.__new__(cls)
-        workload.__data__, workload.__rel__, workload._dirty, workload._stored_in = values.__dict__, {}, set(), database
+        workload.__data__, workload.__rel__, workload._stored_in = values.__dict__, {}, database
         return workload
 
     def to_dict(self) -> dict[str, Any]:

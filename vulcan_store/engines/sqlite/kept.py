@@ -30,7 +30,7 @@ class KeptFile:
         self.folder = os.path.dirname(path)
         # A link to a file elsewhere stands in one folder, and what it leads to in another.
         self.in_one_folder = os.path.realpath(self.folder) == os.path.dirname(self.wal_path)
-        self.unchanged: tuple[int, int] | None = None
+        self.unchanged_since = self.inode = 0
 
     def check_file(self) -> None:
         """Raise StoreUnavailableError if the path no longer leads to the open file."""
@@ -56,11 +56,11 @@ class KeptFile:
             self.check_file()
             return
         # No program can set this time: https://man7.org/linux/man-pages/man7/inode.7.html
-        state = folder.st_ctime_ns, folder.st_ino
-        if state != self.unchanged:
+        changed = folder.st_ctime_ns
+        if changed != self.unchanged_since or folder.st_ino != self.inode:
             self._look()
-            if self.in_one_folder and time.time_ns() - folder.st_ctime_ns > SETTLED:
-                self.unchanged = state
+            if self.in_one_folder and time.time_ns() - changed > SETTLED:
+                self.unchanged_since, self.inode = changed, folder.st_ino
 
     def _look(self) -> None:
         self.check_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -128,3 +129,29 @@ def test_now_is_aware_and_in_utc():
 
     assert before <= moment <= datetime.now(UTC)
     assert moment.tzinfo is UTC
+
+
+@pytest.mark.parametrize("microsecond", [0, 7, 120, 500_000, 999_999])
+def test_now_as_text_is_the_text_of_now_in_each_second(monkeypatch, microsecond):
+    for seconds in (0, 1, 1, 86_400, 0):
+        moment = at(microsecond, seconds=seconds)
+        nanoseconds = int(moment.timestamp()) * 1_000_000_000 + microsecond * 1_000 + 999
+        monkeypatch.setattr(time, "time_ns", lambda now=nanoseconds: now)
+
+        assert clock.now_as_text() == clock.to_text(moment)
+
+
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("text", [*FORMS, "yesterday"])
+def test_each_time_of_a_workload_is_read_in_every_form(text, place):
+    texts = ["2026-02-18 11:12:42.000000+00:00"] * 3
+    texts[place] = text
+
+    times = clock.from_texts(*texts)
+
+    assert times == tuple(map(clock.from_text, texts))
+    assert all(moment.tzinfo is UTC for moment in times if moment != text)
+
+
+def test_a_workload_that_never_started_has_no_such_times():
+    assert clock.from_texts("2026-02-18 11:12:42", None, None) == (at(), None, None)

@@ -156,6 +156,15 @@ def test_a_copy_is_saved_where_the_original_is(store, second, make):
     assert (copied.output, second.get_workload("a").node_id, get_workload("a").node_id) == (b"x", "n", "")
 
 
+def test_a_copy_and_the_original_are_the_same_workload_to_save(store):
+    made = make_workload(id="a")
+
+    copy.copy(made).node_id = "n"
+
+    assert made.save() == 1
+    assert get_workload("a").node_id == "n"
+
+
 def test_a_deep_copy_shares_no_values_with_the_original(store):
     made = make_workload(id="a")
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from vulcan_store import InvalidWorkloadError, Page, StoreError, list_workloads, open_store
+from vulcan_store import InvalidWorkloadError, Page, StoreError, iter_workloads, list_workloads, open_store
 from vulcan_store.testing import make_workload
 
 NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
@@ -130,6 +130,50 @@ def test_filters_narrow_down_items_and_total_alike(mixed, filters, expected):
     assert ids(list_workloads(1, 1, **filters)) == list(expected[1:2])
 
 
+DIGEST = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize("input_hash", [
+    "h", DIGEST[-11:], DIGEST[-12:], DIGEST[-13:], DIGEST, f"sha256:{DIGEST}", "é" * 11, "é" * 12, "\N{OCTOPUS}" * 13,
+], ids=ascii)
+@pytest.mark.parametrize("shape", [
+    str, lambda value: [value, "other"], lambda value: [value, *map(str, range(20))],
+], ids=["one", "two", "many"])
+def test_an_input_is_found_by_a_hash_of_any_length(store, input_hash, shape):
+    others = f"x{input_hash}", input_hash[1:], f"{input_hash}x", f"{input_hash} "
+    for number, different in enumerate((input_hash, *others)):
+        make_workload(id=f"w{number}", input_hash=different)
+    make_workload(id="again", input_hash=input_hash)
+
+    page = list_workloads(input_hash=shape(input_hash))
+
+    assert (sorted(ids(page)), page.total) == (["again", "w0"], 2)
+    assert sorted(workload.id for workload in iter_workloads(input_hash=shape(input_hash))) == ["again", "w0"]
+
+
+@pytest.mark.parametrize("input_hash", [
+    "\0", "\0h", "h\0", "h\0h", f"{DIGEST}\0{DIGEST}", f"\0{DIGEST}", "é\0é",
+], ids=ascii)
+def test_an_input_is_found_by_a_hash_with_a_nul_in_a_file(path, input_hash):
+    with open_store(path):
+        for number, different in enumerate((input_hash, input_hash.replace("\0", ""), f"{input_hash}x")):
+            make_workload(id=f"w{number}", input_hash=different)
+
+        assert ids(list_workloads(input_hash=input_hash)) == ["w0"]
+
+
+@pytest.mark.parametrize("status", ["", "archived", "cooling", "final", "lost", "paused", "queued", "zombie"])
+def test_a_status_of_a_newer_server_is_among_what_a_rare_filter_finds(path, status):
+    with open_store(path) as store:
+        for number in range(3):
+            make_workload(id=f"w{number}", node_id="rare", created_at=NOON + timedelta(minutes=number))
+        store.database.execute_sql("UPDATE workloads SET status = ? WHERE id = 'w1'", [status])
+
+        for limit, found in ((20, "w2 w1 w0"), (2, "w2 w1"), (1, "w2")):
+            page = list_workloads(limit, node_id="rare")
+            assert (ids(page), page.total) == (found.split(), 3)
+
+
 @pytest.mark.parametrize("name", ["status", "isolation", "runtime", "node_id", "input_hash"])
 @pytest.mark.parametrize("empty", [[], (), set(), iter(())], ids=["list", "tuple", "set", "iterator"])
 def test_an_empty_collection_matches_nothing(mixed, name, empty):
@@ -198,6 +242,7 @@ def test_the_longest_collections_fit_together_into_sqlites_own_limit(path):
         with store.database.atomic():
             store.database.connection().setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
 
+            assert list_workloads(node_id=values).total == 1
             assert list_workloads(node_id=values, input_hash=values).total == 1
             assert len(list_workloads(node_id=values, input_hash=values, status=["pending", "running"]).items) == 1
 

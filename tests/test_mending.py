@@ -133,7 +133,7 @@ def test_an_index_that_was_given_up_is_dropped_and_none_that_somebody_else_made(
     indexes = {name: sql for kind, name, sql in ask(earlier, SCHEMA) if kind == "index"}
     assert not indexes.keys() & set(GIVEN_UP)
     assert indexes["somebodys_hashes"] == foreign
-    assert "!= ''" in indexes["vulcan_store_input_hash_2"]
+    assert "!= ''" in indexes["vulcan_store_input_hash_3"]
 
 
 def test_null_that_comes_later_is_mended_at_the_next_opening(path):

@@ -39,7 +39,7 @@ class AbsentTextField(StrictTextField[T]):
         return fn.COALESCE(self, SQL("''"))
 
     def is_null(self, is_null: bool = True) -> Expression:
-        """Whether there is none; in this form ``is_null(False)`` is what the index of input hashes is made for."""
+        """Whether there is none; in this form ``is_null(False)`` is the condition of the index of input hashes."""
         return Expression(self.or_empty(), OP.EQ, SQL("''")) if is_null else Expression(self, OP.NE, SQL("''"))
 
     def __eq__(self, other: Any) -> Expression:  # type: ignore[override]

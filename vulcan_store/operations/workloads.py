@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple, Unpack, overload
 
 from peewee import IntegrityError
@@ -14,8 +15,11 @@ from vulcan_store.models.workload import Workload, WorkloadNotFoundError
 from vulcan_store.operations.logs import exists
 from vulcan_store.operations.walk import walk
 from vulcan_store.queries import workloads as queries
-from vulcan_store.queries.filters import read_filters, whole
+from vulcan_store.queries.filters import may_be_rare, read_filters, whole
 from vulcan_store.queries.insertion import insertion, new_row
+
+FEW = 1_000
+"""Up to how many matching workloads are looked for status by status."""
 
 
 class Page(NamedTuple):
@@ -190,9 +194,8 @@ def list_workloads(
         values["page"] = _page_number(page, values["limit"])
         if offset:
             raise TypeError("give page or offset, not both")
-    select = queries.page(database, values, with_output, page is not None, *shape)
-    total = queries.total(database, values, *shape)
-
+    page_of = partial(queries.page, database, values, with_output, page is not None)
+    select, total = page_of(False, *shape), queries.total(database, values, *shape)
     before = values["offset"] if page is None else (values["page"] - 1) * values["limit"]
 
     def read() -> tuple[list[Row], int]:
@@ -202,8 +205,15 @@ def list_workloads(
         ((count,),) = database.read(*total)
         return rows, count
 
-    rows, count = database.snapshot(read)
+    def read_what_may_be_rare() -> tuple[list[Row], int]:
+        ((count,),) = database.read(*total)
+        if count <= before:
+            return [], count
+        few = count <= FEW and not database.read(*queries.of_unknown_status(database, {}))
+        return database.read(*(page_of(True, *shape) if few else select)), count
 
+    rare = database.finds_few_by_status and may_be_rare(shape)
+    rows, count = database.snapshot(read_what_may_be_rare if rare else read)
     return Page([Workload.from_row(row, database) for row in rows], count)
 
 

@@ -7,12 +7,14 @@ from functools import reduce
 from typing import Any
 
 from vulcan_store.errors import InvalidWorkloadError
+from vulcan_store.lifecycle import Status
 from vulcan_store.models import clock
+from vulcan_store.models.absent_text import AbsentTextField
 from vulcan_store.models.fields import aware
-from vulcan_store.models.indexes import HAS_INPUT_HASH
+from vulcan_store.models.indexes import HAS_INPUT_HASH, HASH_END, end_of_hash
 from vulcan_store.models.strict import CountingSelect
 from vulcan_store.models.workload import Workload
-from vulcan_store.queries.prepared import Param
+from vulcan_store.queries.prepared import Convert, Param
 
 Shape = tuple[tuple[str, int], ...]
 """Which filters a query has, and how many values each: -1 for one value, otherwise the length of a collection."""
@@ -22,6 +24,8 @@ HASH_OR_NONE = "input_hash or none"
 """In a shape, input hashes of which one is empty: the index of hashes does not serve them, and NULL counts as empty."""
 WALKED, MOST_WALKS = ("input_hash", "status"), 16
 """Which filters choose the index that is walked, and up to how many values of one are walked one by one."""
+BEHIND_STATUS = ("isolation", "runtime", "node_id")
+"""Which filters the index of statuses answers too, behind the order in which it is walked."""
 
 MOST_MEMBERS = 2**13
 """How many values a collection may have; a query takes some 30,000 in all: https://www.sqlite.org/limits.html"""
@@ -81,20 +85,39 @@ def _members(name: str, collection: Iterable[Any]) -> list[Any]:
     return members
 
 
-def newest_first(query: CountingSelect, shape: Shape) -> Any:
+def may_be_rare(shape: Shape) -> bool:
+    """Whether few may match, which the index of statuses finds sooner, one status after the other.
+
+    The index of all would be walked with a look at each row beside it.
+    """
+    names = {name for name, _ in shape}
+    return (
+        not names.isdisjoint(BEHIND_STATUS) and names.isdisjoint((*WALKED, HASH_OR_NONE))
+        and _fits(shape, len(Status))
+    )  # fmt: skip
+
+
+def _fits(shape: Shape, walks: int) -> bool:
+    return walks * sum(abs(length) for _, length in shape) <= MOST_MEMBERS
+
+
+def newest_first(query: CountingSelect, shape: Shape, by_status: bool = False) -> Any:
     """The matching rows in the order of an index, so that a page costs what it holds, whatever matches.
 
-    Several statuses or input hashes are several walks of their index, which the engine merges.
+    Several statuses or input hashes are several walks of their index, which the engine merges; ``by_status`` makes it
+    one of each status that there is an enumeration of.
     """
     order = (Workload.created_at.desc(), Workload.id.desc())
+    if by_status:
+        every: Any = (filtered(query, shape).where(Workload.status == status) for status in Status)
+        return reduce(lambda one, other: one.union_all(other), every).order_by(*order)
     walked = [part for part in shape if part[0] in WALKED and 1 < part[1] <= MOST_WALKS]
     name, walks = walked[0] if walked else ("", 1)
     rest = tuple(part for part in shape if part[0] != name)
-    if not walked or walks * sum(abs(length) for _, length in rest) > MOST_MEMBERS:
+    if not walked or not _fits(rest, walks):
         return filtered(query, shape).order_by(*order)
-    field = Workload._meta.fields[name]
-    query = filtered(_indexed(query, name), rest)
-    parts = (query.where(field == Param(f"{name} {place}")) for place in range(walks))
+    query = filtered(query, rest)
+    parts = (_of(query, name, [f"{name} {place}"]) for place in range(walks))
     return reduce(lambda one, other: one.union_all(other), parts).order_by(*order)
 
 
@@ -106,15 +129,27 @@ def filtered(query: CountingSelect, shape: Shape) -> CountingSelect:
             bound = Param(name, column.comparison_value)
             query = query.where(column >= bound if name.endswith("since") else column < bound)
         else:
-            field = Workload.input_hash.or_empty() if name == HASH_OR_NONE else Workload._meta.fields[name]
-            values = [Param(f"{name} {place}") for place in range(length)]
-            query = _indexed(query, name).where(field == Param(name) if length < 0 else field.in_(values))
+            query = _of(query, name, [name] if length < 0 else [f"{name} {place}" for place in range(length)])
     return query
 
 
-def _indexed(query: CountingSelect, name: str) -> CountingSelect:
-    # SQLite uses a partial index if the query says its condition: https://www.sqlite.org/partialindex.html
-    return query.where(HAS_INPUT_HASH) if name == "input_hash" else query
+def _of(query: CountingSelect, name: str, values: list[str]) -> CountingSelect:
+    field = Workload._meta.fields["input_hash" if name == HASH_OR_NONE else name]
+    column: Any = field
+    if name == "input_hash":
+        # SQLite uses a partial index, and one of an expression, if the query says what the index does:
+        # https://www.sqlite.org/partialindex.html, https://www.sqlite.org/expridx.html
+        query = query.where(HAS_INPUT_HASH, _among(HASH_END, values, lambda value: end_of_hash(field.db_value(value))))
+    if isinstance(field, AbsentTextField):
+        # NULL is empty; and of a bare column that equals a value SQLite would put that value into the expression too.
+        column = field.or_empty()
+    query = query.where(_among(column, values, field.db_value))
+    return query
+
+
+def _among(column: Any, values: list[str], convert: Convert) -> Any:
+    params = [Param(value, convert) for value in values]
+    return column == params[0] if len(params) == 1 else column.in_(params)
 
 
 def whole(name: str, value: object, minimum: int = 0) -> int:

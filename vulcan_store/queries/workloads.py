@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from peewee import SQL, Case, Tuple
@@ -37,13 +39,24 @@ def by_id() -> Any:
 
 
 @Prepared
-def page(with_output: bool, numbered: bool, *shape: tuple[str, int]) -> Any:
+def page(with_output: bool, numbered: bool, by_status: bool, *shape: tuple[str, int]) -> Any:
     """What matches, newest first, ``limit`` of it: on a page of that size, or after ``offset``."""
-    query = newest_first(Workload.select(*_columns(with_output)), shape)
+    query = newest_first(Workload.select(*_columns(with_output)), shape, by_status)
     if numbered:
         # PostgreSQL would calculate with as few bits as the number itself needs.
         return query.paginate(Param("page").cast("BIGINT"), Param("limit"))
     return query.limit(Param("limit")).offset(Param("offset"))
+
+
+@Prepared
+def of_unknown_status() -> Any:
+    """A workload whose status is in no enumeration (a newer server's), if there is one."""
+    known = sorted(Status)
+    between: Any = (
+        (Workload.status > one) & (Workload.status < other) for one, other in zip(known, known[1:])
+    )
+    unknown = reduce(or_, between, (Workload.status < known[0]) | (Workload.status > known[-1]))
+    return Workload.select(Workload.id).where(unknown).limit(1)
 
 
 @Prepared

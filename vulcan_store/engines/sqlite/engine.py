@@ -41,6 +41,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
     """A SQLite file or memory."""
 
     context_class = SqliteContext
+    finds_few_by_status = True
 
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> SqliteEngine:

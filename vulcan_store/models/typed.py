@@ -2,9 +2,10 @@
 
 Words are ``str``, so that a variable will do; a status, isolation or runtime that does not exist is refused when it is
 given.
-"""
 
-from __future__ import annotations
+Not postponed, as elsewhere: of text, each annotation would be compiled by itself at the import, and ``Required`` would
+not be seen at run time.
+"""
 
 from collections.abc import Collection
 from datetime import datetime

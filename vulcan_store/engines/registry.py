@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 
+from vulcan_store.engines import forks
 from vulcan_store.engines.contract import Engine, without_password
 from vulcan_store.engines.sqlite.engine import SqliteEngine
 from vulcan_store.errors import StoreUnavailableError
@@ -36,7 +37,9 @@ def engine_of(target: str) -> type[Engine]:
         )
     module, name = ENGINES[scheme].split(":")
     try:
-        engine: type[Engine] = getattr(importlib.import_module(module), name)
+        # No fork in the middle of it: the child would wait for ever for the rest of the module.
+        with forks.opening_or_closing:
+            engine: type[Engine] = getattr(importlib.import_module(module), name)
     except StoreUnavailableError as error:  # its driver is missing
         raise StoreUnavailableError(without_password(target), error.reason) from error.__cause__
     return engine

@@ -15,7 +15,7 @@ from typing import Protocol
 
 # Held while a connection to a file is opened or closed, and while the process forks: SQLite's own mutexes are free
 # then, and of several connections that are closed at once the last finds itself alone and takes the WAL away. It is
-# always taken last, and whoever has it waits for nothing.
+# always taken last, and whoever has it waits for nothing but the import of an engine.
 opening_or_closing = threading.RLock()
 
 

@@ -73,7 +73,7 @@ def update_workload(
         StoreUnavailableError: the store cannot be written.
     """
     given: dict[str, Any] = fields  # type: ignore[assignment]
-    if not given.keys() <= _MUTABLE:
+    if not _MUTABLE.issuperset(given):
         name = next(name for name in given if name not in _MUTABLE)
         raise InvalidWorkloadError(name, given[name], f"left out: what may be changed is {', '.join(MUTABLE)}")
     if claim is not None:

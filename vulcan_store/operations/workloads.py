@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from typing import Any, NamedTuple, Unpack, overload
 
 from peewee import IntegrityError
@@ -194,8 +193,9 @@ def list_workloads(
         values["page"] = _page_number(page, values["limit"])
         if offset:
             raise TypeError("give page or offset, not both")
-    page_of = partial(queries.page, database, values, with_output, page is not None)
-    select, total = page_of(False, *shape), queries.total(database, values, *shape)
+    numbered = page is not None
+    select = queries.page(database, values, with_output, numbered, False, *shape)
+    total = queries.total(database, values, *shape)
     before = values["offset"] if page is None else (values["page"] - 1) * values["limit"]
 
     def read() -> tuple[list[Row], int]:
@@ -210,11 +210,13 @@ def list_workloads(
         if count <= before:
             return [], count
         few = count <= FEW and not database.read(*queries.of_unknown_status(database, {}))
-        return database.read(*(page_of(True, *shape) if few else select)), count
+        by_status = queries.page(database, values, with_output, numbered, True, *shape) if few else select
+        return database.read(*by_status), count
 
     rare = database.finds_few_by_status and may_be_rare(shape)
     rows, count = database.snapshot(read_what_may_be_rare if rare else read)
-    return Page([Workload.from_row(row, database) for row in rows], count)
+    from_row = Workload.from_row
+    return Page([from_row(row, database) for row in rows], count)
 
 
 def _page_number(page: int, limit: int) -> int:

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from vulcan_store import claim_workload, create_workload, get_workload, open_store
-from vulcan_store.models.indexes import GIVEN_UP
+from vulcan_store.models.indexes import GIVEN_UP, TABLES
 from vulcan_store.operations.mending import mend
 from vulcan_store.testing import make_workload
 
@@ -82,6 +82,23 @@ def test_each_earlier_index_is_dropped_in_a_transaction_of_its_own(path):
         mend(store.database)
 
     assert left == list(reversed(range(len(EARLIER))))
+
+
+def test_each_new_index_is_made_in_a_transaction_of_its_own(earlier):
+    made = []
+    with open_store(earlier) as store:
+        new = names(earlier) - {FOREIGN}
+        with closing(sqlite3.connect(earlier)) as connection:
+            for name in new:
+                connection.execute(f"DROP INDEX {name}")
+        store.database.query_hooks.append(
+            lambda event: made.append(len(names(earlier) & new)) if event.sql.startswith("CREATE INDEX") else None
+        )
+
+        store.database.ensure_schema(TABLES)
+
+        assert names(earlier) == {*new, FOREIGN}
+    assert made == list(range(len(new)))
 
 
 def test_others_that_have_the_file_open_go_on_while_indexes_change(earlier):

@@ -201,12 +201,15 @@ class Engine(LendingDatabase):
         self.settle()
         wanted = {name for model in models for name in _names_of(model)}
         if not self.read_only and not wanted <= self.table_and_index_names():
-            self.atomically(lambda: self._create(models))
+            self._create_missing(models)
 
     def create_tables(self, models: Iterable[type[Model]], **options: Any) -> None:
         """As in Peewee, but for this database whichever one the models are bound to."""
         for model in sort_models(models):
             SchemaManager(model, self).create_all(**options)
+
+    def _create_missing(self, models: Sequence[type[Model]]) -> None:
+        self.atomically(lambda: self._create(models))
 
     def _create(self, models: Sequence[type[Model]]) -> None:
         # First the columns: an index on one that is missing would index its name, as a string.

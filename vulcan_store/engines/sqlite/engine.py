@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from logging import DEBUG
 from typing import Any, NoReturn, TypeVar, cast
 
-from peewee import IntegrityError, PeeweeException
+from peewee import IntegrityError, Model, PeeweeException, SchemaManager
 
 from vulcan_store.engines.contract import (
     Convert,
@@ -167,6 +169,19 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
 
     def table_and_index_names(self) -> set[str]:
         return {name for (name,) in self.read("SELECT name FROM sqlite_master")}
+
+    def _create_missing(self, models: Sequence[type[Model]]) -> None:
+        there = self.table_and_index_names()
+        for model in (model for model in models if model._meta.table_name in there):
+            manager: Any = SchemaManager(model, self)
+            for index in model._meta.fields_to_index():
+                if index._name not in there:
+                    start = time.monotonic()
+                    self.atomically(partial(self.execute, manager._create_index(index, safe=True)))
+                    # Each in a transaction of its own, with a pause as long, so that writers elsewhere go on meanwhile.
+                    time.sleep(time.monotonic() - start)
+        if not there.issuperset(model._meta.table_name for model in models):
+            super()._create_missing(models)
 
     def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
         try:

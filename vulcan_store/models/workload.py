@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from typing import Any, ClassVar, Self
 
-from peewee import Database
+from peewee import Database, Model
 
 from vulcan_store.errors import InvalidWorkloadError, StoreError, shown
 from vulcan_store.lifecycle import FINAL, Isolation, Runtime, Status
@@ -28,6 +27,16 @@ from vulcan_store.models.fields import (
 from vulcan_store.models.ids import new_id
 from vulcan_store.models.json_form import from_json, to_json, without_what_is_empty
 from vulcan_store.models.strict import CountingSelect, StrictModel
+
+
+class _MadeWhenChanged:
+    """The set of fields that were changed, made in one step when it is needed: most of what is read never is changed.
+
+    Not a ``cached_property``: a forked child might find its lock held, or where it has none, two threads make two.
+    """
+
+    def __get__(self, workload: Model | None, owner: type[Model]) -> Any:
+        return self if workload is None else workload.__dict__.setdefault("_dirty", set())
 
 
 class Workload(StrictModel):
@@ -88,7 +97,7 @@ class Workload(StrictModel):
         """As in Peewee; its ``count()`` is quicker."""
         return CountingSelect(cls, fields or cls._meta.sorted_fields, is_default=not fields)
 
-    _dirty: Any = cached_property(lambda workload: set())  # most of what is read is never changed
+    _dirty: Any = _MadeWhenChanged()
     _stored_in: Database | None = None
     claimed_as: tuple[str, datetime | None] | None = None
     """The node and the start of the claim that returned this workload, which nothing that happens to it changes."""
@@ -157,7 +166,9 @@ class Workload(StrictModel):
 
     def __getstate__(self) -> dict[str, Any]:
         # A store cannot be sent to another process.
-        return {name: value for name, value in self.__dict__.items() if name != "_stored_in"}
+        state = self.__dict__.copy()  # in one step: another thread may be about to change it
+        state.pop("_stored_in", None)
+        return state
 
     def __copy__(self) -> Self:
         twin: Any = type(self).__new__(type(self))

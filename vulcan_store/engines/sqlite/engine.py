@@ -75,7 +75,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
             if self.query_hooks or logger.isEnabledFor(DEBUG):
                 return self.execute_sql(sql, values).fetchall()
             return self.run(_fetch, sql, values)
-        except (sqlite3.Error, PeeweeException) as error:
+        except (sqlite3.Error, PeeweeException, OverflowError) as error:
             self.fail(error)
 
     def read_limited(self, sql: str, values: Sequence[Any], bytes_column: int, max_bytes: int) -> list[Row]:
@@ -86,7 +86,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
         try:
             with self.shown(sql, values):
                 return self.with_connection(lambda connection: _once_more_if_undecodable(connection, fetch))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:
             self.fail(error)
 
     def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
@@ -99,12 +99,12 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
             self.fail(error)
 
     def write_if(self, look: Statement, change: Statement) -> list[Row] | None:
+        self._check_writable()
         if self.is_watched():
             return super().write_if(look, change)
-        self._check_writable()
         try:
             return self.run(_write_if, look, change)
-        except (sqlite3.Error, PeeweeException) as error:
+        except (sqlite3.Error, PeeweeException, OverflowError) as error:
             self.fail(error)
 
     def _check_writable(self) -> None:

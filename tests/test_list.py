@@ -8,7 +8,17 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from vulcan_store import InvalidWorkloadError, Page, StoreError, iter_workloads, list_workloads, open_store
+from vulcan_store import (
+    InvalidWorkloadError,
+    Page,
+    StoreError,
+    Workload,
+    create_workloads,
+    iter_workloads,
+    list_workloads,
+    open_store,
+)
+from vulcan_store.models.indexes import HASH_KEY, hash_key
 from vulcan_store.testing import make_workload
 
 NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
@@ -134,10 +144,11 @@ DIGEST = "0123456789abcdef" * 4
 
 
 @pytest.mark.parametrize("input_hash", [
-    "h", DIGEST[-11:], DIGEST[-12:], DIGEST[-13:], DIGEST, f"sha256:{DIGEST}", "é" * 11, "é" * 12, "\N{OCTOPUS}" * 13,
+    *(DIGEST[:length] for length in range(1, 17)), DIGEST, f"sha256:{DIGEST}", f"{DIGEST}:sha256",
+    "é" * 12, "a\N{OCTOPUS}",
 ], ids=ascii)
 @pytest.mark.parametrize("shape", [
-    str, lambda value: [value, "other"], lambda value: [value, *map(str, range(20))],
+    str, lambda value: [value, "other"], lambda value: [value, *map("other {}".format, range(20))],
 ], ids=["one", "two", "many"])
 def test_an_input_is_found_by_a_hash_of_any_length(store, input_hash, shape):
     others = f"x{input_hash}", input_hash[1:], f"{input_hash}x", f"{input_hash} "
@@ -149,6 +160,16 @@ def test_an_input_is_found_by_a_hash_of_any_length(store, input_hash, shape):
 
     assert (sorted(ids(page)), page.total) == (["again", "w0"], 2)
     assert sorted(workload.id for workload in iter_workloads(input_hash=shape(input_hash))) == ["again", "w0"]
+
+
+def test_every_key_in_the_index_of_hashes_is_the_one_that_is_looked_for(store):
+    hashes = [DIGEST[:length] for length in range(1, 65)]
+    hashes += [f"{text}{text}".join("ab") for text in hashes] + [" " * length + "a" for length in range(12)]
+    create_workloads({"runtime": "go", "input_hash": input_hash} for input_hash in hashes)
+
+    stored = dict(Workload.select(Workload.input_hash, HASH_KEY).tuples())
+
+    assert stored == {input_hash: hash_key(input_hash) for input_hash in hashes}
 
 
 @pytest.mark.parametrize("input_hash", [
@@ -170,8 +191,9 @@ def test_a_status_of_a_newer_server_is_among_what_a_rare_filter_finds(path, stat
         store.database.execute_sql("UPDATE workloads SET status = ? WHERE id = 'w1'", [status])
 
         for limit, found in ((20, "w2 w1 w0"), (2, "w2 w1"), (1, "w2")):
-            page = list_workloads(limit, node_id="rare")
-            assert (ids(page), page.total) == (found.split(), 3)
+            for span in ({}, {"created_since": NOON}):
+                page = list_workloads(limit, node_id="rare", **span)
+                assert (ids(page), page.total) == (found.split(), 3)
 
 
 @pytest.mark.parametrize("name", ["status", "isolation", "runtime", "node_id", "input_hash"])

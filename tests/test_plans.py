@@ -224,18 +224,18 @@ def test_what_is_put_away_or_back_is_found_by_status_in_order_of_creation(filled
 def test_a_page_of_what_may_be_rare_is_looked_for_behind_each_status(filled, name):
     Workload.delete().where(Workload.status.not_in(list(Status))).execute()
 
-    total, of_other_status, page = (plan(filled, *statement) for statement in statements(filled, NARROWED[name]))
+    of_other_status, total, page = (plan(filled, *statement) for statement in statements(filled, NARROWED[name]))
 
     assert [step for step in page if " INDEX " in step] == [step for step in page if step.startswith("SEARCH")]
     assert sum("INDEX vulcan_store_status_3 (status=?" in step for step in page) == len(Status)
     assert all("vulcan_store_status_3" in step for step in of_other_status if " INDEX " in step)
-    assert len(total) == 1 and " INDEX " in total[0]
+    assert len(total) == 1 and "COVERING INDEX vulcan_store_status_3" in total[0]
 
 
 def test_a_page_of_what_is_not_rare_is_walked_as_one_of_all(filled, monkeypatch):
     monkeypatch.setattr(workloads, "FEW", 5)
 
-    _, page = (plan(filled, *statement) for statement in statements(filled, lambda: list_workloads(3, runtime="go")))
+    *_, page = (plan(filled, *statement) for statement in statements(filled, lambda: list_workloads(3, runtime="go")))
 
     assert page == ["SCAN t1 USING INDEX vulcan_store_created_3"]
 
@@ -245,7 +245,7 @@ def test_no_page_is_looked_for_beyond_what_matches(filled):
 
     assert [page.items for page in pages] == [[], []] and pages[0].total > 0 == pages[1].total
     for ask in (lambda: list_workloads(5, 60, node_id="n1"), lambda: list_workloads(5, node_id="nowhere")):
-        assert len(statements(filled, ask)) == 1
+        assert all("COUNT" in sql or "LIMIT 1" in sql for sql, _ in statements(filled, ask))
 
 
 @pytest.mark.parametrize("count", [

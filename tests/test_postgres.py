@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from guarantees.processes import PATIENCE
+from postgres_server import execute
 import server_file
 
 from vulcan_store import (
@@ -26,6 +29,7 @@ from vulcan_store import (
     list_workloads,
     open_store,
     purge_workloads,
+    update_workload,
     update_workload_status,
 )
 from vulcan_store.testing import make_workload
@@ -105,6 +109,36 @@ def test_text_has_the_order_that_it_has_in_a_file(remote):
     )
 
     assert collations == [("C",)]
+
+
+def test_a_node_with_a_name_too_long_for_an_index_is_a_node(remote):
+    long = secrets.token_hex(5_000)  # what can be compressed would fit
+    make_workload(id="a")
+    make_workload(id="b", node_id=long)
+
+    claimed = claim_workload(long)
+    update_workload("a", claim=claimed, error="e")
+
+    assert list_workloads(node_id=long).items == [get_workload("b"), get_workload("a")]
+
+
+@pytest.fixture
+def bytewise(postgres):
+    """The URL of a database that counts bytes as characters."""
+    if os.environ.get("VULCAN_TEST_POSTGRES_URL"):
+        pytest.skip("makes a database, so for a server of the tests' own")
+    execute(postgres, "CREATE DATABASE bytewise ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    parts = urlsplit(postgres)
+    yield urlunsplit(parts._replace(path="/bytewise"))
+    execute(postgres, "DROP DATABASE bytewise WITH (FORCE)")
+
+
+@pytest.mark.parametrize("input_hash", ["é" * 5, "é" * 12, f"{'a' * 30}é", "0123456789ab"])
+def test_an_input_is_found_where_the_server_counts_bytes(bytewise, input_hash):
+    with open_store(bytewise):
+        make_workload(id="w", input_hash=input_hash)
+
+        assert [workload.id for workload in list_workloads(input_hash=input_hash).items] == ["w"]
 
 
 def test_times_are_in_utc_though_the_server_is_elsewhere(remote):

@@ -19,6 +19,9 @@ class ComparingContext(Context):
     it; in one about other models alone it stays as it is. Which models those are is known only at the end.
     """
 
+    longest_in_index: int | None = None
+    """How many characters of a text an index takes for certain; None for all."""
+
     # Not in __init__, which Peewee calls for each query.
     _converting_model: Any = None
     _times: tuple[int, ...] = ()

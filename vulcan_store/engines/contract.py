@@ -86,8 +86,8 @@ class Engine(LendingDatabase):
     Attributes:
         target: what the user gave to open it, without a password.
         read_only: whether it is opened without being changed.
-        finds_few_by_status: whether a walk of the index of statuses finds what is rare sooner than the engine's own
-            plan, as where that is made without statistics.
+        finds_few_by_status: whether walking the index of statuses finds what is rare sooner; an engine that knows how
+            often each value occurs plans better by itself.
     """
 
     target: str

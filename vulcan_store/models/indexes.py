@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from peewee import SQL, fn
+from peewee import SQL, Field, Node, fn
 
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.strict import StrictModel
@@ -16,14 +16,34 @@ from vulcan_store.models.workload import Workload
 HAS_INPUT_HASH = Workload.input_hash.is_null(False)
 """The condition of the index of input hashes; rows without one, which are most, are not in it."""
 
+HASH_KEY: Any = fn.SUBSTR(Workload.input_hash, SQL("9"), SQL("6")).concat(
+    fn.SUBSTR(SQL("'      '").concat(Workload.input_hash), fn.LENGTH(Workload.input_hash) + SQL("1"))
+)
+"""Of an input hash six characters from the ninth on, where the name of an algorithm is over, and the last six.
 
-HASH_END: Any = fn.SUBSTR(Workload.input_hash, fn.LENGTH(Workload.input_hash) - SQL("11"))
-"""The last 12 characters of an input hash, which tell hashes apart; whole ones made a fifth of a file."""
+They tell hashes apart, and whole ones took a fifth of a file.
+"""
 
 
-def end_of_hash(input_hash: str) -> str:
-    """What ``HASH_END`` is for a hash: to SQLite a text ends before its first NUL."""
-    return input_hash.partition("\0")[0][-12:]
+def has_hash_key(input_hash: str) -> bool:
+    """Whether :func:`hash_key` is for a hash what ``HASH_KEY`` is to every engine, however it counts characters."""
+    return input_hash.isascii() and "\0" not in input_hash and input_hash != ""
+
+
+def hash_key(input_hash: str) -> str:
+    """What ``HASH_KEY`` is for a hash."""
+    return input_hash[8:14] + (" " * 6 + input_hash)[-6:]
+
+
+class _Beginning(Node):
+    """A text, or as much of it as the engine's indexes take of any."""
+
+    def __init__(self, field: Field[str]) -> None:
+        self.field = field
+
+    def __sql__(self, ctx: Any) -> Any:
+        length = ctx.longest_in_index
+        return ctx.sql(self.field if length is None else fn.SUBSTR(self.field, SQL("1"), SQL(str(length))))
 
 
 HOLDS_NULL = Workload.input_hash >> None | Workload.error >> None
@@ -39,12 +59,12 @@ Workload.add_index(
     Workload.id,
     Workload.isolation,
     Workload.runtime,
-    Workload.node_id,
+    _Beginning(Workload.node_id),
     Workload.duration_ms,
     name="vulcan_store_status_3",
 )
 Workload.add_index(
-    HASH_END,
+    HASH_KEY,
     Workload.created_at,
     Workload.id,
     name="vulcan_store_input_hash_3",

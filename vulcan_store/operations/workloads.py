@@ -69,7 +69,7 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     row = new_row(database, given)
     values = row.values(given)
     try:
-        database.write(*row.statement(values))
+        database.write(*row.statement(database, values))
     except IntegrityError:
         raise WorkloadExistsError(values[0]) from None
     stored = Workload.from_row(values, database)
@@ -195,21 +195,21 @@ def list_workloads(
             raise TypeError("give page or offset, not both")
     numbered = page is not None
     select = queries.page(database, values, with_output, numbered, False, *shape)
-    total = queries.total(database, values, *shape)
     before = values["offset"] if page is None else (values["page"] - 1) * values["limit"]
 
     def read() -> tuple[list[Row], int]:
         rows = database.read(*select)
         if len(rows) < values["limit"] and (rows or not before):
             return rows, before + len(rows)  # it was the last page; to count would look through everything once more
-        ((count,),) = database.read(*total)
+        ((count,),) = database.read(*queries.total(database, values, False, *shape))
         return rows, count
 
     def read_what_may_be_rare() -> tuple[list[Row], int]:
-        ((count,),) = database.read(*total)
+        known = not database.read(*queries.of_unknown_status(database, {}))
+        ((count,),) = database.read(*queries.total(database, values, known, *shape))
         if count <= before:
             return [], count
-        few = count <= FEW and not database.read(*queries.of_unknown_status(database, {}))
+        few = known and count <= FEW
         by_status = queries.page(database, values, with_output, numbered, True, *shape) if few else select
         return database.read(*by_status), count
 

@@ -11,7 +11,7 @@ from vulcan_store.lifecycle import Status
 from vulcan_store.models import clock
 from vulcan_store.models.absent_text import AbsentTextField
 from vulcan_store.models.fields import aware
-from vulcan_store.models.indexes import HAS_INPUT_HASH, HASH_END, end_of_hash
+from vulcan_store.models.indexes import HAS_INPUT_HASH, HASH_KEY, has_hash_key, hash_key
 from vulcan_store.models.strict import CountingSelect
 from vulcan_store.models.workload import Workload
 from vulcan_store.queries.prepared import Convert, Param
@@ -20,8 +20,8 @@ Shape = tuple[tuple[str, int], ...]
 """Which filters a query has, and how many values each: -1 for one value, otherwise the length of a collection."""
 
 CHOICES = ("status", "isolation", "runtime", "node_id", "input_hash")
-HASH_OR_NONE = "input_hash or none"
-"""In a shape, input hashes of which one is empty: the index of hashes does not serve them, and NULL counts as empty."""
+HASH_WITHOUT_KEY = "input_hash without key"
+"""In a shape, input hashes of which one is empty, for which NULL counts too, or has no key in the index of hashes."""
 WALKED, MOST_WALKS = ("input_hash", "status"), 16
 """Which filters choose the index that is walked, and up to how many values of one are walked one by one."""
 BEHIND_STATUS = ("isolation", "runtime", "node_id")
@@ -68,8 +68,8 @@ def read_filters(filters: Mapping[str, Any], known: tuple[str, ...] = FILTERS) -
 
 
 def _part(name: str, values: list[Any]) -> str:
-    none_is_meant = name == "input_hash" and any(isinstance(value, str) and not value for value in values)
-    return HASH_OR_NONE if none_is_meant else name
+    without_key = (isinstance(value, str) and not has_hash_key(value) for value in values)
+    return HASH_WITHOUT_KEY if name == "input_hash" and any(without_key) else name
 
 
 def _members(name: str, collection: Iterable[Any]) -> list[Any]:
@@ -92,7 +92,7 @@ def may_be_rare(shape: Shape) -> bool:
     """
     names = {name for name, _ in shape}
     return (
-        not names.isdisjoint(BEHIND_STATUS) and names.isdisjoint((*WALKED, HASH_OR_NONE))
+        not names.isdisjoint(BEHIND_STATUS) and names.isdisjoint((*WALKED, HASH_WITHOUT_KEY))
         and _fits(shape, len(Status))
     )  # fmt: skip
 
@@ -134,12 +134,12 @@ def filtered(query: CountingSelect, shape: Shape) -> CountingSelect:
 
 
 def _of(query: CountingSelect, name: str, values: list[str]) -> CountingSelect:
-    field = Workload._meta.fields["input_hash" if name == HASH_OR_NONE else name]
+    field = Workload._meta.fields["input_hash" if name == HASH_WITHOUT_KEY else name]
     column: Any = field
     if name == "input_hash":
         # SQLite uses a partial index, and one of an expression, if the query says what the index does:
         # https://www.sqlite.org/partialindex.html, https://www.sqlite.org/expridx.html
-        query = query.where(HAS_INPUT_HASH, _among(HASH_END, values, lambda value: end_of_hash(field.db_value(value))))
+        query = query.where(HAS_INPUT_HASH, _among(HASH_KEY, values, lambda value: hash_key(field.db_value(value))))
     if isinstance(field, AbsentTextField):
         # NULL is empty; and of a bare column that equals a value SQLite would put that value into the expression too.
         column = field.or_empty()

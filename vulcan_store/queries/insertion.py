@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
 from peewee import SQL, ModelInsert
 
-from vulcan_store.engines.contract import Engine
+from vulcan_store.engines.contract import Engine, Statement
 from vulcan_store.lifecycle import Status
 from vulcan_store.models import clock
 from vulcan_store.models.fields import MISSING
@@ -43,14 +43,12 @@ def insertion(database: Engine) -> str:
 class NewRow:
     """How a row is made of the fields of some names, which are given in the same order each time."""
 
-    def __init__(self, database: Engine, names: Iterable[str]) -> None:
+    def __init__(self, database: Engine, names: Sequence[str]) -> None:
         self.given = [
-            (field.name, COLUMNS.index(field.name), database.converter_for(field.name, field.db_value))
-            for field in map(Workload._meta.fields.__getitem__, names)
+            (name, COLUMNS.index(name), database.converter_for(name, Workload._meta.fields[name].db_value))
+            for name in names
         ]
-        columns = [name for name in COLUMNS if name in names or name in FILLED_IN]
-        self.whole, (self.narrow, _) = insertion(database), _insert.plan(database, *columns)
-        self.pick = itemgetter(*map(COLUMNS.index, columns))
+        self.narrow: tuple[str, Callable[[list[Any]], Any]] | None = None
 
     def values(self, fields: Mapping[str, Any], with_times: bool = True) -> list[Any]:
         """The values of all columns for a new workload.
@@ -79,12 +77,22 @@ class NewRow:
                     values[index] = values[CREATED_AT]
         return values
 
-    def statement(self, values: list[Any]) -> tuple[str, Any]:
+    def statement(self, database: Engine, values: list[Any]) -> Statement:
         """The statement that stores one row of these values, and what it takes of them.
 
         What has its default stands in it as a constant: to give SQLite all sixteen took a tenth of the whole.
         """
-        return (self.narrow, self.pick(values)) if values[STATUS] == Status.PENDING else (self.whole, values)
+        if values[STATUS] != Status.PENDING:
+            return insertion(database), values
+        sql, pick = self.narrow or self._make_narrow(database)
+        return sql, pick(values)
+
+    def _make_narrow(self, database: Engine) -> tuple[str, Callable[[list[Any]], Any]]:
+        names = {name for name, _, _ in self.given}
+        columns = [name for name in COLUMNS if name in names or name in FILLED_IN]
+        sql, _ = _insert.plan(database, *columns)
+        self.narrow = narrow = sql, itemgetter(*map(COLUMNS.index, columns))
+        return narrow
 
 
 _known: dict[tuple[type[Engine], tuple[str, ...]], NewRow] = {}

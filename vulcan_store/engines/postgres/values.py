@@ -21,6 +21,8 @@ _WITHOUT_ZONE = r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?"
 class PostgresContext(ComparingContext):
     """How the text of a query is built for a server, which cannot hold NUL in text, and knows times as such."""
 
+    longest_in_index = 64  # a row of an index has at most some 2,700 bytes
+
     def time(self, moment: datetime) -> Any:
         return datetime.fromisoformat(super().time(moment))  # a text has no type where it stands in a function
 

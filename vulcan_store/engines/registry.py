@@ -36,10 +36,10 @@ def engine_of(target: str) -> type[Engine]:
             f"there is no engine for {scheme}://, only for a path and for {', '.join(ENGINES)}",
         )
     module, name = ENGINES[scheme].split(":")
-    try:
-        # No fork in the middle of it: the child would wait for ever for the rest of the module.
-        with forks.opening_or_closing:
+    # No fork in the middle of an import: the child would wait for ever for the rest of the module.
+    with forks.opening_or_closing:
+        try:
             engine: type[Engine] = getattr(importlib.import_module(module), name)
-    except StoreUnavailableError as error:  # its driver is missing
-        raise StoreUnavailableError(without_password(target), error.reason) from error.__cause__
+        except StoreUnavailableError as error:  # its driver is missing
+            raise StoreUnavailableError(without_password(target), error.reason) from error.__cause__
     return engine

@@ -36,7 +36,7 @@ class _MadeWhenChanged:
     """
 
     def __get__(self, workload: Model | None, owner: type[Model]) -> Any:
-        return self if workload is None else workload.__dict__.setdefault("_dirty", set())
+        return self if workload is None else vars(workload).setdefault("_dirty", set())
 
 
 class Workload(StrictModel):

@@ -101,6 +101,20 @@ def test_each_new_index_is_made_in_a_transaction_of_its_own(earlier):
     assert made == list(range(len(new)))
 
 
+def test_an_index_that_cannot_be_made_now_is_left_to_the_next_opening(earlier):
+    with closing(sqlite3.connect(earlier, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with open_store(earlier, pragmas={"busy_timeout": 50}):
+            found = get_workload("w000").id
+        other.execute("ROLLBACK")
+    left = names(earlier)
+
+    open_store(earlier).close()
+
+    assert (found, left) == ("w000", {*EARLIER, FOREIGN})
+    assert names(earlier).isdisjoint(EARLIER)
+
+
 def test_others_that_have_the_file_open_go_on_while_indexes_change(earlier):
     with closing(sqlite3.connect(earlier, isolation_level=None)) as other:
         half_read = other.execute(PAGE)

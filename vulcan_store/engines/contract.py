@@ -209,6 +209,7 @@ class Engine(LendingDatabase):
             SchemaManager(model, self).create_all(**options)
 
     def _create_missing(self, models: Sequence[type[Model]]) -> None:
+        """Create whatever is missing of the tables and their indexes, of which there is something."""
         self.atomically(lambda: self._create(models))
 
     def _create(self, models: Sequence[type[Model]]) -> None:

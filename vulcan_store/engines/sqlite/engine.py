@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from logging import DEBUG
 from typing import Any, NoReturn, TypeVar, cast
 
-from peewee import IntegrityError, Model, PeeweeException, SchemaManager
+from peewee import IntegrityError, Model, PeeweeException
 
 from vulcan_store.engines.contract import (
     Convert,
@@ -24,6 +22,7 @@ from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.lending import logger
 from vulcan_store.engines.sqlite.backup import copy_to
 from vulcan_store.engines.sqlite.files import FileDatabase, has_code
+from vulcan_store.engines.sqlite.indexing import make_missing_indexes
 from vulcan_store.engines.sqlite.reasons import reason_of
 from vulcan_store.engines.sqlite.restore import restore_from
 from vulcan_store.engines.sqlite.undecodable import replaces, run
@@ -171,16 +170,9 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
         return {name for (name,) in self.read("SELECT name FROM sqlite_master")}
 
     def _create_missing(self, models: Sequence[type[Model]]) -> None:
-        there = self.table_and_index_names()
-        for model in (model for model in models if model._meta.table_name in there):
-            manager: Any = SchemaManager(model, self)
-            for index in model._meta.fields_to_index():
-                if index._name not in there:
-                    start = time.monotonic()
-                    self.atomically(partial(self.execute, manager._create_index(index, safe=True)))
-                    # Each in a transaction of its own, with a pause as long, so that writers elsewhere go on meanwhile.
-                    time.sleep(time.monotonic() - start)
-        if not there.issuperset(model._meta.table_name for model in models):
+        if self.table_and_index_names().issuperset(model._meta.table_name for model in models):
+            make_missing_indexes(self, models)
+        else:
             super()._create_missing(models)
 
     def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:

@@ -166,6 +166,15 @@ def test_a_nul_is_refused_by_the_name_of_its_field(remote, write, field):
     assert list_workloads().total == 0
 
 
+@pytest.mark.parametrize("field", ["node_id", "input_hash"])
+@pytest.mark.parametrize("shape", [str, lambda value: [value], lambda value: ["a", value]], ids=["one", "list", "two"])
+def test_a_nul_in_a_filter_is_refused_by_the_name_of_its_field(remote, field, shape):
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        list_workloads(**{field: shape("a\0b")})
+
+    assert refusal.value.field == field
+
+
 def test_an_error_inside_a_transaction_does_not_poison_it(remote):
     with remote.database.atomic():
         made = make_workload()

@@ -61,6 +61,8 @@ def read_filters(filters: Mapping[str, Any], known: tuple[str, ...] = FILTERS) -
             shape.append((part, len(members)))
             values.update((f"{part} {place}", member) for place, member in enumerate(members))
         else:
+            if name == "input_hash":
+                value = Workload.input_hash.db_value(value)
             part = _part(name, [value])
             shape.append((part, -1))
             values[part] = value
@@ -68,8 +70,7 @@ def read_filters(filters: Mapping[str, Any], known: tuple[str, ...] = FILTERS) -
 
 
 def _part(name: str, values: list[Any]) -> str:
-    without_key = (isinstance(value, str) and not has_hash_key(value) for value in values)
-    return HASH_WITHOUT_KEY if name == "input_hash" and any(without_key) else name
+    return HASH_WITHOUT_KEY if name == "input_hash" and not all(map(has_hash_key, values)) else name
 
 
 def _members(name: str, collection: Iterable[Any]) -> list[Any]:

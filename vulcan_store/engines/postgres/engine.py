@@ -42,6 +42,7 @@ class PostgresEngine(ServerDatabase):
 
     def converter_for(self, name: str, convert: Convert) -> Convert:
         field = getattr(convert, "__self__", None)
+        name = getattr(field, "name", name)
         return lambda value: sendable(field, name, convert(value))
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:

@@ -15,10 +15,12 @@ _GO = (
     r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d{1,9}))? ([+-])(\d\d)(\d\d)(?: [^ ]+)?(?: m=[+-][\d.]+)?"
 )
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 _parse = datetime.fromisoformat
 
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The second of which a time was made last, since the epoch, and the text that its times begin with.
+_second: tuple[int | None, str] = None, ""
 
 
 def now() -> datetime:
@@ -26,11 +28,8 @@ def now() -> datetime:
     return _EPOCH + timedelta(microseconds=(time.time_ns() + 500) // 1_000)
 
 
-_second: tuple[int | None, str] = None, ""
-
-
 def now_as_text() -> str:
-    """:func:`now` as it is stored, in a third of the time: what all times of a second begin with is kept."""
+    """:func:`now` as it is stored, in a third of the time."""
     global _second
     # Rounded, because what freezes clocks in tests makes nanoseconds of a float.
     second, microsecond = divmod((time.time_ns() + 500) // 1_000, 1_000_000)

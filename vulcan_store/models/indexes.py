@@ -16,23 +16,24 @@ from vulcan_store.models.workload import Workload
 HAS_INPUT_HASH = Workload.input_hash.is_null(False)
 """The condition of the index of input hashes; rows without one, which are most, are not in it."""
 
-HASH_KEY: Any = fn.SUBSTR(Workload.input_hash, SQL("9"), SQL("6")).concat(
-    fn.SUBSTR(SQL("'      '").concat(Workload.input_hash), fn.LENGTH(Workload.input_hash) + SQL("1"))
+_LENGTH: Any = fn.LENGTH(Workload.input_hash)
+HASH_KEY: Any = fn.SUBSTR(Workload.input_hash, _LENGTH / SQL("2") + SQL("1"), SQL("6")).concat(
+    fn.SUBSTR(SQL("'      '").concat(Workload.input_hash), _LENGTH + SQL("1"))
 )
-"""Of an input hash six characters from the ninth on, where the name of an algorithm is over, and the last six.
+"""Of an input hash six characters from its middle on and its last six.
 
-They tell hashes apart, and whole ones took a fifth of a file.
+They tell hashes apart, whether the name of an algorithm stands before or behind; whole ones took a fifth of a file.
 """
 
 
 def has_hash_key(input_hash: str) -> bool:
     """Whether :func:`hash_key` is for a hash what ``HASH_KEY`` is to every engine, however it counts characters."""
-    return input_hash.isascii() and "\0" not in input_hash and input_hash != ""
+    return input_hash != "" and input_hash.isascii() and "\0" not in input_hash
 
 
 def hash_key(input_hash: str) -> str:
     """What ``HASH_KEY`` is for a hash."""
-    return input_hash[8:14] + (" " * 6 + input_hash)[-6:]
+    return input_hash[len(input_hash) // 2:][:6] + (" " * 6 + input_hash)[-6:]
 
 
 class _Beginning(Node):
@@ -50,8 +51,8 @@ HOLDS_NULL = Workload.input_hash >> None | Workload.error >> None
 """What :mod:`vulcan_store.operations.mending` looks for. Its index stays empty, so it costs a write next to nothing,
 and says so at once where a scan would read the whole table each time a file is opened."""
 
-# Columns behind the key of the second one narrow down a walk, and are counted, without reading rows and their results.
-# What else changes when the status does costs no write more there; in the first one a node would.
+# What stands behind the key of the second one narrows down a walk, and is counted, without reading rows and their
+# results. A node stands there and not in the first one, since a claim writes that entry anyway: it changes the status.
 Workload.add_index(Workload.created_at, Workload.id, name="vulcan_store_created_3")
 Workload.add_index(
     Workload.status,

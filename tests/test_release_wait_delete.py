@@ -176,6 +176,7 @@ def test_a_claim_waits_until_there_is_something_to_claim(store):
     claiming.join(PATIENCE)
 
     assert (claimed[0].id, claimed[0].node_id) == (made.id, "n")
+    assert claimed[0].started_at >= made.created_at
 
 
 def test_a_claim_that_finds_nothing_waits_for_no_writer(path):

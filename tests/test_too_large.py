@@ -7,13 +7,16 @@ import pytest
 from vulcan_store import (
     InvalidWorkloadError,
     Workload,
+    claim_workload,
     create_workload,
     create_workloads,
     get_workload,
+    iter_workloads,
+    list_workloads,
     open_store,
     update_workload,
 )
-from vulcan_store.engines.sqlite import values
+from vulcan_store.engines.sqlite import engine, values
 from vulcan_store.testing import make_workload
 
 TOO_LARGE = b"x" * 1001
@@ -74,6 +77,24 @@ def test_a_row_that_sqlite_itself_finds_too_large_is_refused_likewise(path, way)
 
         assert f"{values.MAX_BYTES:,} bytes in a row" in refusal.value.expected
         assert [(workload.id, workload.output) for workload in Workload.select()] == [("there", None)]
+
+
+@pytest.mark.parametrize("call", [
+    lambda: get_workload("w"),
+    lambda: list_workloads(node_id="n"),
+    lambda: list(iter_workloads(node_id="n")),
+    lambda: claim_workload("n"),
+    lambda: create_workload(runtime="go"),
+], ids=["get", "list", "iterate", "claim", "create"])
+def test_what_is_too_long_for_the_driver_is_refused(small, monkeypatch, call):
+    def refuse(*arguments):
+        raise OverflowError("string longer than INT_MAX bytes")
+
+    for name in ("_fetch", "_write_if", "_once_more_if_undecodable", "run"):
+        monkeypatch.setattr(engine, name, refuse)
+
+    with pytest.raises(InvalidWorkloadError, match="INT_MAX"):
+        call()
 
 
 def test_the_limit_is_sqlites_own(path):

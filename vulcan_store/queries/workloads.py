@@ -61,7 +61,7 @@ def of_unknown_status() -> Any:
 
 @Prepared
 def total(by_status: bool, *shape: tuple[str, int]) -> Any:
-    """How many match; ``by_status`` if no workload is of another status than there is an enumeration of."""
+    """How many match; ``by_status`` where every status in the store is known."""
     query = filtered(Workload.select(), shape)
     if by_status and any(TIMES.get(name) == "created_at" for name, _ in shape):
         # A span of the index of all says nothing of the other filters, so each row would be looked at.

@@ -105,8 +105,8 @@ def _fits(shape: Shape, walks: int) -> bool:
 def newest_first(query: CountingSelect, shape: Shape, by_status: bool = False) -> Any:
     """The matching rows in the order of an index, so that a page costs what it holds, whatever matches.
 
-    Several statuses or input hashes are several walks of their index, which the engine merges; ``by_status`` makes it
-    one of each status that there is an enumeration of.
+    Several statuses or input hashes are several walks of their index, which the engine merges; ``by_status`` asks for
+    one of each known status.
     """
     order = (Workload.created_at.desc(), Workload.id.desc())
     if by_status:

@@ -131,12 +131,15 @@ class Engine(LendingDatabase):
         """
         raise NotImplementedError
 
-    def write_if(self, look: Statement, change: Statement) -> list[Row] | None:
+    def write_if(self, look: Statement, change: Callable[[], Statement]) -> list[Row] | None:
         """Run one statement that writes if another, which only reads, finds something; None if it does not.
 
         What is there may be gone when it is to be changed. Who finds nothing makes no other writer wait.
+
+        Args:
+            change: gives the statement that writes, once something was found.
         """
-        return self.write(*change) if self.read(*look) else None
+        return self.write(*change()) if self.read(*look) else None
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each of any number of rows, within a transaction.

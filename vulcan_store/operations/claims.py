@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from peewee import Tuple
 
-from vulcan_store.engines.contract import Engine, OpenStore, Row
+from vulcan_store.engines.contract import Engine, OpenStore, Row, Statement
 from vulcan_store.errors import WaitTimeoutError
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
@@ -55,10 +55,13 @@ def claim_workload(
     database.require_writable()
     look = _claimable(database, values, *shape)
 
+    def change() -> Statement:
+        values["now"] = clock.now_as_text()  # not before what is found was created
+        return _claim(database, values, database.for_update, *shape)
+
     def claim() -> Row | None:
         while True:
-            values["now"] = clock.now_as_text()
-            rows = database.write_if(look, _claim(database, values, database.for_update, *shape))
+            rows = database.write_if(look, change)
             if rows:
                 return rows[0]
             # Somebody else took it, or (on a server) is just taking it.

@@ -97,7 +97,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
         except (sqlite3.Error, PeeweeException, OverflowError) as error:
             self.fail(error)
 
-    def write_if(self, look: Statement, change: Statement) -> list[Row] | None:
+    def write_if(self, look: Statement, change: Callable[[], Statement]) -> list[Row] | None:
         self._check_writable()
         if self.is_watched():
             return super().write_if(look, change)
@@ -214,8 +214,8 @@ def _fetch(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> l
     return connection.execute(sql, values).fetchall()
 
 
-def _write_if(connection: sqlite3.Connection, look: Statement, change: Statement) -> list[Row] | None:
-    return run(connection, *change) if _fetch(connection, *look) else None
+def _write_if(connection: sqlite3.Connection, look: Statement, change: Callable[[], Statement]) -> list[Row] | None:
+    return run(connection, *change()) if _fetch(connection, *look) else None
 
 
 def _read_together(connection: sqlite3.Connection, begin: str, work: Callable[[], T]) -> T:

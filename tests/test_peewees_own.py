@@ -10,6 +10,7 @@ import peewee
 import pytest
 
 from vulcan_store import (
+    LogLine,
     StoreUnavailableError,
     Workload,
     append_log_lines,
@@ -253,3 +254,18 @@ def test_a_backup_of_a_watched_store_is_a_backup(sqlite, tmp_path):
 
     with open_store(tmp_path / "copy.db") as copy:
         assert copy.get_workload("a").runtime == "go"
+
+
+def test_the_models_work_in_a_peewee_database_of_ones_own():
+    database = peewee.SqliteDatabase(":memory:")
+    with database.bind_ctx([Workload, LogLine]):
+        database.create_tables([Workload, LogLine])
+        made = Workload.create(id="a", runtime="go", node_id="n", input_hash="h")
+        made.error = "broken"
+        saved = made.save()
+        stored = Workload.get_by_id("a")
+
+    with open_store(":memory:") as store:
+        indexes = {index.name for index in store.database.get_indexes("workloads")}
+    assert (saved, stored.error, stored.input_hash) == (1, "broken", "h")
+    assert {index.name for index in database.get_indexes("workloads")} == indexes

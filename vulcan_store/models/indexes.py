@@ -43,7 +43,7 @@ class _Beginning(Node):
         self.field = field
 
     def __sql__(self, ctx: Any) -> Any:
-        length = ctx.longest_in_index
+        length = getattr(ctx, "longest_in_index", None)  # Peewee's own, for a database of the user's, has no such thing
         return ctx.sql(self.field if length is None else fn.SUBSTR(self.field, SQL("1"), SQL(str(length))))
 
 

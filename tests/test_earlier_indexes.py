@@ -101,6 +101,17 @@ def test_each_new_index_is_made_in_a_transaction_of_its_own(earlier):
     assert made == list(range(len(new)))
 
 
+@pytest.mark.parametrize("table", ["log_lines", "workloads"])
+def test_a_file_that_lacks_one_of_the_tables_gets_it_with_its_indexes(earlier, tmp_path, table):
+    with open_store(tmp_path / "new.db") as store:
+        wanted = store.database.table_and_index_names()
+    with closing(sqlite3.connect(earlier)) as connection:
+        connection.execute(f"DROP TABLE {table}")
+
+    with open_store(earlier) as store:
+        assert store.database.table_and_index_names() - {FOREIGN} == wanted
+
+
 def test_an_index_that_cannot_be_made_now_is_left_to_the_next_opening(earlier):
     with closing(sqlite3.connect(earlier, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from peewee import IntegrityError, Model, SchemaManager
@@ -86,13 +86,12 @@ class Engine(LendingDatabase):
     Attributes:
         target: what the user gave to open it, without a password.
         read_only: whether it is opened without being changed.
-        finds_few_by_status: whether walking the index of statuses finds what is rare sooner; an engine that knows how
-            often each value occurs plans better by itself.
+        plans_by_statistics: whether it knows how often each value occurs, and so finds what is rare by the best way.
     """
 
     target: str
     read_only: bool
-    finds_few_by_status = False
+    plans_by_statistics = True
     context_class = ComparingContext
 
     @classmethod
@@ -203,16 +202,17 @@ class Engine(LendingDatabase):
         self._check_columns(models)
         self.settle()
         wanted = {name for model in models for name in _names_of(model)}
-        if not self.read_only and not wanted <= self.table_and_index_names():
-            self._create_missing(models)
+        there = self.table_and_index_names()
+        if not self.read_only and not wanted <= there:
+            self._create_missing(models, there)
 
     def create_tables(self, models: Iterable[type[Model]], **options: Any) -> None:
         """As in Peewee, but for this database whichever one the models are bound to."""
         for model in sort_models(models):
             SchemaManager(model, self).create_all(**options)
 
-    def _create_missing(self, models: Sequence[type[Model]]) -> None:
-        """Create whatever is missing of the tables and their indexes, of which there is something."""
+    def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
+        """Create what is missing of the tables and their indexes, of which some names are there."""
         self.atomically(lambda: self._create(models))
 
     def _create(self, models: Sequence[type[Model]]) -> None:

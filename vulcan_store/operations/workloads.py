@@ -213,7 +213,7 @@ def list_workloads(
         by_status = queries.page(database, values, with_output, numbered, True, *shape) if few else select
         return database.read(*by_status), count
 
-    rare = database.finds_few_by_status and may_be_rare(shape)
+    rare = not database.plans_by_statistics and may_be_rare(shape)
     rows, count = database.snapshot(read_what_may_be_rare if rare else read)
     from_row = Workload.from_row
     return Page([from_row(row, database) for row in rows], count)

@@ -108,18 +108,23 @@ def newest_first(query: CountingSelect, shape: Shape, by_status: bool = False) -
     Several statuses or input hashes are several walks of their index, which the engine merges; ``by_status`` asks for
     one of each known status.
     """
-    order = (Workload.created_at.desc(), Workload.id.desc())
+    walks: Any
     if by_status:
-        every: Any = (filtered(query, shape).where(Workload.status == status) for status in Status)
-        return reduce(lambda one, other: one.union_all(other), every).order_by(*order)
-    walked = [part for part in shape if part[0] in WALKED and 1 < part[1] <= MOST_WALKS]
-    name, walks = walked[0] if walked else ("", 1)
-    rest = tuple(part for part in shape if part[0] != name)
-    if not walked or not _fits(rest, walks):
-        return filtered(query, shape).order_by(*order)
-    query = filtered(query, rest)
-    parts = (_of(query, name, [f"{name} {place}"]) for place in range(walks))
-    return reduce(lambda one, other: one.union_all(other), parts).order_by(*order)
+        query = filtered(query, shape)
+        walks = [query.where(Workload.status == status) for status in Status]
+    else:
+        walks = _walks(query, shape)
+    merged = reduce(lambda one, other: one.union_all(other), walks)
+    return merged.order_by(Workload.created_at.desc(), Workload.id.desc())
+
+
+def _walks(query: CountingSelect, shape: Shape) -> list[CountingSelect]:
+    for name, count in shape:
+        rest = tuple(part for part in shape if part[0] != name)
+        if name in WALKED and 1 < count <= MOST_WALKS and _fits(rest, count):
+            query = filtered(query, rest)
+            return [_of(query, name, [f"{name} {place}"]) for place in range(count)]
+    return [filtered(query, shape)]
 
 
 def filtered(query: CountingSelect, shape: Shape) -> CountingSelect:

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from logging import DEBUG
 from typing import Any, NoReturn, TypeVar, cast
 
 from peewee import IntegrityError, Model, PeeweeException
 
-from vulcan_store.engines.contract import (
-    Convert,
-    Engine,
-    KeyTakenError,
-    ReferredError,
-    Statement,
-    take_until_bytes,
-)
+from vulcan_store.engines.contract import Convert, Engine, KeyTakenError, ReferredError, Statement, take_until_bytes
 from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.lending import logger
 from vulcan_store.engines.sqlite.backup import copy_to
@@ -42,7 +35,7 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
     """A SQLite file or memory."""
 
     context_class = SqliteContext
-    finds_few_by_status = True
+    plans_by_statistics = False
 
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> SqliteEngine:
@@ -169,11 +162,11 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
     def table_and_index_names(self) -> set[str]:
         return {name for (name,) in self.read("SELECT name FROM sqlite_master")}
 
-    def _create_missing(self, models: Sequence[type[Model]]) -> None:
-        if self.table_and_index_names().issuperset(model._meta.table_name for model in models):
-            make_missing_indexes(self, models)
+    def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
+        if all(model._meta.table_name in there for model in models):
+            make_missing_indexes(self, models, there)
         else:
-            super()._create_missing(models)
+            super()._create_missing(models, there)
 
     def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from functools import partial
 from typing import Any
 
@@ -13,12 +13,11 @@ from vulcan_store.engines.contract import Engine
 from vulcan_store.errors import StoreUnavailableError
 
 
-def make_missing_indexes(database: Engine, models: Iterable[type[Model]]) -> None:
-    """Make each missing index of tables that are there, in a transaction of its own, with pauses as long.
+def make_missing_indexes(database: Engine, models: Iterable[type[Model]], there: Set[str]) -> None:
+    """Make each index of the models' tables that is not there, in a transaction of its own, with pauses as long.
 
     One that cannot be made now is left to the next opening: everything works without it, if more slowly.
     """
-    there = database.table_and_index_names()
     seconds = 0.0
     for model in models:
         manager: Any = SchemaManager(model, database)

@@ -21,6 +21,8 @@ class KeptFile:
     Attributes:
         identity: which file it is, once that is known.
         wal_identity: which file the -wal is, as long as that is known.
+        unchanged_since, folder_inode: the time and the inode of the folder when it was last looked into, once that
+            time was past for long enough.
     """
 
     def __init__(self, target: str, path: str) -> None:
@@ -30,7 +32,7 @@ class KeptFile:
         self.folder = os.path.dirname(path)
         # A link to a file elsewhere stands in one folder, and what it leads to in another.
         self.in_one_folder = os.path.realpath(self.folder) == os.path.dirname(self.wal_path)
-        self.unchanged_since = self.inode = 0
+        self.unchanged_since = self.folder_inode = 0
 
     def check_file(self) -> None:
         """Raise StoreUnavailableError if the path no longer leads to the open file."""
@@ -57,10 +59,10 @@ class KeptFile:
             return
         # No program can set this time: https://man7.org/linux/man-pages/man7/inode.7.html
         changed = folder.st_ctime_ns
-        if changed != self.unchanged_since or folder.st_ino != self.inode:
+        if changed != self.unchanged_since or folder.st_ino != self.folder_inode:
             self._look()
             if self.in_one_folder and time.time_ns() - changed > SETTLED:
-                self.unchanged_since, self.inode = changed, folder.st_ino
+                self.unchanged_since, self.folder_inode = changed, folder.st_ino
 
     def _look(self) -> None:
         self.check_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
 
 import peewee
@@ -258,14 +259,15 @@ def test_a_backup_of_a_watched_store_is_a_backup(sqlite, tmp_path):
 
 def test_the_models_work_in_a_peewee_database_of_ones_own():
     database = peewee.SqliteDatabase(":memory:")
-    with database.bind_ctx([Workload, LogLine]):
+    with closing(database), database.bind_ctx([Workload, LogLine]):
         database.create_tables([Workload, LogLine])
         made = Workload.create(id="a", runtime="go", node_id="n", input_hash="h")
         made.error = "broken"
         saved = made.save()
         stored = Workload.get_by_id("a")
+        made_there = {index.name for index in database.get_indexes("workloads")}
 
     with open_store(":memory:") as store:
         indexes = {index.name for index in store.database.get_indexes("workloads")}
     assert (saved, stored.error, stored.input_hash) == (1, "broken", "h")
-    assert {index.name for index in database.get_indexes("workloads")} == indexes
+    assert made_there == indexes

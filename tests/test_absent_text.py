@@ -53,11 +53,6 @@ def selected(*columns):
     return Workload.select(Value("a"), *named, *columns), ["id", *(field.name for field in named)]
 
 
-def inserted_from(*columns):
-    query, names = selected(*columns)
-    Workload.insert_from(query, [*names, "input_hash", Workload.error][:len(names) + len(columns)]).execute()
-
-
 WAYS = {
     "create_workload": lambda: create_workload(id="a", runtime="go"),
     "create_workload(None)": lambda: create_workload(id="a", runtime="go", **NONE),
@@ -85,8 +80,6 @@ WAYS = {
     "insert_many of whole tuples": lambda: Workload.insert_many(
         [whole_row()], Workload._meta.sorted_fields
     ).execute(),
-    "insert_from without": lambda: inserted_from(),
-    "insert_from NULL": lambda: inserted_from(SQL("NULL"), fn.NULLIF(Workload.error, "")),
     "insert on conflict": lambda: Workload.insert(id=make_workload(id="a", error="e").id, runtime="go").on_conflict(
         conflict_target=[Workload.id], update=NONE
     ).execute(),
@@ -175,23 +168,6 @@ def test_what_is_absent_is_empty_in_python_too(store, make):
     workload = make()
 
     assert (workload.input_hash, workload.error) == ("", "")
-
-
-def test_none_and_empty_text_are_the_same_in_a_query_of_ones_own(store):
-    make_workload(id="a")
-    make_workload(id="b", error="e", input_hash="h")
-    other = Workload.alias()
-
-    absent = [
-        Workload.error.is_null(), Workload.error == NONE["error"], Workload.error == "", Workload.error.in_([None]),
-        ~(Workload.input_hash != ""), Workload.input_hash == NONE["input_hash"],
-    ]
-    there = [Workload.error != NONE["error"], Workload.error.is_null(False), Workload.input_hash != ""]
-
-    assert [[found.id for found in Workload.select().where(condition)] for condition in absent] == [["a"]] * 6
-    assert [[found.id for found in Workload.select().where(condition)] for condition in there] == [["b"]] * 3
-    assert [found.id for found in other.select().where(other.error.is_null())] == ["a"]
-    assert [row for row in Workload.select(Workload.error).order_by(Workload.id).tuples()] == [("",), ("e",)]
 
 
 def test_an_outer_join_that_finds_nothing_gives_nothing(store):

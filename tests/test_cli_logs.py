@@ -11,7 +11,7 @@ from commandline import Started, vulcan
 from vulcan_store import LogLine, append_log_lines, list_log_lines, open_store, update_workload_status
 from vulcan_store.cli import logs
 from vulcan_store.cli.main import main
-from vulcan_store.operations.log_tail import LINES_AT_ONCE
+from vulcan_store.operations.log_tail import LINES_PER_BATCH
 from vulcan_store.testing import make_workload
 
 
@@ -44,11 +44,11 @@ def test_logs_as_json_has_the_numbers_and_times(running, path, capsys):
 
 
 def test_logs_longer_than_what_is_read_at_once_come_whole(running, path, capsys):
-    append_log_lines(running.id, map(str, range(2 * LINES_AT_ONCE)))
+    append_log_lines(running.id, map(str, range(2 * LINES_PER_BATCH)))
 
     main(["--db", path, "logs", running.id])
 
-    assert capsys.readouterr().out.split() == ["first", *map(str, range(2 * LINES_AT_ONCE))]
+    assert capsys.readouterr().out.split() == ["first", *map(str, range(2 * LINES_PER_BATCH))]
 
 
 @pytest.mark.parametrize("length, expected", [("0", []), ("2", ["3", "4"]), ("5", ["first", "1", "2", "3", "4"]),

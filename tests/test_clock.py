@@ -141,19 +141,3 @@ def test_now_as_text_is_the_text_of_now_in_each_second(monkeypatch, microsecond)
 
             assert clock.now_as_text() == clock.to_text(moment)
             assert clock.now() == moment
-
-
-@pytest.mark.parametrize("place", range(3))
-@pytest.mark.parametrize("text", [*FORMS, "yesterday"])
-def test_each_time_of_a_workload_is_read_in_every_form(text, place):
-    texts = ["2026-02-18 11:12:42.000000+00:00"] * 3
-    texts[place] = text
-
-    times = clock.from_texts(*texts)
-
-    assert times == tuple(map(clock.from_text, texts))
-    assert all(moment.tzinfo is UTC for moment in times if moment != text)
-
-
-def test_a_workload_that_never_started_has_no_such_times():
-    assert clock.from_texts("2026-02-18 11:12:42", None, None) == (at(), None, None)

@@ -8,7 +8,6 @@ import pytest
 from commandline import vulcan
 
 from vulcan_store import create_workload, create_workloads, list_workloads, open_store
-from vulcan_store.operations import transfer
 from vulcan_store.operations.transfer import InvalidLineError, export_workloads, import_workloads
 
 COUNT_OF_THREE = b'{"workloads": 3}\n'
@@ -38,11 +37,11 @@ def test_an_export_of_nothing_says_so_and_is_imported(store):
     export_workloads(store, lines.append)
 
     assert lines == ['{"workloads": 0}\n']
-    assert import_workloads(store, [text.encode() for text in lines]) == 0
+    assert import_workloads(store, [text.encode() for text in lines]).count == 0
 
 
 def test_an_import_with_as_many_as_announced_is_stored(store):
-    assert import_workloads(store, [COUNT_OF_THREE, line("a"), b"\n", line("b"), line("c")]) == 3
+    assert import_workloads(store, [COUNT_OF_THREE, line("a"), b"\n", line("b"), line("c")]).count == 3
     assert ids() == ["a", "b", "c"]
 
 
@@ -54,7 +53,6 @@ def test_an_import_with_as_many_as_announced_is_stored(store):
     ([COUNT_OF_THREE, line("a"), COUNT_OF_THREE, line("b"), line("c"), line("d")], 3),
 ], ids=["none", "fewer", "more", "fewer and blanks", "fewer before another export"])
 def test_an_import_with_fewer_or_more_than_announced_is_refused_whole(store, monkeypatch, lines, where):
-    monkeypatch.setattr(transfer, "WORKLOADS_AT_ONCE", 1)
     create_workload(id="there", runtime="go")
 
     with pytest.raises(InvalidLineError) as refusal:
@@ -76,13 +74,13 @@ def test_a_count_that_is_not_one_is_refused(store, total):
 
 
 def test_an_import_without_a_count_takes_what_there_is(store):
-    assert import_workloads(store, [line("a"), line("b")]) == 2
+    assert import_workloads(store, [line("a"), line("b")]).count == 2
 
 
 def test_exports_one_after_the_other_are_imported_together(store):
     lines = [b'{"workloads": 1}', line("a"), b'{"workloads": 2}', line("b"), line("c")]
 
-    assert import_workloads(store, lines) == 3
+    assert import_workloads(store, lines).count == 3
 
 
 def test_half_an_export_at_the_prompt_fails_and_stores_nothing(path, tmp_path):

@@ -12,13 +12,10 @@ from vulcan_store import (
     InvalidWorkloadError,
     Page,
     StoreError,
-    Workload,
-    create_workloads,
     iter_workloads,
     list_workloads,
     open_store,
 )
-from vulcan_store.models.indexes import HASH_KEY, hash_key
 from vulcan_store.testing import make_workload
 
 NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
@@ -160,16 +157,6 @@ def test_an_input_is_found_by_a_hash_of_any_length(store, input_hash, shape):
 
     assert (sorted(ids(page)), page.total) == (["again", "w0"], 2)
     assert sorted(workload.id for workload in iter_workloads(input_hash=shape(input_hash))) == ["again", "w0"]
-
-
-def test_every_key_in_the_index_of_hashes_is_the_one_that_is_looked_for(store):
-    hashes = [DIGEST[:length] for length in range(1, 65)]
-    hashes += [f"{text}{text}".join("ab") for text in hashes] + [" " * length + "a" for length in range(12)]
-    create_workloads({"runtime": "go", "input_hash": input_hash} for input_hash in hashes)
-
-    stored = dict(Workload.select(Workload.input_hash, HASH_KEY).tuples())
-
-    assert stored == {input_hash: hash_key(input_hash) for input_hash in hashes}
 
 
 @pytest.mark.parametrize("input_hash", [

@@ -21,12 +21,12 @@ def new(tail):
 
 @pytest.fixture
 def tail(store, monkeypatch):
-    monkeypatch.setattr(log_tail, "LINES_AT_ONCE", 2)
-    log_tail._appended.plans.clear()
+    monkeypatch.setattr(log_tail, "LINES_PER_BATCH", 2)
+    log_tail._appended.texts.clear()
     for key in "vw":
         make_workload(id=key)
     yield LogTail(CURRENT, "w")
-    log_tail._appended.plans.clear()
+    log_tail._appended.texts.clear()
 
 
 def test_first_come_all_lines_by_number_and_then_what_was_appended(tail):

@@ -79,7 +79,7 @@ def test_an_id_of_none_is_refused_all_the_same(tag):
 
 
 def test_a_purge_passes_over_what_another_table_refers_to(tag, monkeypatch):
-    monkeypatch.setattr(housekeeping, "WORKLOADS_AT_ONCE", 4)
+    monkeypatch.setattr(housekeeping, "WORKLOADS_PER_BATCH", 4)
     for workload_id in "abcdefghij":
         finished(workload_id)
         append_log_lines(workload_id, ["kept with it"])

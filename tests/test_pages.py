@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
-import vulcan_store
 from vulcan_store import InvalidWorkloadError, create_workloads, list_workloads
 
 NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
@@ -73,16 +71,3 @@ def test_page_and_offset_are_not_given_together(seven):
 
     assert numbers(list_workloads(page=1, offset=0)) == "0123456"
     assert numbers(list_workloads(page=None, offset=5)) == "56"
-
-
-def test_the_queries_are_peewees_paginate_and_count(seven):
-    text = "".join(path.read_text() for path in Path(vulcan_store.__file__).parent.joinpath("queries").glob("*.py"))
-    sent = []
-    seven.database.query_hooks.append(sent.append)
-
-    list_workloads(page=2, limit=3)
-
-    page, total = sent
-    assert ".paginate(" in text and ".count(" in text
-    assert "LIMIT" in page.sql and "OFFSET" in page.sql
-    assert "COUNT(*)" in total.sql

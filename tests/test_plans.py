@@ -12,7 +12,6 @@ import server_file
 
 from vulcan_store import (
     LogLine,
-    Workload,
     append_log_lines,
     claim_workload,
     create_workloads,
@@ -29,7 +28,6 @@ from vulcan_store import (
 )
 from vulcan_store.current import CURRENT
 from vulcan_store.lifecycle import FINAL, Runtime, Status
-from vulcan_store.operations import workloads
 from vulcan_store.operations.housekeeping import count_purgeable
 from vulcan_store.operations.log_tail import LogTail
 
@@ -190,14 +188,14 @@ def test_a_lookup_by_hash_is_served_by_the_index_of_hashes(filled, name):
     for statement in statements(filled, QUERIES[name]):
         searches = [step for step in plan(filled, *statement) if step.startswith("SEARCH")]
         assert searches
-        assert all("vulcan_store_input_hash_3 (<expr>=?" in step for step in searches)
+        assert all("vulcan_store_by_input_hash (input_hash=?" in step for step in searches)
 
 
 def test_the_index_of_hashes_holds_only_rows_that_have_one(filled):
     create_workloads({"runtime": "go", "input_hash": ""} for _ in range(100))
     filled.database.execute_sql("ANALYZE")
 
-    held = "SELECT CAST(stat AS INTEGER) FROM sqlite_stat1 WHERE idx = 'vulcan_store_input_hash_3'"
+    held = "SELECT CAST(stat AS INTEGER) FROM sqlite_stat1 WHERE idx = 'vulcan_store_by_input_hash'"
     having = "SELECT COUNT(*) FROM workloads WHERE input_hash LIKE 'h%'"
     assert filled.database.execute_sql(held).fetchone() == filled.database.execute_sql(having).fetchone()
 
@@ -208,7 +206,7 @@ def test_a_claim_looks_only_at_what_can_be_claimed(filled, name):
 
     for statement in (look, claim):
         (search,) = [step for step in plan(filled, *statement) if " INDEX " in step and "(id=?)" not in step]
-        assert "COVERING INDEX vulcan_store_status_3 (status=?" in search
+        assert "COVERING INDEX vulcan_store_by_status (status=?" in search
 
 
 @pytest.mark.parametrize("name", [name for name in QUERIES if "purge" in name or "release" in name])
@@ -217,35 +215,7 @@ def test_what_is_put_away_or_back_is_found_by_status_in_order_of_creation(filled
 
     assert walks
     for (step,) in walks:
-        assert "INDEX vulcan_store_status_3 (status=?" in step
-
-
-@pytest.mark.parametrize("name", [name for name in NARROWED if name.startswith("page")])
-def test_a_page_of_what_may_be_rare_is_looked_for_behind_each_status(filled, name):
-    Workload.delete().where(Workload.status.not_in(list(Status))).execute()
-
-    of_other_status, total, page = (plan(filled, *statement) for statement in statements(filled, NARROWED[name]))
-
-    assert [step for step in page if " INDEX " in step] == [step for step in page if step.startswith("SEARCH")]
-    assert sum("INDEX vulcan_store_status_3 (status=?" in step for step in page) == len(Status)
-    assert all("vulcan_store_status_3" in step for step in of_other_status if " INDEX " in step)
-    assert len(total) == 1 and "COVERING INDEX vulcan_store_status_3" in total[0]
-
-
-def test_a_page_of_what_is_not_rare_is_walked_as_one_of_all(filled, monkeypatch):
-    monkeypatch.setattr(workloads, "FEW", 5)
-
-    *_, page = (plan(filled, *statement) for statement in statements(filled, lambda: list_workloads(3, runtime="go")))
-
-    assert page == ["SCAN t1 USING INDEX vulcan_store_created_3"]
-
-
-def test_no_page_is_looked_for_beyond_what_matches(filled):
-    pages = [list_workloads(5, 60, node_id="n1"), list_workloads(5, node_id="nowhere")]
-
-    assert [page.items for page in pages] == [[], []] and pages[0].total > 0 == pages[1].total
-    for ask in (lambda: list_workloads(5, 60, node_id="n1"), lambda: list_workloads(5, node_id="nowhere")):
-        assert all("COUNT" in sql or "LIMIT 1" in sql for sql, _ in statements(filled, ask))
+        assert "INDEX vulcan_store_by_status (status=?" in step
 
 
 @pytest.mark.parametrize("count", [
@@ -268,6 +238,15 @@ def test_the_total_is_counted_only_where_the_page_does_not_say_it(filled, offset
 
     assert found[0].total == total
     assert len(sent) == (1 if offset < total else 2)
+
+
+@pytest.mark.parametrize("name", [name for name in NARROWED if "status" not in name])
+def test_what_is_narrowed_down_is_walked_in_the_order_of_creation(filled, name):
+    page = statements(filled, NARROWED[name])[0]
+
+    (step,) = plan(filled, *page)
+
+    assert "INDEX vulcan_store_by_creation" in step
 
 
 def test_indexes_of_our_own_have_names_of_their_own_on_the_servers_file_too(path, tmp_path):

@@ -153,9 +153,6 @@ def test_times_are_found_by_their_instant_whatever_the_zone_of_the_session(targe
 
         assert [row.id for row in iter_workloads(created_since=MOMENT, created_before=MOMENT + second)] == [made.id]
         assert list_workloads(created_before=MOMENT).total == list_workloads(created_since=MOMENT + second).total == 0
-        for text in ("2026-02-18 11:12:42.123456", "2026-02-18T11:12:42.123456", "2026-02-18 16:42:42.123456+05:30"):
-            assert Workload.select().where(Workload.created_at == text).count() == 1
-        assert Workload.select().where(Workload.created_at.between("2026-02-18", "2026-02-18 12:00")).count() == 1
         assert purge_workloads(MOMENT) == 0 and purge_workloads(MOMENT + second) == 1
         assert store.database.read("SHOW timezone") == [("Asia/Kolkata",)]
 

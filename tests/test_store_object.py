@@ -166,21 +166,6 @@ def test_a_store_that_is_not_made_current_changes_nothing_for_other_threads(stor
     assert sorted(ids(store)) == ["a", "b"]
 
 
-def test_a_store_made_current_in_one_thread_is_current_in_all(store, path):
-    def open_it():
-        opened.append(open_store(":memory:"))
-
-    opened = []
-    thread = threading.Thread(target=open_it)
-    thread.start()
-    thread.join()
-    with opened[0]:
-        create_workload(id="a", runtime="go")
-        assert ids(opened[0]) == ["a"]
-
-    assert ids(store) == []
-
-
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
 def test_current_is_the_one_opened_last_that_is_still_open(order):
     stores = [open_store(":memory:") for _ in range(3)]

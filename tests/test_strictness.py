@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
-from peewee import Case
 
 from vulcan_store import InvalidWorkloadError, Workload, create_workload, get_workload, update_workload
 from vulcan_store.testing import make_workload
@@ -156,35 +155,6 @@ def test_a_runtime_missing_in_a_later_row_refuses_all(store):
 
     assert refusal.value.field in ("runtime", "node_id")
     assert stored(store) == []
-
-
-@pytest.mark.parametrize("name, change", [
-    ("duration_ms", lambda: Workload.duration_ms + 1.5),
-    ("status", lambda: Workload.status.concat("x")),
-    ("status", lambda: Case(None, [(Workload.status == "running", "paused")], "killed")),
-], ids=["number", "text", "case"])
-@pytest.mark.parametrize("update", [
-    lambda name, value: Workload.update(**{name: value}), lambda name, value: Workload.update({name: value}),
-], ids=["by name", "a mapping"])
-def test_what_is_calculated_to_be_stored_is_checked_too(store, update, name, change):
-    make_workload(duration_ms=5)
-    before = stored(store)
-
-    with pytest.raises(InvalidWorkloadError) as refusal:
-        update(name, change()).execute()
-
-    assert refusal.value.field == name
-    assert stored(store) == before
-
-
-@pytest.mark.parametrize("compare", [
-    lambda: Workload.created_at < NAIVE, lambda: Workload.output == "text", lambda: Workload.exit_code == "5",
-    lambda: Workload.status == 5, lambda: Workload.error == "\ud800", lambda: Workload.id == 5,
-    lambda: Workload.cpu_limit > True, lambda: Workload.mem_limit < 2**63,
-], ids=["naive", "output", "number", "word", "surrogate", "id", "bool", "too large"])
-def test_a_comparison_with_what_would_be_compared_wrongly_is_refused(store, compare):
-    with pytest.raises(InvalidWorkloadError):
-        Workload.select().where(compare()).count()
 
 
 @pytest.mark.parametrize("name, value", [

@@ -29,7 +29,7 @@ from vulcan_store import (
 )
 from vulcan_store.current import CURRENT
 from vulcan_store.models.clock import now
-from vulcan_store.operations import walk as walking
+from vulcan_store.operations import reading
 from vulcan_store.operations.housekeeping import count_purgeable
 from vulcan_store.operations.transfer import export_workloads
 from vulcan_store.testing import make_workload
@@ -173,7 +173,7 @@ def test_a_query_that_is_half_read_goes_on(path):
 @pytest.mark.parametrize("at_once", [1, 2, 250])
 @pytest.mark.parametrize("bad", [b"\xff1", b"\x801", b"a\x80", b"\xf0\x9f"], ids=repr)
 def test_a_walk_over_an_id_that_is_not_utf_8_comes_to_its_end(path, monkeypatch, at_once, bad):
-    monkeypatch.setattr(walking, "AT_ONCE", at_once)
+    monkeypatch.setattr(reading, "RESULTS_PER_BATCH", at_once)
     moment = now()
     with open_store(path):
         create_workloads({"runtime": "go", "id": key, "created_at": moment} for key in ("0", "1"))

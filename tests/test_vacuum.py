@@ -17,9 +17,8 @@ from vulcan_store import (
     open_store,
     purge_workloads,
 )
-from vulcan_store.engines.sqlite import vacuum
 from vulcan_store.engines.sqlite.pragmas import PRAGMAS
-from vulcan_store.operations.vacuum import vacuum_store
+from vulcan_store.operations.housekeeping import vacuum_store
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -53,32 +52,6 @@ def test_a_store_in_memory_is_vacuumed_too():
     with purged(":memory:") as store:
         assert vacuum_store(store) > 900_000
         assert get_workload("kept").output == b"kept"
-
-
-def test_a_vacuum_tells_how_long_it_has_taken(path, monkeypatch):
-    monkeypatch.setattr(vacuum, "STEPS_PER_CALL", 10)
-    told = []
-    with purged(path) as store:
-        vacuum_store(store, told.append)
-
-    assert told == sorted(told)
-    assert told[0] == 0
-
-
-def test_a_vacuum_that_is_interrupted_changes_nothing(path, monkeypatch):
-    monkeypatch.setattr(vacuum, "STEPS_PER_CALL", 10)
-
-    def interrupt(seconds):
-        raise KeyboardInterrupt
-
-    with purged(path) as store:
-        size = pages(store)
-        with pytest.raises(KeyboardInterrupt):
-            vacuum_store(store, interrupt)
-
-        assert pages(store) == size > 200
-        assert get_workload("kept").output == b"kept"
-        assert vacuum_store(store) > 900_000
 
 
 @pytest.mark.parametrize("begin", [

@@ -98,17 +98,6 @@ def test_a_workload_of_a_store_that_was_closed_is_not_saved_elsewhere(store, sec
     assert get_workload("a").node_id == ""
 
 
-def test_a_row_of_a_query_of_ones_own_is_saved_in_the_current_store(store, second):
-    for place in (store, second):
-        place.create_workload(id="a", runtime="go")
-    workload = Workload.select().bind(second.database).get()
-
-    workload.node_id = "n"
-    workload.save()
-
-    assert (get_workload("a").node_id, second.get_workload("a").node_id) == ("n", "")
-
-
 def test_a_new_workload_is_saved_in_the_current_store(store, second):
     Workload(id="a", runtime="go").save()
 

@@ -35,7 +35,7 @@ from vulcan_store.lifecycle import FINAL, Isolation, Runtime, Status
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
 from vulcan_store.operations.housekeeping import WorkloadStats
-from vulcan_store.operations.workloads import Page
+from vulcan_store.operations.reading import Page
 from vulcan_store.store import Store
 
 __version__ = "0.1.0"

@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import os
-import threading
 from typing import Any
 
 from vulcan_store.engines.contract import Pragmas
 from vulcan_store.engines.registry import engine_of
-from vulcan_store.errors import StoreUnavailableError
+from vulcan_store.models.bound import DATABASE, current_store, make_current, resolved
 from vulcan_store.models.indexes import TABLES
-from vulcan_store.operations.mending import mend
 from vulcan_store.store import Store
 
 
 class CurrentStore(Store):
-    """Whichever store was opened last with ``current=True`` and is still open: its methods are the package's functions.
+    """The store that is current for the calling thread: its methods are the package's functions.
 
-    ``database`` is an attribute of its own while one is open, so that they cost no more than those of the store itself.
+    Current for a thread is the store that it opened last with ``current=True`` and that is still open. For a thread
+    that has none of its own it is the one that is current for the thread which opened the first of those still open.
     """
 
     def __init__(self) -> None:
         pass
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "database":
-            raise StoreUnavailableError(None, "no store is open; call open_store() first")
-        raise AttributeError(name)
+    @property
+    def database(self) -> Any:  # type: ignore[override]
+        """The current store's database; raises StoreUnavailableError while no store is open."""
+        return resolved(DATABASE)
 
     def __repr__(self) -> str:
         return "the current store"
 
-    def __reduce__(self) -> str:
+    def __reduce__(self) -> Any:
         return "CURRENT"  # a function that is sent to another process is about that one's current store
 
 
 CURRENT = CurrentStore()
 """The current store, whichever it is."""
-
-# The stores that were opened with current=True and are still open, the current one last.
-_stores: list[Store] = []
-_lock = threading.RLock()
 
 
 def open_store(
@@ -50,11 +45,10 @@ def open_store(
     read_only: bool = False,
     current: bool = True,
 ) -> Store:
-    """Open a store, create what is missing of its tables, and make it the current one of the process.
+    """Open a store, create what is missing of its tables, and make it the current one of this thread.
 
-    Any number of threads and processes may open the same new path at once, and one may open it again and again. NULL
-    that an earlier version left in ``input_hash`` or ``error``, where the Go server cannot scan it, is mended in short
-    transactions, and indexes that were given up are dropped.
+    Any number of threads and processes may open the same new path at once, and one may open it again and again.
+    Threads that open none of their own use the current store of the thread that opened the first.
 
     The server's status updates fail at once, and are lost, if anybody else writes at that moment, so keep your own
     transactions on a file that it has open short.
@@ -73,8 +67,8 @@ def open_store(
         pragmas: SQLite pragmas instead of the defaults ``journal_mode=wal``, ``synchronous=full``,
             ``busy_timeout=5000`` (milliseconds), ``foreign_keys=1`` and ``journal_size_limit=16777216`` (bytes), as a
             mapping or as pairs: https://www.sqlite.org/pragma.html
-        current: whether the package's functions are about this store from now on, in every thread. A program that uses
-            two stores opens the second with False and uses its methods.
+        current: whether this store is the current one of this thread, until it is closed. A program that uses two
+            stores side by side opens the second with False and uses its methods.
         read_only: open an existing file without creating or changing anything; every write then raises
             StoreUnavailableError.
 
@@ -94,15 +88,12 @@ def open_store(
     try:
         database.start()
         database.ensure_schema(TABLES)
-        mend(database)
     except BaseException:
         database.shutdown()
         raise
-    store = Store(database.target, database, _forget)
+    store = Store(database.target, database)
     if current:
-        with _lock:
-            _stores.append(store)
-            _bind()
+        make_current(store)
     return store
 
 
@@ -112,39 +103,10 @@ def default_target() -> str:
 
 
 def close_store() -> None:
-    """Close the current store; with none open, do nothing. See :meth:`Store.close`."""
-    with _lock:
-        store = _stores[-1] if _stores else None
+    """Close the current store of this thread; with none open, do nothing. See :meth:`Store.close`."""
+    store = current_store()
     if store is not None:
         store.close()
-
-
-def _forget(store: Store) -> None:
-    with _lock:
-        if store in _stores:
-            _stores.remove(store)
-            _bind()
-
-
-def _bind() -> None:
-    database: Any = _stores[-1].database if _stores else None
-    if database is None:
-        vars(CURRENT).clear()
-    else:
-        CURRENT.database = database
-    models: list[Any] = [*TABLES]
-    while models:
-        model = models.pop()
-        model._meta.set_database(database)
-        models += model.__subclasses__()
-
-
-def _after_fork_in_child() -> None:
-    global _lock
-    _lock = threading.RLock()  # another thread of the parent may have held it
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 create_workload = CURRENT.create_workload

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from vulcan_store.engines.contract import Engine
-from vulcan_store.operations import claims, housekeeping, logs, updates, workloads
+from vulcan_store.operations import claims, creation, housekeeping, logs, reading, updates, waiting
 
 
 class Store:
@@ -32,8 +31,8 @@ class Store:
     Where Peewee itself uses such a copy, ``open_store`` refuses; copies that other libraries use cannot be seen.
     """
 
-    def __init__(self, target: str, database: Engine, on_close: Callable[[Store], None]) -> None:
-        self.target, self.database, self._on_close = target, database, on_close
+    def __init__(self, target: str, database: Engine) -> None:
+        self.target, self.database = target, database
 
     def close(self) -> None:
         """Close every connection. If this is the current store, the one opened before it is current again.
@@ -41,7 +40,6 @@ class Store:
         Calls that are under way in other threads are waited for, at most ``busy_timeout``; a transaction that another
         thread has open between two statements is rolled back. Closing again does nothing.
         """
-        self._on_close(self)
         self.database.shutdown()
 
     def __enter__(self) -> Self:
@@ -52,20 +50,29 @@ class Store:
     ) -> None:
         self.close()
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"an open store cannot be pickled; send its target, {self.target!r}, and open that there")
+
     def __repr__(self) -> str:
         return f"<Store {self.target!r}{', closed' if self.database.ended else ''}>"
 
-    create_workload = workloads.create_workload
-    create_workloads = workloads.create_workloads
-    get_workload = workloads.get_workload
-    list_workloads = workloads.list_workloads
-    iter_workloads = workloads.iter_workloads
+    create_workload = creation.create_workload
+    create_workloads = creation.create_workloads
+    get_workload = reading.get_workload
+    list_workloads = reading.list_workloads
+    iter_workloads = reading.iter_workloads
     update_workload_status = updates.update_workload_status
     update_workload = updates.update_workload
-    delete_workload = workloads.delete_workload
+    delete_workload = housekeeping.delete_workload
     claim_workload = claims.claim_workload
     release_workloads = claims.release_workloads
-    wait_workload = claims.wait_workload
+    wait_workload = waiting.wait_workload
     append_log_lines = logs.append_log_lines
     list_log_lines = logs.list_log_lines
     workload_stats = housekeeping.workload_stats

@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from guarantees.processes import HURRIED, PATIENCE, forked, in_threads, integrity, rows
-from vulcan_store import StoreUnavailableError, backup_store, create_workload, list_workloads, open_store
+from vulcan_store import StoreUnavailableError, create_workload, list_workloads, open_store
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -155,7 +155,7 @@ def test_a_fork_waits_for_a_backup_for_the_busy_timeout_and_then_refuses_the_chi
 
     with open_store(path, pragmas={"busy_timeout": PATIENCE * 1000 if ends_in_time else 50}) as store:
         made = [create()]
-        backing_up = threading.Thread(target=lambda: backup_store(path + ".backup", progress=stay))
+        backing_up = threading.Thread(target=lambda: store.database.backup(path + ".backup", stay))
         backing_up.start()
         inside.wait(PATIENCE)
         leaving = threading.Thread(target=leave_once_it_forks)

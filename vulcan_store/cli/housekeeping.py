@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from datetime import datetime
 
 from vulcan_store.cli import display
 from vulcan_store.cli.command import Command, ReadingCommand
 from vulcan_store.cli.usage import UsageParser
 from vulcan_store.cli.values import TIMES, moment
-from vulcan_store.operations.housekeeping import count_purgeable
-from vulcan_store.operations.vacuum import vacuum_store
+from vulcan_store.operations.housekeeping import count_purgeable, vacuum_store
 from vulcan_store.store import Store
 
 
@@ -36,10 +34,7 @@ class Purge(Command):
         if options.dry_run:
             print(display.counted(count_purgeable(store, before), "workload"), "would be deleted")
             return
-        with display.Progress(sys.stderr, "deleting") as progress:
-            total = count_purgeable(store, before) if progress.columns else None
-            purged = store.purge_workloads(before, progress=lambda done: progress(done, total))
-        print(display.counted(purged, "workload"), "deleted")
+        print(display.counted(store.purge_workloads(before), "workload"), "deleted")
 
 
 class Vacuum(Command):
@@ -53,9 +48,7 @@ class Vacuum(Command):
     )
 
     def run(self, store: Store, options: argparse.Namespace) -> None:
-        with display.Progress(sys.stderr, "vacuuming", "second") as progress:
-            freed = vacuum_store(store, progress)
-        print(display.size(freed), "given back")
+        print(display.size(vacuum_store(store)), "given back")
 
 
 class Backup(ReadingCommand):
@@ -69,8 +62,7 @@ class Backup(ReadingCommand):
         parser.add_argument("file", metavar="FILE", help="a file that does not exist yet")
 
     def run(self, store: Store, options: argparse.Namespace) -> None:
-        with display.Progress(sys.stderr, "copying", "page") as progress:
-            store.backup_store(options.file, progress=progress)
+        store.backup_store(options.file)
         print(options.file, f"({display.size(os.path.getsize(options.file))})")
 
 

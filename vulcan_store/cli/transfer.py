@@ -20,8 +20,7 @@ class Export(ReadingCommand):
     more = "The first line says how many follow, so that an import notices if some are missing."
 
     def run(self, store: Store, options: argparse.Namespace) -> None:
-        with display.Progress(sys.stderr, "exporting", quiet=sys.stdout.isatty()) as progress:
-            export_workloads(store, sys.stdout.write, progress)
+        export_workloads(store, sys.stdout.write)
 
 
 class Import(Command):
@@ -36,6 +35,4 @@ class Import(Command):
     def run(self, store: Store, options: argparse.Namespace) -> None:
         if sys.stdin.isatty():
             print("waiting for an export, one workload a line; Ctrl-D ends it", file=sys.stderr)
-        with display.Progress(sys.stderr, "importing") as progress:
-            count = import_workloads(store, sys.stdin.buffer, progress)
-        print(display.counted(count, "workload"), "imported")
+        print(display.counted(import_workloads(store, sys.stdin.buffer).count, "workload"), "imported")

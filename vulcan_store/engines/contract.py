@@ -9,13 +9,12 @@ from typing import Any, NoReturn, Protocol, TypeVar
 from peewee import IntegrityError, Model, SchemaManager
 from peewee import sort_models  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 
-from vulcan_store.engines.context import ComparingContext
 from vulcan_store.engines.cursor import Row as Row
 from vulcan_store.engines.lending import LendingDatabase
 from vulcan_store.errors import SchemaMismatchError, StoreUnavailableError
 
 T = TypeVar("T")
-Convert = Callable[[Any], Any]
+Convert = Callable[..., Any]
 Statement = tuple[str, Sequence[Any]]
 """The text of a statement, and the values that it takes."""
 Pragmas = Mapping[str, Any] | Iterable[tuple[str, Any]]
@@ -66,18 +65,6 @@ class ReferredError(StoreUnavailableError):
     """A row cannot be deleted while another table refers to it."""
 
 
-def take_until_bytes(rows: Iterable[Row], bytes_column: int, max_bytes: int) -> list[Row]:
-    """The rows until the bytes in one of their columns are more than ``max_bytes``, that row included."""
-    taken, size = [], 0
-    for row in rows:
-        taken.append(row)
-        if row[bytes_column] is not None:
-            size += len(row[bytes_column])
-            if size > max_bytes:
-                break
-    return taken
-
-
 class Engine(LendingDatabase):
     """A Peewee database that keeps the store's promises.
 
@@ -86,13 +73,10 @@ class Engine(LendingDatabase):
     Attributes:
         target: what the user gave to open it, without a password.
         read_only: whether it is opened without being changed.
-        plans_by_statistics: whether it knows how often each value occurs, and so finds what is rare by the best way.
     """
 
     target: str
     read_only: bool
-    plans_by_statistics = True
-    context_class = ComparingContext
 
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> Engine:
@@ -116,10 +100,6 @@ class Engine(LendingDatabase):
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one statement that only reads, to its end, and return its rows."""
-        raise NotImplementedError
-
-    def read_limited(self, sql: str, values: Sequence[Any], bytes_column: int, max_bytes: int) -> list[Row]:
-        """As :meth:`read`, but only until the bytes in one column of the rows are more than ``max_bytes``."""
         raise NotImplementedError
 
     def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
@@ -183,6 +163,9 @@ class Engine(LendingDatabase):
     def fail(self, error: Exception) -> NoReturn:
         """Raise what an error of the driver's, or of Peewee's around it, means."""
         raise NotImplementedError
+
+    def check_still_there(self) -> None:
+        """Raise StoreUnavailableError if what is open was deleted or replaced, so that no change would be seen."""
 
     def require_writable(self) -> None:
         """Raise StoreUnavailableError if the store is read only, also where there happens to be nothing to write."""

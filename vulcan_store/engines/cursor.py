@@ -27,7 +27,8 @@ class Cursor:
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Self:
         """Run a statement and read all of its rows."""
-        self.driver_cursor, rows = self.database.run(self.database.execute_whole, sql, parameters)
+        database = self.database
+        self.driver_cursor, rows = database.run(database.execute_whole, sql, database.adapted(parameters))
         self.rows = iter(rows)
         return self
 

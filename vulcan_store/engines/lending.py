@@ -54,6 +54,10 @@ class LendingDatabase(Database):
         """Run a statement to its end; the driver's cursor, and the rows."""
         raise NotImplementedError
 
+    def adapted(self, values: Sequence[Any]) -> Sequence[Any]:
+        """The values of a statement of the user's own, as the driver takes them."""
+        return values
+
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each of any number of rows."""
         raise NotImplementedError

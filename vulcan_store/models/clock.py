@@ -81,17 +81,10 @@ def from_text(text: Any) -> Any:
     return _in_utc(moment, text)
 
 
-def from_texts(created_at: Any, started_at: Any, finished_at: Any) -> tuple[Any, Any, Any]:
-    """The three times of a workload, as :func:`from_text` reads them; None where there is none."""
-    try:
-        created, started = _parse(created_at), started_at and _parse(started_at)
-        finished = finished_at and _parse(finished_at)
-        others_in_utc = (not started or started.tzinfo is UTC) and (not finished or finished.tzinfo is UTC)
-        if others_in_utc and created.tzinfo is UTC:
-            return created, started, finished
-    except (TypeError, ValueError):
-        pass
-    return from_text(created_at), started_at and from_text(started_at), finished_at and from_text(finished_at)
+def is_before(text: Any, moment: datetime) -> bool:
+    """Whether a stored time is one, and before another; by the instant, whatever zone it is written in."""
+    found = from_text(text)
+    return isinstance(found, datetime) and found < moment
 
 
 def _from_go(text: str) -> datetime | str:

@@ -1,9 +1,8 @@
-"""Column types: what is checked on the way in, how it reads on the way out.
+"""Column types: what may be stored in a column, and how it reads.
 
-Peewee calls ``db_value`` for whatever it writes, so what is refused here is refused on every way in. Each ``db_value``
-lets the values through that are right as they are, at once, and leaves the others to ``check``. What a column is only
-compared or calculated with (``"paused"``, ``"2026-%"``, ``1.5``) goes through ``comparison_value`` instead, which the
-store's databases see to: :class:`vulcan_store.engines.context.ComparingContext`.
+``stored_value`` checks, and stands at every door through which values come in: this package's functions, ``save()``,
+and Peewee's ``create``, ``insert``, ``insert_many``, ``bulk_create`` and ``update``. ``db_value``, which Peewee calls
+for whatever stands beside a column, only converts; so a comparison may hold any value (``status == "paused"``).
 """
 
 from __future__ import annotations
@@ -13,7 +12,19 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from peewee import SQL, AutoField, Context, Field, ForeignKeyField, NodeList
+from peewee import (
+    SQL,
+    AutoField,
+    BackrefAccessor,
+    Context,
+    Field,
+    FieldAccessor,
+    ForeignKeyAccessor,
+    ForeignKeyField,
+    Model,
+    Node,
+    NodeList,
+)
 
 from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.models import clock
@@ -30,6 +41,12 @@ else:
         pass
 
 
+def is_postgres(context: Context | None) -> bool:
+    """Whether the text of a query is built for PostgreSQL."""
+    types = getattr(context and context.state, "field_types", None) or {}
+    return "SERIAL" in types.get("AUTO", "")
+
+
 class _Missing:
     def __repr__(self) -> str:
         return "missing"
@@ -39,12 +56,24 @@ MISSING = _Missing()
 """Stands for a value that has no default and was not given."""
 
 
+class Required(Node):
+    """What an INSERT of Peewee's takes for a column that has no default and was not given: it cannot be built."""
+
+    def __init__(self, field: StrictField[Any] | WorkloadKeyField) -> None:
+        self.field = field
+
+    def __sql__(self, ctx: Context) -> NoReturn:
+        self.field.refuse(MISSING)
+
+
 class StrictField(_Field[T]):
-    """A column that takes the values that :attr:`expected` describes, and no others."""
+    """A column that stores the values that :attr:`expected` describes, and no others."""
 
     expected: str
+    postgres_type = ""
+    """The column's type on PostgreSQL, where it differs from Peewee's."""
 
-    def check(self, value: Any) -> Any:
+    def check(self, value: Any, liberal: bool) -> Any:
         """The value as the driver takes it; calls :meth:`refuse` for one that the column cannot take."""
         raise NotImplementedError
 
@@ -52,34 +81,51 @@ class StrictField(_Field[T]):
         """Raise InvalidWorkloadError for this column."""
         raise InvalidWorkloadError(self.name, value, self.expected + (" or None" if self.null else ""))
 
-    def db_value(self, value: Any) -> Any:
+    def stored_value(self, value: Any, liberal: bool = False) -> Any:
+        """A value that is to be stored, as the driver takes it.
+
+        Args:
+            liberal: whether what another program may have stored (an unknown word, a negative limit) is taken too, as
+                for a row that moves from one store to another.
+
+        Raises:
+            InvalidWorkloadError: the column cannot take it.
+        """
         if value is None:
             if not self.null:
                 self.refuse(value)
             return None
-        return self.check(value)
+        return self.check(value, liberal)
 
-    def comparison_value(self, value: Any) -> Any:
-        """A value that stands beside the column in an expression that is not to be stored, as the driver takes it."""
-        return self.db_value(value)
+    def db_value(self, value: Any) -> Any:
+        return value
 
     def python_value(self, value: Any) -> Any:
         return value
+
+    def ddl_datatype(self, ctx: Context) -> SQL:
+        """The column's type."""
+        if self.postgres_type and is_postgres(ctx):
+            return SQL(self.postgres_type)
+        kind: SQL = super().ddl_datatype(ctx)
+        return kind
 
 
 class StrictTextField(StrictField[T]):
     """TEXT that is a ``str`` of valid Unicode."""
 
     field_type = "TEXT"
+    # In the order of its bytes, as in SQLite, whatever the database's own collation.
+    postgres_type = 'TEXT COLLATE "C"'
     expected = "a str of valid Unicode"
 
-    def db_value(self, value: Any) -> Any:
+    def stored_value(self, value: Any, liberal: bool = False) -> Any:
         if type(value) is str and value.isascii():
             return value
-        return super().db_value(value)
+        return super().stored_value(value, liberal)
 
-    def check(self, value: Any) -> str:
-        if not issubclass(type(value), str):  # what only pretends has another class than its __class__
+    def check(self, value: Any, liberal: bool) -> str:
+        if not issubclass(type(value), str):  # an object may lie about its __class__, not about its type
             self.refuse(value)
         text = str.__str__(value)
         try:
@@ -88,8 +134,8 @@ class StrictTextField(StrictField[T]):
             self.refuse(value)
         return text
 
-    def comparison_value(self, value: Any) -> Any:
-        return None if value is None else self.check(value)
+    def db_value(self, value: Any) -> Any:
+        return str.__str__(value) if issubclass(type(value), str) else value
 
 
 class IdField(StrictTextField[T]):
@@ -97,21 +143,43 @@ class IdField(StrictTextField[T]):
 
     expected = "a str of valid Unicode that is not empty and holds no NUL"
 
-    def db_value(self, value: Any) -> Any:
+    def stored_value(self, value: Any, liberal: bool = False) -> Any:
         if type(value) is str and value.isalnum() and value.isascii():
             return value
-        if value is None:
-            return None  # a reference to it may be absent; the key itself may not: StrictModel sees to that
-        text = super().db_value(value)
+        return StrictField.stored_value(self, value, liberal)
+
+    def check(self, value: Any, liberal: bool) -> str:
+        text = super().check(value, liberal)
         if not text or "\0" in text:
             self.refuse(value)
         return text
 
 
-class EnumField(StrictField[T]):
-    """TEXT that is one of an enumeration's values; a value in the file that it does not know reads as ``str``."""
+class _OptionalTextAccessor(FieldAccessor):
+    def __set__(self, instance: Model, value: Any) -> None:
+        super().__set__(instance, "" if value is None else value)
 
-    field_type = "TEXT"
+
+class OptionalTextField(StrictTextField[T]):
+    """Optional text: None is stored as ``""``, because the server cannot scan NULL; NULL reads as ``""``."""
+
+    accessor_class = _OptionalTextAccessor
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, null=True, default="", **kwargs)
+
+    def stored_value(self, value: Any, liberal: bool = False) -> Any:
+        return "" if value is None else super().stored_value(value, liberal)
+
+    def db_value(self, value: Any) -> Any:
+        return "" if value is None else super().db_value(value)
+
+    def python_value(self, value: Any) -> Any:
+        return "" if value is None else value
+
+
+class EnumField(StrictTextField[T]):
+    """TEXT that is one of an enumeration's values; a value in the file that it does not know reads as ``str``."""
 
     def __init__(self, members: type[StrEnum], *args: Any, also: tuple[str, ...] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -119,17 +187,16 @@ class EnumField(StrictField[T]):
         self.stored = {text: text for text in (*self.members, *also)}
         self.expected = "one of " + ", ".join(text or "''" for text in self.stored)
 
-    def db_value(self, value: Any) -> Any:
+    def stored_value(self, value: Any, liberal: bool = False) -> Any:
         try:
             return self.stored[value]
         except Exception:  # whatever a foreign value's own hash raises
-            return super().db_value(value)
+            return StrictField.stored_value(self, value, liberal)
 
-    def check(self, value: Any) -> NoReturn:
-        self.refuse(value)
-
-    def comparison_value(self, value: Any) -> Any:
-        return str.__str__(value) if issubclass(type(value), str) else self.db_value(value)
+    def check(self, value: Any, liberal: bool) -> str:
+        if not liberal:
+            self.refuse(value)
+        return super().check(value, liberal)
 
     def python_value(self, value: Any) -> Any:
         return self.members.get(value, value)
@@ -145,22 +212,18 @@ class StrictIntegerField(StrictField[T]):
         self.least = least
         self.expected = f"an int from {least if least >= 0 else '-2**63'} to 2**63-1"
 
-    def db_value(self, value: Any) -> Any:
+    def stored_value(self, value: Any, liberal: bool = False) -> Any:
         if type(value) is int and self.least <= value < 2**63:
             return value
-        return super().db_value(value)
+        return super().stored_value(value, liberal)
 
-    def check(self, value: Any) -> int:
+    def check(self, value: Any, liberal: bool) -> int:
         if isinstance(value, bool) or not issubclass(type(value), int):
             self.refuse(value)
         number = int.__int__(value)
-        if not self.least <= number < 2**63:
+        if not (-(2**63) if liberal else self.least) <= number < 2**63:
             self.refuse(value)
         return number
-
-    def comparison_value(self, value: Any) -> Any:
-        negative = issubclass(type(value), int) and not isinstance(value, bool) and -(2**63) <= value < 0
-        return value if negative or isinstance(value, float) else self.db_value(value)
 
 
 class BytesField(StrictField[T]):
@@ -169,38 +232,50 @@ class BytesField(StrictField[T]):
     field_type = "BLOB"
     expected = "bytes-like"
 
-    def db_value(self, value: Any) -> Any:
-        return value if type(value) is bytes else super().db_value(value)
+    def stored_value(self, value: Any, liberal: bool = False) -> Any:
+        return value if type(value) is bytes else super().stored_value(value, liberal)
 
-    def check(self, value: Any) -> bytes:
+    def check(self, value: Any, liberal: bool) -> bytes:
         try:
             return memoryview(value).tobytes()
         except Exception:  # it is not bytes-like, was released, or is larger than memory
             self.refuse(value)
 
+    def db_value(self, value: Any) -> Any:
+        return value if value is None or type(value) is bytes else self.check(value, False)
+
 
 class TimeField(StrictField[T]):
-    """A DATETIME that is aware, stored as text in UTC; stored text that is no time reads as ``str``."""
+    """A DATETIME that is aware, stored as text in UTC; stored text that is no time reads as ``str``.
+
+    Compared with datetimes and None only: SQLite gives the column numeric affinity, and would take a text like
+    ``"2026"`` for a number: https://www.sqlite.org/datatype3.html#determination_of_column_affinity
+    """
 
     field_type = "DATETIME"
+    postgres_type = "TIMESTAMPTZ"
     expected = "an aware datetime of the years 1 to 9999 in UTC"
 
-    def db_value(self, value: Any) -> Any:
+    def stored_value(self, value: Any, liberal: bool = False) -> Any:
         if type(value) is datetime and value.tzinfo is UTC:
             return clock.to_text(value)
-        return super().db_value(value)
+        return super().stored_value(value, liberal)
 
-    def check(self, value: Any) -> str:
-        return aware(self.name, value, clock.to_text)
+    def check(self, value: Any, liberal: bool) -> str:
+        return aware_time_text(self.name, value, clock.to_text)
 
-    def comparison_value(self, value: Any) -> Any:
-        return value if isinstance(value, str) else self.db_value(value)
+    def db_value(self, value: Any) -> Any:
+        return None if value is None else self.stored_value(value)
+
+    def bound_value(self, text: str) -> str:
+        """What :func:`vulcan_store.models.clock.to_bound` gives, for a comparison with the column."""
+        return text
 
     def python_value(self, value: Any) -> Any:
         return None if value is None else clock.from_text(value)
 
 
-def aware(name: str, value: object, convert: Callable[[datetime], str]) -> str:
+def aware_time_text(name: str, value: object, convert: Callable[[datetime], str]) -> str:
     """An aware datetime as text; raises InvalidWorkloadError for anything else, by the name of its argument."""
     if type(value) is datetime and value.tzinfo is UTC:
         return convert(value)  # it cannot fail, and what a signal handler raises here is not its fault
@@ -213,23 +288,56 @@ def aware(name: str, value: object, convert: Callable[[datetime], str]) -> str:
     raise InvalidWorkloadError(name, value, TimeField.expected)
 
 
-class WorkloadKeyField(ForeignKeyField):
-    """A reference to a workload by its id, as strict as the id itself."""
+class _WorkloadAccessor(ForeignKeyAccessor):
+    def get_rel_instance(self, instance: Any) -> Any:
+        if self.name not in instance.__rel__ and instance.__data__.get(self.name) is not None:
+            query = self.rel_model.select().where(self.field.rel_field == instance.__data__[self.name])
+            instance.__rel__[self.name] = query.bind(instance.database_of_row()).get()
+        return super().get_rel_instance(instance)  # type: ignore[no-untyped-call]
 
-    def db_value(self, value: Any) -> Any:
+
+class _LogAccessor(BackrefAccessor):
+    def __get__(self, instance: Any, instance_type: Any = None) -> Any:
+        query = super().__get__(instance, instance_type)  # type: ignore[no-untyped-call]
+        return query if instance is None else query.bind(instance.database_of_row())
+
+
+class WorkloadKeyField(ForeignKeyField):
+    """A reference to a workload by its id, as strict as the id itself; it leads to the store of the row."""
+
+    accessor_class = _WorkloadAccessor
+    backref_accessor_class = _LogAccessor
+
+    def refuse(self, value: object) -> NoReturn:
+        """Raise InvalidWorkloadError for this column."""
+        raise InvalidWorkloadError(self.column_name, value, IdField.expected)
+
+    def stored_value(self, value: Any, liberal: bool = False) -> Any:
+        """As :meth:`StrictField.stored_value` has it; the value may be a Workload."""
         try:
-            workload_id = super().db_value(value)  # type: ignore[no-untyped-call]
-            if workload_id is None:
-                self.rel_field.refuse(None)
-            return workload_id
+            return self.rel_field.stored_value(self.db_value(value), liberal)  # type: ignore[no-untyped-call]
         except InvalidWorkloadError as error:
-            raise InvalidWorkloadError(self.column_name, error.value, error.expected) from None
+            self.refuse(error.value)
+
+    def ddl_datatype(self, ctx: Context) -> SQL:
+        """The type of the column that it refers to."""
+        kind: SQL = self.rel_field.ddl_datatype(ctx)
+        return kind
 
 
 class LogIdField(AutoField[int] if TYPE_CHECKING else AutoField):  # type: ignore[misc]
     """The server's INTEGER PRIMARY KEY AUTOINCREMENT, whose numbers are never given twice."""
 
+    def stored_value(self, value: Any, liberal: bool = False) -> Any:
+        """As :meth:`StrictField.stored_value` has it; None is for the next number."""
+        return self.db_value(value)
+
+    def ddl_datatype(self, ctx: Context) -> SQL:
+        """The column's type."""
+        kind: SQL = SQL("BIGSERIAL") if is_postgres(ctx) else super().ddl_datatype(ctx)
+        return kind
+
     def ddl(self, ctx: Context) -> NodeList:
-        self.constraints = [SQL("AUTOINCREMENT")] if ctx.state.field_types["AUTO"] == "INTEGER" else None
+        self.constraints = None if is_postgres(ctx) else [SQL("AUTOINCREMENT")]
         parts: NodeList = super().ddl(ctx)
         return parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from vulcan_store.errors import InvalidWorkloadError
@@ -22,7 +23,7 @@ def to_json(value: Any) -> Any:
         import base64  # only where it is used: the package is to be imported quickly
 
         return base64.b64encode(value).decode()
-    return value
+    return value.value if isinstance(value, Enum) else value
 
 
 def without_what_is_empty(form: dict[str, Any]) -> dict[str, Any]:

@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from peewee import SQL, AutoField
+from peewee import SQL, AutoField, Database
 
 from vulcan_store.models import clock
 from vulcan_store.models.clock import from_text
 from vulcan_store.models.fields import (
-    MISSING,
     LogIdField,
+    Required,
     StrictIntegerField,
     StrictTextField,
     TimeField,
     WorkloadKeyField,
 )
 from vulcan_store.models.json_form import to_json
-from vulcan_store.models.strict import StrictModel
+from vulcan_store.models.store_model import StoreModel
 from vulcan_store.models.workload import Workload
 
 
-class LogLine(StrictModel):
+class LogLine(StoreModel):
     """A line of a workload's log: one row of the table ``log_lines``, which the reference server shares.
 
     Attributes:
@@ -45,16 +45,38 @@ class LogLine(StrictModel):
 
     class Meta:
         table_name = "log_lines"
-        only_save_dirty = True
+
+    def save(self, force_insert: bool = False, only: Any = None) -> int:
+        """Store the line if it never was, otherwise write the columns that were changed; as in Peewee.
+
+        Returns:
+            The number of rows written.
+        """
+        query: Any
+        names = set(self._dirty) if only is None else {getattr(field, "name", field) for field in only}
+        fields = {name: value for name, value in self.__data__.items() if force_insert or name in names}
+        self._populate_unsaved_relations(fields)  # type: ignore[attr-defined]
+        if self.id is None or force_insert:
+            query = type(self).insert({name: value for name, value in fields.items() if (name, value) != ("id", None)})
+            self.id = query.bind(self.database_of_row()).execute()
+            count = 1
+        else:
+            fields.pop("id", None)
+            if not fields:
+                return 0
+            query = type(self).update(fields).where(LogLine.id == self.id)
+            count = int(query.bind(self.database_of_row()).execute())
+        self._dirty -= {"id", *fields}
+        return count
 
     @classmethod
-    def from_row(cls, row: Sequence[Any]) -> Self:
-        """The line of a stored row of all columns, in their order."""
+    def from_row(cls, row: Sequence[Any], database: Database) -> Self:
+        """The line of a stored row of all columns, in their order, and where it is stored."""
         number, workload_id, seq, line, created_at = row
         moment = from_text(created_at)
         data = {"id": number, "workload": workload_id, "seq": seq, "line": line, "created_at": moment}
         log_line = cls.__new__(cls)
-        log_line.__data__, log_line.__rel__, log_line._dirty = data, {}, set()
+        log_line.__data__, log_line.__rel__, log_line._dirty, log_line._stored_in = data, {}, set(), database
         return log_line
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,4 +85,4 @@ class LogLine(StrictModel):
 
 
 # What an INSERT of Peewee's own takes for a column that is not given.
-LogLine._meta.defaults.update(dict.fromkeys((LogLine.workload, LogLine.seq, LogLine.line), MISSING))
+LogLine._meta.defaults.update({field: Required(field) for field in (LogLine.workload, LogLine.seq, LogLine.line)})

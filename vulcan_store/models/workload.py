@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Self
@@ -12,13 +11,13 @@ from peewee import Database, Model
 from vulcan_store.errors import InvalidWorkloadError, StoreError, shown
 from vulcan_store.lifecycle import FINAL, Isolation, Runtime, Status
 from vulcan_store.models import clock
-from vulcan_store.models.absent_text import AbsentTextField
-from vulcan_store.models.clock import from_texts
+from vulcan_store.models.clock import from_text
 from vulcan_store.models.fields import (
-    MISSING,
     BytesField,
     EnumField,
     IdField,
+    OptionalTextField,
+    Required,
     StrictField,
     StrictIntegerField,
     StrictTextField,
@@ -26,7 +25,7 @@ from vulcan_store.models.fields import (
 )
 from vulcan_store.models.ids import new_id
 from vulcan_store.models.json_form import from_json, to_json, without_what_is_empty
-from vulcan_store.models.strict import CountingSelect, StrictModel
+from vulcan_store.models.store_model import StoreModel
 
 
 class _MadeWhenChanged:
@@ -39,7 +38,7 @@ class _MadeWhenChanged:
         return self if workload is None else vars(workload).setdefault("_dirty", set())
 
 
-class Workload(StrictModel):
+class Workload(StoreModel):
     """A workload: one row of the table ``workloads``, which the reference server shares.
 
     Attributes:
@@ -63,9 +62,12 @@ class Workload(StrictModel):
 
     ``id`` and ``created_at`` are filled in when it is stored. A status, isolation or runtime that no enumeration
     knows (a newer server's) reads as a plain ``str``. Writing raises :class:`InvalidWorkloadError` for a value that
-    its field cannot take, the constants in ``Case``, ``Value`` and ``fn.COALESCE`` too. What only the database
-    calculates (``Workload.mem_limit - 100``, another column, ``SQL``, a SELECT) is not checked. ``save()`` stores a
-    workload that is new, and otherwise writes what was changed and nothing else.
+    its field cannot take. What an expression (``Workload.mem_limit - 100``, ``Case``, ``SQL``, a SELECT),
+    ``bulk_update`` or the ``update=`` of an upsert calculates is not checked. ``save()`` stores a workload that is new,
+    and otherwise writes what was changed and nothing else.
+
+    A workload belongs to the store that it was read from: ``save()``, ``delete_instance()`` and ``log_lines`` go there.
+    A new one, and one that was pickled, goes to the current store.
 
     A column of times has no ``.year`` and the like; on SQLite say ``fn.strftime("%Y", Workload.created_at)``, which is
     NULL where the server wrote the time, or ``fn.substr(Workload.created_at, 1, 4)``.
@@ -76,10 +78,10 @@ class Workload(StrictModel):
     isolation: EnumField[Isolation] = EnumField(Isolation, default=Isolation.AUTO, also=("",))
     runtime: EnumField[Runtime] = EnumField(Runtime)
     node_id: StrictTextField[str] = StrictTextField(default="")
-    input_hash: AbsentTextField[str] = AbsentTextField()
+    input_hash: OptionalTextField[str] = OptionalTextField()
     output: BytesField[bytes | None] = BytesField(null=True)
     exit_code: StrictIntegerField[int | None] = StrictIntegerField(null=True)
-    error: AbsentTextField[str] = AbsentTextField()
+    error: OptionalTextField[str] = OptionalTextField()
     cpu_limit: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
     mem_limit: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
     timeout_s: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
@@ -90,25 +92,17 @@ class Workload(StrictModel):
 
     class Meta:
         table_name = "workloads"
-        only_save_dirty = True
-
-    @classmethod
-    def select(cls, *fields: Any) -> CountingSelect:
-        """As in Peewee; its ``count()`` is quicker."""
-        return CountingSelect(cls, fields or cls._meta.sorted_fields, is_default=not fields)
 
     _dirty: Any = _MadeWhenChanged()
-    _stored_in: Database | None = None
-    claimed_as: tuple[str, datetime | None] | None = None
-    """The node and the start of the claim that returned this workload, which nothing that happens to it changes."""
+    run: tuple[Any, Any] | None = None
+    """The node and the start of a workload that was running when it was read, which nothing that happens to this object
+    changes: the proof of a claim."""
 
     save_changes: ClassVar[Callable[[Workload, Any, Mapping[str, Any]], int]]
     """How :meth:`save` writes to a store what was changed; an operation, which this room does not know."""
 
     def save(self, force_insert: bool = False, only: Any = None) -> int:
         """Store the workload if it never was, otherwise write the columns that were changed, and nothing else.
-
-        It goes to the store whose method returned it; a new one and a row of your own query go to the current store.
 
         Peewee's own ``save()`` takes a row with a key of the caller's for one that is stored already, and so
         updates nothing: https://docs.peewee-orm.com/en/latest/peewee/models.html#non-integer-primary-keys
@@ -126,10 +120,6 @@ class Workload(StrictModel):
         changes = {name: self.__data__.get(name) for name in names}
         return self.save_changes(database, changes) if changes else 0
 
-    def database_of_row(self) -> Any:
-        """The database that this workload is stored in: its store's, or the one that the model is bound to."""
-        return self._stored_in or self._meta.database
-
     def _insert(self, database: Any, only: Any) -> int:
         filled = [*self._fill_in(), *self._fill_in_times()]
         try:
@@ -144,42 +134,17 @@ class Workload(StrictModel):
         self._dirty -= set(fields)
         return 1
 
-    def delete_instance(self, recursive: bool = False, delete_nullable: bool = False) -> int:
-        """Delete the workload, as Peewee does, in the store that :meth:`save` goes to.
-
-        Raises:
-            peewee.IntegrityError: it has log lines, and ``recursive`` is False.
-        """
-        database = self.database_of_row()
-        if recursive:
-            for condition, key in self.dependencies(exclude_null_children=not delete_nullable):
-                if key.null and not delete_nullable:
-                    key.model.update(**{key.name: None}).where(condition).bind(database).execute()
-                else:
-                    key.model.delete().where(condition).bind(database).execute()
-        return int(type(self).delete().where(Workload.id == self.id).bind(database).execute())
-
     def become(self, stored: Workload) -> None:
         """Take over what is stored, and where."""
-        self.__data__, self._stored_in = stored.__data__, stored._stored_in
+        self.__data__, self._stored_in, self.run = stored.__data__, stored._stored_in, stored.run
         self._dirty.clear()
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A store cannot be sent to another process.
-        state = self.__dict__.copy()  # in one step: another thread may be about to change it
-        state.pop("_stored_in", None)
-        return state
-
-    def __copy__(self) -> Self:
-        twin: Any = type(self).__new__(type(self))
-        twin.__dict__.update(self.__dict__, _dirty=self._dirty)
-        return twin  # type: ignore[no-any-return]
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        twin: Any = type(self).__new__(type(self))
-        memo[id(self)] = twin
-        twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo), _stored_in=self._stored_in)
-        return twin  # type: ignore[no-any-return]
+    def read_from(self, database: Any) -> None:
+        """Note the database that this workload was read from, and its run."""
+        super().read_from(database)
+        data = self.__data__
+        if data.get("status") == Status.RUNNING and "node_id" in data and "started_at" in data:
+            self.run = data["node_id"], data["started_at"]
 
     def _fill_in(self) -> list[str]:
         filled = [name for name in FILLED_IN if name not in self.__data__]
@@ -204,33 +169,32 @@ class Workload(StrictModel):
     @classmethod
     def from_row(cls, row: Sequence[Any], database: Database) -> Self:
         """The workload of a stored row of all columns, in their order, and where it is stored."""
-        values: Any = _Values()
         (
-            values.id,
-            status,
-            isolation,
-            runtime,
-            values.node_id,
-            input_hash,
-            values.output,
-            values.exit_code,
-            error,
-            values.cpu_limit,
-            values.mem_limit,
-            values.timeout_s,
-            values.duration_ms,
-            created_at,
-            started_at,
-            finished_at,
-        ) = row
-        values.status = _status(status, status)
-        values.isolation = _isolation(isolation, isolation)
-        values.runtime = _runtime(runtime, runtime)
-        values.input_hash = "" if input_hash is None else input_hash
-        values.error = "" if error is None else error
-        values.created_at, values.started_at, values.finished_at = from_texts(created_at, started_at, finished_at)
+            workload_id, status, isolation, runtime, node_id, input_hash, output, exit_code, error,
+            cpu_limit, mem_limit, timeout_s, duration_ms, created_at, started_at, finished_at,
+        ) = row  # fmt: skip
         workload = object.__new__(cls)
-        workload.__data__, workload.__rel__, workload._stored_in = values.__dict__, {}, database
+        workload.__data__ = {
+            "id": workload_id,
+            "status": _status(status, status),
+            "isolation": _isolation(isolation, isolation),
+            "runtime": _runtime(runtime, runtime),
+            "node_id": node_id,
+            "input_hash": "" if input_hash is None else input_hash,
+            "output": output,
+            "exit_code": exit_code,
+            "error": "" if error is None else error,
+            "cpu_limit": cpu_limit,
+            "mem_limit": mem_limit,
+            "timeout_s": timeout_s,
+            "duration_ms": duration_ms,
+            "created_at": from_text(created_at),
+            "started_at": None if started_at is None else from_text(started_at),
+            "finished_at": None if finished_at is None else from_text(finished_at),
+        }
+        workload.__rel__, workload._stored_in = {}, database
+        if status == "running":
+            workload.run = node_id, workload.__data__["started_at"]
         return workload
 
     def to_dict(self) -> dict[str, Any]:
@@ -240,8 +204,7 @@ class Workload(StrictModel):
         ``output`` is in base64, and times are in RFC 3339 with ``Z``. :meth:`from_dict` makes the same workload of
         it, but for an ``output`` of no bytes, which becomes None.
         """
-        form = {name: to_json(self.__data__.get(name)) for name in COLUMNS}
-        return without_what_is_empty(form)
+        return without_what_is_empty({name: to_json(self.__data__.get(name)) for name in COLUMNS})
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
@@ -252,15 +215,14 @@ class Workload(StrictModel):
         """
         if not isinstance(mapping, Mapping):
             raise InvalidWorkloadError("workload", mapping, "a mapping of its fields")
+        return cls(**cls.fields_of(mapping))
+
+    @classmethod
+    def fields_of(cls, mapping: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of the server's JSON form; raises as :meth:`from_dict` does."""
         cls.require(mapping)
         fields = cls._meta.fields
-        return cls(**{name: from_json(fields[name], value) for name, value in mapping.items() if value is not None})
-
-
-class _Values:
-    # The attributes of one become the data of a workload: such dictionaries share their keys, which makes them in half
-    # the time of others. https://peps.python.org/pep-0412/
-    pass
+        return {name: from_json(fields[name], value) for name, value in mapping.items() if value is not None}
 
 
 class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[name-defined,misc]
@@ -297,7 +259,9 @@ FILLED_IN: dict[str, Callable[[], Any]] = {"id": new_id, "created_at": clock.now
 """What a workload gets when it is stored, if it was not given."""
 
 # What an INSERT of Peewee's own takes for a column that is not given; a new Workload does not show them yet.
-Workload._meta.defaults.update({Workload.id: new_id, Workload.created_at: clock.now, Workload.runtime: MISSING})
+Workload._meta.defaults.update(
+    {Workload.id: new_id, Workload.created_at: clock.now, Workload.runtime: Required(Workload.runtime)}
+)
 
 _status, _isolation, _runtime = (
     field.members.get for field in (Workload.status, Workload.isolation, Workload.runtime)

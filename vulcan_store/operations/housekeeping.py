@@ -1,11 +1,11 @@
-"""Looking after a store: counting, deleting what is old, and copying it."""
+"""Looking after a store: counting, deleting, copying it, and giving back its room."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,20 +15,21 @@ from peewee import SQL, Case, Tuple, fn
 from vulcan_store.engines.contract import Engine, OpenStore, ReferredError, Row
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
-from vulcan_store.models.fields import aware
+from vulcan_store.models.fields import aware_time_text
 from vulcan_store.models.indexes import TABLES
 from vulcan_store.models.log_line import LogLine
-from vulcan_store.models.workload import Workload
-from vulcan_store.operations.mending import mend
-from vulcan_store.queries.prepared import Param, Prepared
+from vulcan_store.models.workload import Workload, WorkloadNotFoundError
+from vulcan_store.operations.claims import goes_on
+from vulcan_store.operations.logs import exists
+from vulcan_store.operations.reading import lookup_key
+from vulcan_store.queries.compiled import Compiled, Param
 
 ISOLATIONS = tuple(Workload.isolation.stored)
 """Those that the statistics count without sorting: what the column takes."""
 
-WORKLOADS_AT_ONCE = 100
-LINES_AT_ONCE = 2_000
+WORKLOADS_PER_BATCH, LINES_PER_BATCH = 100, 2_000
 """How much one transaction of a purge deletes at most."""
-WORKLOADS_COUNTED_AT_ONCE = 10_000
+WORKLOADS_PER_COUNT = 10_000
 
 
 class WorkloadStats(NamedTuple):
@@ -76,9 +77,27 @@ def _count(database: Engine) -> tuple[list[Row], list[Row]]:
     return rows, [] if all_known else database.read(*_other_isolations(database, {}))
 
 
-def purge_workloads(
-    store: OpenStore, finished_before: datetime, *, progress: Callable[[int], object] | None = None
-) -> int:
+def delete_workload(store: OpenStore, workload_id: str) -> None:
+    """Delete a workload with its log, whatever its status.
+
+    Raises:
+        WorkloadNotFoundError: there is no such workload.
+        InvalidWorkloadError: the id is not a ``str``.
+        StoreUnavailableError: the store cannot be written, or a table of your own refers to the workload.
+    """
+    database, values = store.database, {"id": workload_id}
+    delete_log, delete = _delete_log(database, values), _delete(database, values)
+
+    def delete_both() -> None:
+        database.read(*exists(database, values, database.for_update))  # or lines might be appended meanwhile
+        database.write(*delete_log)
+        if not database.write(*delete):
+            raise WorkloadNotFoundError(workload_id)
+
+    database.atomically(delete_both)
+
+
+def purge_workloads(store: OpenStore, finished_before: datetime) -> int:
     """Delete the workloads that finished before a time, with their log lines.
 
     Works in batches of one short transaction each, with pauses as long, so that writers elsewhere go on meanwhile.
@@ -89,7 +108,6 @@ def purge_workloads(
         finished_before: an aware datetime; compared with ``finished_at`` of what reached a final status, or with
             ``created_at`` where there is none. A workload that was created after it stays, whatever clock has set its
             ``finished_at``.
-        progress: called after each batch that deleted some with the number of workloads deleted so far.
 
     Returns:
         How many workloads were deleted.
@@ -100,7 +118,7 @@ def purge_workloads(
     """
     database, purged = store.database, 0
     for status in FINAL:
-        values = _from_the_oldest(status, finished_before, WORKLOADS_AT_ONCE)
+        values = _from_the_oldest(status, finished_before, WORKLOADS_PER_BATCH)
         more = True
         while more:
             start = time.monotonic()
@@ -110,8 +128,6 @@ def purge_workloads(
                 _pass_over_referred(database, values)
                 continue
             purged += deleted
-            if progress is not None and deleted:
-                progress(purged)
             # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
             if more and not database.in_transaction():
                 time.sleep(time.monotonic() - start)
@@ -124,12 +140,12 @@ def _purge_batch(database: Engine, values: dict[str, Any], finished_before: date
     ids = [row[0] for row in rows if _is_before(row, finished_before)]
     deleted = 0
     if ids:
-        found = {f"id {place}": workload_id for place, workload_id in enumerate(ids)}
-        lines = database.write(*_delete_lines(database, {**found, "most": LINES_AT_ONCE}, len(ids)))
-        if len(lines) == LINES_AT_ONCE:
+        found: dict[Any, Any] = {("id", place): workload_id for place, workload_id in enumerate(ids)}
+        lines = database.write(*_delete_lines_of(database, {**found, "most": LINES_PER_BATCH}, len(ids)))
+        if len(lines) == LINES_PER_BATCH:
             # The workloads stay until their lines are gone, so that no transaction is long however long a log is.
             return 0, True
-        deleted = len(database.write(*_delete(database, found, len(ids))))
+        deleted = len(database.write(*_delete_several(database, found, len(ids))))
     return deleted, _go_on(values, rows)
 
 
@@ -137,23 +153,21 @@ def _pass_over_referred(database: Engine, values: dict[str, Any]) -> None:
     # Which workload of a batch another table refers to shows when they go one by one.
     if values["most"] == 1:
         _go_on(values, database.read(*_purgeable(database, values, False)))
-        values["most"] = WORKLOADS_AT_ONCE
+        values["most"] = WORKLOADS_PER_BATCH
     else:
         values["most"] = 1
 
 
 def _is_before(row: Row, moment: datetime) -> bool:
-    # Text sorts as time only in UTC; the server may have written another zone.
     _, created_at, finished_at = row
-    ended = clock.from_text(created_at if finished_at is None else finished_at)
-    return isinstance(ended, datetime) and ended < moment
+    return clock.is_before(created_at if finished_at is None else finished_at, moment)
 
 
 def count_purgeable(store: OpenStore, finished_before: datetime) -> int:
     """How many workloads :func:`purge_workloads` would delete now; raises what it raises."""
     database, count = store.database, 0
     for status in FINAL:
-        values, more = _from_the_oldest(status, finished_before, WORKLOADS_COUNTED_AT_ONCE), True
+        values, more = _from_the_oldest(status, finished_before, WORKLOADS_PER_COUNT), True
         while more:
             rows = database.read(*_purgeable(database, values, False))
             count += sum(_is_before(row, finished_before) for row in rows)
@@ -163,37 +177,29 @@ def count_purgeable(store: OpenStore, finished_before: datetime) -> int:
 
 def _go_on(values: dict[str, Any], rows: list[Row]) -> bool:
     """Go on after the last of the rows; whether there may be any."""
-    if len(rows) < values["most"]:
-        return False
-    before = values["after_id"], values["after_time"]
-    values["after_id"], values["after_time"] = rows[-1][:2]
-    # An id that is not UTF-8 cannot be named, so its workload stays, and would be found again for ever.
-    return before != rows[-1][:2]
+    return len(rows) == values["most"] and goes_on(values, rows[-1][1], rows[-1][0])
 
 
 def _from_the_oldest(status: Status, finished_before: datetime, most: int) -> dict[str, Any]:
-    before = aware("finished_before", finished_before, clock.to_bound)
+    before = aware_time_text("finished_before", finished_before, clock.to_bound)
     first = clock.to_text(datetime.min.replace(tzinfo=UTC))
     return {"status": status, "before": before, "after_time": first, "after_id": "", "most": most}
 
 
-def backup_store(
-    store: OpenStore, path: str | os.PathLike[str], *, progress: Callable[[int, int], object] | None = None
-) -> None:
+def backup_store(store: OpenStore, path: str | os.PathLike[str]) -> None:
     """Write a consistent copy of the store to a new file, while others go on writing.
 
     This is SQLite's online backup: https://www.sqlite.org/backup.html
 
     Args:
         path: a file that does not exist yet.
-        progress: called now and then with the pages copied and the pages in all.
 
     Raises:
         StoreUnavailableError: the file exists or cannot be written, or the store cannot be read; nothing is left of
             a copy that was not finished.
-        TypeError: the path is none.
+        TypeError: the path is not a ``str`` or ``PathLike``.
     """
-    store.database.backup(os.path.abspath(os.fspath(path)), progress)
+    store.database.backup(os.path.abspath(os.fspath(path)))
 
 
 def restore_store(store: OpenStore, path: str | os.PathLike[str]) -> None:
@@ -210,16 +216,32 @@ def restore_store(store: OpenStore, path: str | os.PathLike[str]) -> None:
         StoreUnavailableError: the file is missing, damaged or not a database, or is the store's own; the store is
             read-only or in a transaction, or cannot be written; the backup has another page size.
         SchemaMismatchError: the file lacks tables or columns of a store.
-        TypeError: the path is not a path.
+        TypeError: the path is not a ``str`` or ``PathLike``.
     """
     database = store.database
     columns = {model._meta.table_name: tuple(model._meta.columns) for model in TABLES}
     database.restore(os.path.abspath(os.fspath(path)), columns)
     database.ensure_schema(TABLES)
-    mend(database)
 
 
-@Prepared
+def vacuum_store(store: OpenStore) -> int:
+    """Write the store's file anew, without the room that deleted workloads have left in it.
+
+    New workloads use that room too, so it is worth it only where far less is kept than once was. While it goes on
+    others may read, and writers wait, for longer than their ``busy_timeout`` if the file is large: the server loses
+    updates then. It needs as much free room on the disk as the file has, twice: https://www.sqlite.org/lang_vacuum.html
+
+    Returns:
+        By how many bytes the file is smaller.
+
+    Raises:
+        StoreUnavailableError: somebody else is in the middle of reading or writing, this thread is in a transaction,
+            there is no room on the disk, or the store cannot be written, or is on a server. Nothing was changed.
+    """
+    return store.database.vacuum()
+
+
+@Compiled
 def _stats() -> Any:
     # Grouped by both columns the rows would have to be sorted; like this the index has them in order, and covers it.
     isolations = [fn.COUNT(Case(None, [(Workload.isolation == isolation, SQL("1"))])) for isolation in ISOLATIONS]
@@ -227,34 +249,44 @@ def _stats() -> Any:
     return Workload.select(Workload.status, *counts).group_by(Workload.status)
 
 
-@Prepared
+@Compiled
 def _other_isolations() -> Any:
     query = Workload.select(Workload.isolation, fn.COUNT(SQL("*"))).where(Workload.isolation.not_in(ISOLATIONS))
     return query.group_by(Workload.isolation)
 
 
-@Prepared
+@Compiled
 def _purgeable(lock: bool) -> Any:
     order = Workload.created_at, Workload.id
     query = Workload.select(Workload.id, Workload.created_at, Workload.finished_at).where(
         Workload.status == Param("status"),
-        Workload.created_at < Param("before", Workload.created_at.comparison_value),
+        Workload.created_at < Param("before", Workload.created_at.bound_value),
         Tuple(*order) > Tuple(Param("after_time"), Param("after_id")),
     )
     query = query.order_by(*order).limit(Param("most"))
     return query.for_update() if lock else query
 
 
-@Prepared
-def _delete_lines(count: int) -> Any:
+@Compiled
+def _delete_lines_of(count: int) -> Any:
     lines = LogLine.select(LogLine.id).where(LogLine.workload.in_(_ids(count))).limit(Param("most"))
     return LogLine.delete().where(LogLine.id.in_(lines)).returning(LogLine.id)
 
 
-@Prepared
-def _delete(count: int) -> Any:
+@Compiled
+def _delete_log() -> Any:
+    return LogLine.delete().where(LogLine.workload == Param("id", lookup_key)).returning(LogLine.id)
+
+
+@Compiled
+def _delete() -> Any:
+    return Workload.delete().where(Workload.id == Param("id", lookup_key)).returning(Workload.id)
+
+
+@Compiled
+def _delete_several(count: int) -> Any:
     return Workload.delete().where(Workload.id.in_(_ids(count))).returning(Workload.id)
 
 
 def _ids(count: int) -> list[Param]:
-    return [Param(f"id {place}", str) for place in range(count)]
+    return [Param(("id", place)) for place in range(count)]

@@ -10,10 +10,10 @@ from peewee import SQL, fn
 from vulcan_store.engines.contract import OpenStore
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.operations.logs import list_log_lines
-from vulcan_store.queries.prepared import Param, Prepared
-from vulcan_store.queries.workloads import key
+from vulcan_store.operations.reading import lookup_key
+from vulcan_store.queries.compiled import Compiled, Param
 
-LINES_AT_ONCE = 1_000
+LINES_PER_BATCH = 1_000
 """How many lines of a log are read at once."""
 
 
@@ -39,9 +39,10 @@ class LogTail:
 
         Raises:
             What :func:`vulcan_store.list_log_lines` raises; for a workload that is deleted meanwhile there is nothing
-            new.
+            new. StoreUnavailableError also where the store's file was deleted or replaced.
         """
         database = self.store.database
+        database.check_still_there()
         values: dict[str, Any] = {"id": self.workload_id, "last": self.last}
         ((newest,),) = database.read(*_newest(database, values, database.for_update))
         if self.last is None:
@@ -49,7 +50,7 @@ class LogTail:
             self.last = newest or 0
             return
         while rows := database.read(*_appended(database, values, database.for_update)):
-            yield from map(LogLine.from_row, rows)
+            yield from (LogLine.from_row(row, database) for row in rows)
             values["last"] = rows[-1][0]
         # What other logs got meanwhile need not be looked through again.
         self.last = max(values["last"], newest or 0)
@@ -61,29 +62,29 @@ class LogTail:
             values = {"id": self.workload_id, "newest": newest, "skipped": min(self.length, 2**63 - 1)}
             rows = database.read(*_before_the_last(database, values))
             if rows:
-                last = LogLine.from_row(rows[0])
-        while lines := list_log_lines(self.store, self.workload_id, after=last, limit=LINES_AT_ONCE):
+                last = LogLine.from_row(rows[0], database)
+        while lines := list_log_lines(self.store, self.workload_id, after=last, limit=LINES_PER_BATCH):
             # What is appended meanwhile may have any number, and so comes the next time.
             yield from (line for line in lines if line.id <= newest)
             last = lines[-1]
 
 
-@Prepared
+@Compiled
 def _before_the_last() -> Any:
-    query = LogLine.select().where(LogLine.workload == Param("id", key), LogLine.id <= Param("newest"))
+    query = LogLine.select().where(LogLine.workload == Param("id", lookup_key), LogLine.id <= Param("newest"))
     return query.order_by(LogLine.seq.desc(), LogLine.id.desc()).limit(1).offset(Param("skipped"))
 
 
-@Prepared
+@Compiled
 def _newest(lockable: bool) -> Any:
     query = LogLine.select(fn.MAX(LogLine.id))
     # Where several write at once, lines of other workloads may be committed in another order.
-    return query.where(LogLine.workload == Param("id", key)) if lockable else query
+    return query.where(LogLine.workload == Param("id", lookup_key)) if lockable else query
 
 
-@Prepared
+@Compiled
 def _appended(lockable: bool) -> Any:
     # Not by the index of workloads, which would walk through the whole log: what is new is at the table's end.
     workload_id = LogLine.workload if lockable else LogLine.workload.concat(SQL("''"))
-    query = LogLine.select().where(workload_id == Param("id", key), LogLine.id > Param("last"))
-    return query.order_by(LogLine.id).limit(LINES_AT_ONCE)
+    query = LogLine.select().where(workload_id == Param("id", lookup_key), LogLine.id > Param("last"))
+    return query.order_by(LogLine.id).limit(LINES_PER_BATCH)

@@ -7,14 +7,14 @@ from typing import Any
 
 from peewee import Tuple, fn
 
-from vulcan_store.engines.contract import OpenStore
+from vulcan_store.engines.contract import Engine, OpenStore
 from vulcan_store.errors import InvalidWorkloadError, StoreError
 from vulcan_store.models import clock
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
-from vulcan_store.queries.filters import whole
-from vulcan_store.queries.prepared import Param, Prepared
-from vulcan_store.queries.workloads import key
+from vulcan_store.operations.reading import lookup_key
+from vulcan_store.queries.filters import non_negative_int
+from vulcan_store.queries.compiled import Compiled, Param
 
 SEQ = 1
 """The place of ``seq`` among the values of an inserted line."""
@@ -43,8 +43,8 @@ def append_log_lines(store: OpenStore, workload_id: str, lines: Iterable[str]) -
     database = store.database
     if isinstance(lines, (str, bytes)):
         raise InvalidWorkloadError("lines", lines, "an iterable of str, one for each line")
-    row = {"workload": key(workload_id), "created_at": clock.now()}
-    sql, _ = insert_line.plan(database)
+    row = {"workload": lookup_key(workload_id), "created_at": clock.now()}
+    sql, _ = insert_line.text(database)
     texts = enumerate(map(_without_break, lines))
     rows = [insert_line(database, {**row, "seq": seq, "line": text})[1] for seq, text in texts]
 
@@ -93,37 +93,47 @@ def list_log_lines(
             raise InvalidWorkloadError("after", after, "a line that was stored, or its seq")
         values["after"], values["after_id"] = after.seq, after.id
     elif after is not None:
-        values["after"] = whole("after", after)
+        values["after"] = non_negative_int("after", after)
     if limit is not None:
-        values["limit"] = whole("limit", limit)
-    rows = database.read(*_lines(database, values, "after" in values, "after_id" in values, limit is not None))
-    if not rows and not database.read(*exists(database, {"id": workload_id}, False)):
+        values["limit"] = non_negative_int("limit", limit)
+    found = _read_lines(database, values)
+    if not found and not database.read(*exists(database, values, False)):
         raise WorkloadNotFoundError(workload_id)
-    return [LogLine.from_row(row) for row in rows]
+    return found
 
 
-@Prepared
+def lines_of(database: Engine, workload_id: str) -> list[LogLine]:
+    """All lines of a log, in their order; none for a workload that is not there."""
+    return _read_lines(database, {"id": workload_id})
+
+
+def _read_lines(database: Engine, values: dict[str, Any]) -> list[LogLine]:
+    rows = database.read(*_lines(database, values, "after" in values, "after_id" in values, "limit" in values))
+    return [LogLine.from_row(row, database) for row in rows]
+
+
+@Compiled
 def exists(lock: bool) -> Any:
     """The id of a workload, if there is one; on a server its row may be locked until the transaction ends."""
-    query = Workload.select(Workload.id).where(Workload.id == Param("id", key))
+    query = Workload.select(Workload.id).where(Workload.id == Param("id", lookup_key))
     return query.for_update() if lock else query
 
 
-@Prepared
+@Compiled
 def _last_seq() -> Any:
-    return LogLine.select(fn.MAX(LogLine.seq)).where(LogLine.workload == Param("id", key))
+    return LogLine.select(fn.MAX(LogLine.seq)).where(LogLine.workload == Param("id", lookup_key))
 
 
-@Prepared
+@Compiled
 def insert_line() -> Any:
     """Store the values of all columns of a line but its number in the table."""
     fields = (LogLine.workload, LogLine.seq, LogLine.line, LogLine.created_at)
-    return LogLine.insert({field: Param(field.name, field.db_value) for field in fields}).returning()
+    return LogLine.insert({field: Param(field.name, field.stored_value) for field in fields}).returning()
 
 
-@Prepared
+@Compiled
 def _lines(after: bool, after_line: bool, limited: bool) -> Any:
-    query = LogLine.select().where(LogLine.workload == Param("id", key)).order_by(LogLine.seq, LogLine.id)
+    query = LogLine.select().where(LogLine.workload == Param("id", lookup_key)).order_by(LogLine.seq, LogLine.id)
     if after_line:
         query = query.where(Tuple(LogLine.seq, LogLine.id) > Tuple(Param("after"), Param("after_id")))
     elif after:

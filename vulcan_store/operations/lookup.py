@@ -9,7 +9,7 @@ from typing import Any
 from vulcan_store.engines.contract import OpenStore
 from vulcan_store.errors import StoreError
 from vulcan_store.models.workload import Workload
-from vulcan_store.queries.prepared import Param, Prepared
+from vulcan_store.queries.compiled import Compiled, Param
 
 SHORTEST_PREFIX = 8
 """How many characters of an id have to be given at least; the first ten of a ULID are its time."""
@@ -62,12 +62,12 @@ def find_id(store: OpenStore, text: str) -> str:
     return candidates[0] if candidates else text
 
 
-@Prepared
+@Compiled
 def _exact() -> Any:
     return Workload.select(Workload.id).where(Workload.id == Param("exact"))
 
 
-@Prepared
+@Compiled
 def _beginning() -> Any:
     # Ranges, because LIKE is not served by the index of a key that has the order of its bytes.
     ranges = ((Workload.id >= Param(f"start {place}")) & (Workload.id < Param(f"end {place}")) for place in range(3))

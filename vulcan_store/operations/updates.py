@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NoReturn, Unpack
+from typing import Any, Unpack
+
+from peewee import Case
 
 from vulcan_store.engines.contract import Engine, OpenStore
 from vulcan_store.errors import ClaimLostError, InvalidTransitionError, InvalidWorkloadError
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
+from vulcan_store.models.bound import resolved
 from vulcan_store.models.typed import Changes
-from vulcan_store.models.workload import Workload, WorkloadNotFoundError
-from vulcan_store.operations.workloads import stored_workload
-from vulcan_store.queries import workloads as queries
+from vulcan_store.models.workload import COLUMNS, FIELDS, Workload, WorkloadNotFoundError
+from vulcan_store.operations.reading import lookup_key, select_by_id, stored_workload
+from vulcan_store.queries.compiled import Compiled, Param
 
 MUTABLE = ("status", "node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
 """The fields that :func:`update_workload` may change; the others are fixed once created."""
 _MUTABLE = frozenset(MUTABLE)
-_stored_status = Workload.status.db_value
+_stored_status = Workload.status.stored_value
+
+MAX_TRIES = 10
+"""How many times an update is tried that a change of others' overtakes each time."""
+
+Run = tuple[Any, Any]
+"""The node and the start of a run, which prove a claim."""
 
 
 def update_workload_status(
@@ -54,9 +63,9 @@ def update_workload(
 
     Args:
         workload_id: the workload.
-        claim: what :func:`claim_workload` returned. The change is made only if the workload is still running under
-            that claim (its ``node_id`` and ``started_at``); what that claim itself has finished may be said again.
-            Without fields the claim is checked.
+        claim: what :func:`claim_workload` returned, or any Workload that was read while it was running, whoever started
+            it. The change is made only if the workload is still running under that claim (its ``node_id`` and
+            ``started_at``); what that claim itself has finished may be said again. Without fields the claim is checked.
         fields: any of ``status``, ``node_id``, ``output``, ``exit_code``, ``error``, ``duration_ms``
             (milliseconds), ``started_at`` and ``finished_at``; times that are given win over the automatic ones.
 
@@ -68,7 +77,7 @@ def update_workload(
         ClaimLostError: the claim no longer holds.
         WorkloadNotFoundError: there is no such workload.
         InvalidWorkloadError: a field is fixed once created or does not exist, or cannot take its value; the id is not
-            a ``str``; the claim is of another workload, or of one that never started.
+            a ``str``; the claim is of another workload, or of one that was not running when it was read.
         TypeError: the claim is not a Workload, or ``node_id`` or ``started_at`` is named together with one.
         StoreUnavailableError: the store cannot be written.
     """
@@ -76,12 +85,12 @@ def update_workload(
     if not _MUTABLE.issuperset(given):
         name = next(name for name in given if name not in _MUTABLE)
         raise InvalidWorkloadError(name, given[name], f"left out: what may be changed is {', '.join(MUTABLE)}")
-    if claim is not None:
-        _check_claim(workload_id, claim, given)
-    return _change(store.database, workload_id, given, claim)
+    if claim is None:
+        return _change(store.database, workload_id, given)
+    return _change_claimed(store.database, workload_id, given, _run_of(workload_id, claim, given))
 
 
-def _check_claim(workload_id: str, claim: object, fields: Mapping[str, Any]) -> None:
+def _run_of(workload_id: str, claim: object, fields: Mapping[str, Any]) -> Run:
     if not isinstance(claim, Workload):
         raise TypeError(f"claim must be the Workload that claim_workload returned, not {claim!r}")
     for name in ("node_id", "started_at"):
@@ -89,69 +98,70 @@ def _check_claim(workload_id: str, claim: object, fields: Mapping[str, Any]) -> 
             raise TypeError(f"{name} cannot be changed together with a claim, which it is the proof of")
     if claim.id != workload_id:
         raise InvalidWorkloadError("claim", claim.id, f"a claim of the workload {workload_id!r}")
-    if _proof(claim)[1] is None:
-        raise InvalidWorkloadError("claim", claim.started_at, "a Workload that claim_workload returned, which started")
+    if claim.run is None:
+        raise InvalidWorkloadError("claim", claim.status, "a Workload that was running when it was read")
+    return claim.run
 
 
-def _change(database: Engine, workload_id: str, fields: dict[str, Any], claim: Workload | None) -> Workload:
+def _change(database: Engine, workload_id: str, fields: Mapping[str, Any]) -> Workload:
     status = _stored_status(fields["status"]) if "status" in fields else None
-    values = {**fields, "id": workload_id, "now": clock.now_as_text()}
-    if claim is not None:
-        values["claim_node"], values["claim_start"] = _proof(claim)
-    update = queries.change(database, values, status, claim is not None, *fields) if fields else None
-    if update is None:
+    if not fields:
         database.require_writable()
-    while True:
-        rows = database.write(*update) if update is not None else []
-        if rows:
+        return stored_workload(database, workload_id)
+    values = {**fields, "id": workload_id, "now": clock.now_as_text()}
+    update = _update_fields(database, values, status, None, *fields)
+    for _ in range(MAX_TRIES):
+        if rows := database.write(*update):
             return Workload.from_row(rows[0], database)
         stored = stored_workload(database, workload_id)
-        if not fields and claim is None:
-            return stored
-        if claim is not None and not _holds(claim, stored):
-            _refuse(stored, status, claim)
-        if stored.status in FINAL:
-            if fields and (status is not None or claim is None) and _says_again(stored, fields):
-                return stored
-            _refuse(stored, status, claim)
-        if not fields or fields.keys() == {"status"} and stored.status == status:
-            return stored
+        if stored.status in FINAL or fields.keys() == {"status"} and stored.status == status:
+            break
         # It became something else between the two statements, so the change is possible now.
+    if _says_again(stored, fields):
+        return stored
+    raise InvalidTransitionError(stored.id, stored.status, status)
 
 
-def _proof(claim: Workload) -> tuple[str, datetime | None]:
-    # What save() has taken over since from a later claim proves nothing.
-    return claim.claimed_as or (claim.node_id, claim.started_at)
-
-
-def _holds(claim: Workload, stored: Workload) -> bool:
-    under_it = (stored.node_id, stored.started_at) == _proof(claim)
-    return under_it and (stored.status == Status.RUNNING or stored.status in FINAL)
+def _change_claimed(database: Engine, workload_id: str, fields: Mapping[str, Any], run: Run) -> Workload:
+    status = _stored_status(fields["status"]) if "status" in fields else None
+    node_id, start = run
+    # As this package writes it, which it most likely did.
+    stored_start = clock.to_text(start) if isinstance(start, datetime) else start
+    values = {**fields, "id": workload_id, "now": clock.now_as_text(), "claim_node": node_id}
+    database.require_writable()
+    for _ in range(MAX_TRIES):
+        if fields:
+            values["claim_start"] = stored_start
+            fence = "unknown start" if stored_start is None else "start"
+            if rows := database.write(*_update_fields(database, values, status, fence, *fields)):
+                return Workload.from_row(rows[0], database)
+        rows = database.read(*select_by_id(database, {"id": workload_id}))
+        if not rows:
+            raise WorkloadNotFoundError(workload_id)
+        stored = Workload.from_row(rows[0], database)
+        if (stored.node_id, stored.started_at) != run:
+            break
+        if stored.status in FINAL and status is not None and _says_again(stored, fields):
+            return stored
+        if stored.status != Status.RUNNING:
+            break
+        if not fields or fields.keys() == {"status"} and status == Status.RUNNING:
+            return stored
+        stored_start = rows[0][_STARTED_AT]  # another program has written the same instant in a form of its own
+    raise ClaimLostError(stored.id, stored.node_id, stored.status)
 
 
 def _says_again(stored: Workload, fields: Mapping[str, Any]) -> bool:
     for name, value in fields.items():
         field = Workload._meta.fields[name]
-        if field.python_value(field.db_value(value)) != stored.__data__[name]:
+        if field.python_value(field.stored_value(value)) != stored.__data__[name]:
             return False
     return True
 
 
-def _refuse(stored: Workload, status: str | None, claim: Workload | None) -> NoReturn:
-    if claim is not None:
-        raise ClaimLostError(stored.id, stored.node_id, stored.status)
-    raise InvalidTransitionError(stored.id, stored.status, status)
-
-
-def _refuse_changed(database: Engine, workload_id: str, fixed: Mapping[str, Any]) -> None:
-    found = database.read(*queries.by_id(database, {"id": workload_id})) if fixed else []
-    for name, value in fixed.items() if found else ():
-        if not _says_again(Workload.from_row(found[0], database), {name: value}):
-            raise InvalidWorkloadError(name, value, f"as it was stored: what may be changed is {', '.join(MUTABLE)}")
-
-
 def _save_changes(workload: Workload, database: Any, changes: Mapping[str, Any]) -> int:
     """Write what was changed about a stored workload, as :func:`update_workload` does; how many rows that were."""
+    database = resolved(database)
     fields = {name: value for name, value in changes.items() if name in MUTABLE}
     fixed = {name: value for name, value in changes.items() if name not in MUTABLE and name in workload._dirty}
     if not isinstance(database, Engine):  # a Peewee database that the user has bound the model to
@@ -162,7 +172,7 @@ def _save_changes(workload: Workload, database: Any, changes: Mapping[str, Any])
             _refuse_changed(database, workload.id, fixed)
             if not fields:
                 return 0
-            stored = _change(database, workload.id, fields, None)
+            stored = _change(database, workload.id, fields)
         except WorkloadNotFoundError:
             return 0
         for name in ("node_id", "started_at", "finished_at"):
@@ -172,4 +182,48 @@ def _save_changes(workload: Workload, database: Any, changes: Mapping[str, Any])
     return count
 
 
+def _refuse_changed(database: Engine, workload_id: str, fixed: Mapping[str, Any]) -> None:
+    if not fixed:
+        return
+    stored = stored_workload(database, workload_id)
+    for name, value in fixed.items():
+        if not _says_again(stored, {name: value}):
+            raise InvalidWorkloadError(name, value, f"as it was stored: what may be changed is {', '.join(MUTABLE)}")
+
+
 Workload.save_changes = _save_changes
+
+_STARTED_AT = COLUMNS.index("started_at")
+
+
+@Compiled
+def _update_fields(status: str | None, fence: str | None, *names: str) -> Any:
+    """Change the named fields of the workload of an ``id``, if it is not final and, where asked, still claimed."""
+    changes: dict[Any, Any] = {field: Param(field.name, field.stored_value) for field in FIELDS if field.name in names}
+    now = Param("now")
+    if status is not None:
+        changes[Workload.status] = status
+    if status == Status.RUNNING:
+        changes.setdefault(Workload.started_at, _unless(Status.RUNNING, Workload.started_at, now))
+    elif status == Status.PENDING:
+        changes.setdefault(Workload.started_at, _unless(Status.PENDING, Workload.started_at, None))
+        changes.setdefault(Workload.node_id, _unless(Status.PENDING, Workload.node_id, ""))
+    elif status is not None:
+        changes.setdefault(Workload.finished_at, now)
+    # One by one: SQLite puts a list of more than two into a table of its own, each time that it runs the statement.
+    not_final = [Workload.status != final for final in sorted(FINAL)]
+    query = Workload.update(changes).where(Workload.id == Param("id", lookup_key), *not_final)
+    if fence is not None:
+        start = Workload.started_at
+        query = query.where(
+            Workload.status == Status.RUNNING,
+            Workload.node_id == Param("claim_node"),
+            start == Param("claim_start") if fence == "start" else start.is_null(),
+        )
+    if names == ("status",):
+        query = query.where(Workload.status != status)  # said again, it writes nothing
+    return query.returning(Workload)
+
+
+def _unless(status: str, as_it_is: Any, otherwise: Any) -> Case:
+    return Case(None, [(Workload.status == status, as_it_is)], otherwise)

@@ -6,8 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from vulcan_store.engines.contract import Engine
-from vulcan_store.errors import InvalidWorkloadError
+from vulcan_store.engines.contract import Engine, OpenStore
+from vulcan_store.errors import InvalidWorkloadError, WaitTimeoutError
+from vulcan_store.lifecycle import FINAL
+from vulcan_store.models.workload import Workload, WorkloadNotFoundError
+from vulcan_store.operations.reading import lookup_key, stored_workload
+from vulcan_store.queries.compiled import Compiled, Param
 
 T = TypeVar("T")
 
@@ -15,7 +19,43 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
 """Seconds between two looks, at first and after a while."""
 
 
-def seconds(name: str, value: object) -> float:
+def wait_workload(store: OpenStore, workload_id: str, *, timeout: float | None = None) -> Workload:
+    """Wait until a workload's status is final.
+
+    Between two looks it sleeps, 5 ms at first and 0.25 s after a while, and holds nothing. Inside a transaction of your
+    own it looks once.
+
+    Args:
+        workload_id: the workload.
+        timeout: how many seconds to wait; None for as long as it takes.
+
+    Returns:
+        The workload as stored.
+
+    Raises:
+        WaitTimeoutError: a TimeoutError; the status was not final in time.
+        WorkloadNotFoundError: there is no such workload, or it was deleted meanwhile.
+        InvalidWorkloadError: the timeout is not a number from 0, or the id is not a ``str``.
+        StoreUnavailableError: the store cannot be read, or its file was deleted or replaced.
+    """
+    database = store.database
+    patience = float("inf") if timeout is None else wait_seconds("timeout", timeout)
+    query = _select_status(database, {"id": workload_id})
+    seen = [""]
+
+    def look() -> bool | None:
+        rows = database.read(*query)
+        if not rows:
+            raise WorkloadNotFoundError(workload_id)
+        seen[0] = rows[0][0]
+        return seen[0] in FINAL or None
+
+    if look_until(database, look, patience) is None:
+        raise WaitTimeoutError(workload_id, seen[0], 0.0 if timeout is None else timeout)
+    return stored_workload(database, workload_id)
+
+
+def wait_seconds(name: str, value: object) -> float:
     """A number of seconds from 0.
 
     Raises:
@@ -33,12 +73,21 @@ def look_until(database: Engine, look: Callable[[], T | None], patience: float) 
     """What a look finds, as soon as it finds something, or None after so many seconds.
 
     Inside a transaction of the caller's it looks once: what others write is not seen there.
+
+    Raises:
+        StoreUnavailableError: the store's file was deleted or replaced, so nothing more will come.
     """
     left, pause = patience, SHORTEST_PAUSE
     while (found := look()) is None and left > 0 and not database.is_transaction_open():
+        database.check_still_there()
         start = time.monotonic()
         time.sleep(min(pause, left))
         # What was slept counts at least, since tests of users freeze clocks.
         left -= max(time.monotonic() - start, min(pause, left))
         pause = min(2 * pause, LONGEST_PAUSE)
     return found
+
+
+@Compiled
+def _select_status() -> Any:
+    return Workload.select(Workload.status).where(Workload.id == Param("id", lookup_key))

@@ -1,4 +1,4 @@
-"""How it is asked: the queries about workloads in Peewee, built once and run many times.
+"""How it is asked: a Peewee query is compiled once and run many times, and filters narrow it down.
 
 Nothing here runs one.
 """

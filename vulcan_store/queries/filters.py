@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
+
+from peewee import SQL, fn
 
 from vulcan_store.errors import InvalidWorkloadError
-from vulcan_store.lifecycle import Status
 from vulcan_store.models import clock
-from vulcan_store.models.absent_text import AbsentTextField
-from vulcan_store.models.fields import aware
-from vulcan_store.models.indexes import HAS_INPUT_HASH, HASH_KEY, has_hash_key, hash_key
-from vulcan_store.models.strict import CountingSelect
+from vulcan_store.models.fields import aware_time_text
+from vulcan_store.models.indexes import HAS_INPUT_HASH, SameHash
 from vulcan_store.models.workload import Workload
-from vulcan_store.queries.prepared import Convert, Param
-
-Shape = tuple[tuple[str, int], ...]
-"""Which filters a query has, and how many values each: -1 for one value, otherwise the length of a collection."""
+from vulcan_store.queries.compiled import Param
 
 CHOICES = ("status", "isolation", "runtime", "node_id", "input_hash")
-HASH_WITHOUT_KEY = "input_hash without key"
-"""In a shape, input hashes of which one is empty, for which NULL counts too, or has no key in the index of hashes."""
-WALKED, MOST_WALKS = ("input_hash", "status"), 16
-"""Which filters choose the index that is walked, and up to how many values of one are walked one by one."""
-BEHIND_STATUS = ("isolation", "runtime", "node_id")
-"""Which filters the index of statuses answers too, behind the order in which it is walked."""
-
-MOST_MEMBERS = 2**13
-"""How many values a collection may have; a query takes some 30,000 in all: https://www.sqlite.org/limits.html"""
 TIMES = {
     f"{column.removesuffix('_at')}_{bound}": column
     for column in ("created_at", "started_at", "finished_at") for bound in ("since", "before")
@@ -36,41 +23,55 @@ TIMES = {
 """The column of each filter that is a time."""
 FILTERS = (*CHOICES, *TIMES)
 
+WALKED, MAX_WALKS = ("input_hash", "status"), 16
+"""Which filters choose the index that is walked, and up to how many values of one are walked one by one."""
+MAX_MEMBERS = 2**13
+"""How many values a collection may have; a query takes some 30,000 in all: https://www.sqlite.org/limits.html"""
 
-def read_filters(filters: Mapping[str, Any], known: tuple[str, ...] = FILTERS) -> tuple[Shape, dict[str, Any]]:
-    """The shape of filters and the values for it, by the names that :func:`filtered` gives them.
+
+class Filter(NamedTuple):
+    """A filter of a query, whose values each run gives by the name of the filter and a number from 0.
+
+    Attributes:
+        length: how many values it has.
+        or_null: whether NULL, which reads as ``""``, is among what is looked for.
+    """
+
+    name: str
+    length: int = 1
+    or_null: bool = False
+
+
+Shape = tuple[Filter, ...]
+"""The filters of a query, but for their values."""
+
+
+def read_filters(
+    filters: Mapping[str, Any], known: tuple[str, ...] = FILTERS
+) -> tuple[Shape, dict[Any, Any]]:
+    """The shape of filters, and the values for it.
 
     Raises:
         TypeError: a filter is not among the known ones.
-        InvalidWorkloadError: a value is none that the field can have.
+        InvalidWorkloadError: a value that the field does not accept.
     """
     if not filters:
         return (), {}
-    shape, values = [], {}
+    shape, values = [], dict[Any, Any]()
     for name, value in filters.items():
         if name not in known:
             raise TypeError(f"there is no filter {name!r}; the filters are {', '.join(known)}")
         if value is None:
             continue
-        if name not in CHOICES:
-            shape.append((name, -1))
-            values[name] = aware(name, value, clock.to_bound)
+        if name in TIMES:
+            members = [aware_time_text(name, value, clock.to_bound)]
         elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
             members = _members(name, value)
-            part = _part(name, members)
-            shape.append((part, len(members)))
-            values.update((f"{part} {place}", member) for place, member in enumerate(members))
         else:
-            if name == "input_hash":
-                value = Workload.input_hash.db_value(value)
-            part = _part(name, [value])
-            shape.append((part, -1))
-            values[part] = value
+            members = [Workload._meta.fields[name].stored_value(value)]
+        shape.append(Filter(name, len(members), name == "input_hash" and "" in members))
+        values.update(((name, place), member) for place, member in enumerate(members))
     return tuple(sorted(shape)), values
-
-
-def _part(name: str, values: list[Any]) -> str:
-    return HASH_WITHOUT_KEY if name == "input_hash" and not all(map(has_hash_key, values)) else name
 
 
 def _members(name: str, collection: Iterable[Any]) -> list[Any]:
@@ -78,87 +79,58 @@ def _members(name: str, collection: Iterable[Any]) -> list[Any]:
 
     The few that are walked one by one are not repeated: see :func:`newest_first`.
     """
-    members = list({Workload._meta.fields[name].db_value(value): None for value in collection})
-    if len(members) > MOST_MEMBERS:
-        raise InvalidWorkloadError(name, members, f"at most {MOST_MEMBERS:,} different values")
-    if members and not (name in WALKED and len(members) <= MOST_WALKS):
+    members = list({Workload._meta.fields[name].stored_value(value): None for value in collection})
+    if len(members) > MAX_MEMBERS:
+        raise InvalidWorkloadError(name, members, f"at most {MAX_MEMBERS:,} different values")
+    if members and not (name in WALKED and len(members) <= MAX_WALKS):
         members += members[-1:] * ((1 << (len(members) - 1).bit_length()) - len(members))
     return members
 
 
-def may_be_rare(shape: Shape) -> bool:
-    """Whether few may match, which the index of statuses finds sooner, one status after the other.
-
-    The index of all would be walked with a look at each row beside it.
-    """
-    names = {name for name, _ in shape}
-    return (
-        not names.isdisjoint(BEHIND_STATUS) and names.isdisjoint((*WALKED, HASH_WITHOUT_KEY))
-        and _fits(shape, len(Status))
-    )  # fmt: skip
-
-
-def _fits(shape: Shape, walks: int) -> bool:
-    return walks * sum(abs(length) for _, length in shape) <= MOST_MEMBERS
-
-
-def newest_first(query: CountingSelect, shape: Shape, by_status: bool = False) -> Any:
+def newest_first(query: Any, shape: Shape) -> Any:
     """The matching rows in the order of an index, so that a page costs what it holds, whatever matches.
 
-    Several statuses or input hashes are several walks of their index, which the engine merges; ``by_status`` asks for
-    one of each known status.
+    Several statuses or input hashes are several walks of their index, which the engine merges.
     """
-    walks: Any
-    if by_status:
-        query = filtered(query, shape)
-        walks = [query.where(Workload.status == status) for status in Status]
-    else:
-        walks = _walks(query, shape)
-    merged = reduce(lambda one, other: one.union_all(other), walks)
+    merged = reduce(lambda one, other: one.union_all(other), _walks(query, shape))
     return merged.order_by(Workload.created_at.desc(), Workload.id.desc())
 
 
-def _walks(query: CountingSelect, shape: Shape) -> list[CountingSelect]:
-    for name, count in shape:
-        rest = tuple(part for part in shape if part[0] != name)
-        if name in WALKED and 1 < count <= MOST_WALKS and _fits(rest, count):
+def _walks(query: Any, shape: Shape) -> list[Any]:
+    for one in shape:
+        rest = tuple(other for other in shape if other is not one)
+        values = one.length * sum(other.length for other in rest)
+        if one.name in WALKED and not one.or_null and 1 < one.length <= MAX_WALKS and values <= MAX_MEMBERS:
             query = filtered(query, rest)
-            return [_of(query, name, [f"{name} {place}"]) for place in range(count)]
+            return [_among(query, one, range(place, place + 1)) for place in range(one.length)]
     return [filtered(query, shape)]
 
 
-def filtered(query: CountingSelect, shape: Shape) -> CountingSelect:
+def filtered(query: Any, shape: Shape) -> Any:
     """The rows of a query that match."""
-    for name, length in shape:
-        if name in TIMES:
-            column = Workload._meta.fields[TIMES[name]]
-            bound = Param(name, column.comparison_value)
-            query = query.where(column >= bound if name.endswith("since") else column < bound)
+    for each in shape:
+        if each.name in TIMES:
+            column = Workload._meta.fields[TIMES[each.name]]
+            bound = Param((each.name, 0), column.bound_value)
+            query = query.where(column >= bound if each.name.endswith("since") else column < bound)
         else:
-            query = _of(query, name, [name] if length < 0 else [f"{name} {place}" for place in range(length)])
+            query = _among(query, each, range(each.length))
     return query
 
 
-def _of(query: CountingSelect, name: str, values: list[str]) -> CountingSelect:
-    field = Workload._meta.fields["input_hash" if name == HASH_WITHOUT_KEY else name]
-    column: Any = field
-    if name == "input_hash":
-        # SQLite uses a partial index, and one of an expression, if the query says what the index does:
-        # https://www.sqlite.org/partialindex.html, https://www.sqlite.org/expridx.html
-        query = query.where(HAS_INPUT_HASH, _among(HASH_KEY, values, lambda value: hash_key(field.db_value(value))))
-    if isinstance(field, AbsentTextField):
-        # NULL is empty; and of a bare column that equals a value SQLite would put that value into the expression too.
-        column = field.or_empty()
-    query = query.where(_among(column, values, field.db_value))
-    return query
+def _among(query: Any, each: Filter, places: range) -> Any:
+    column: Any = Workload._meta.fields[each.name]
+    values: list[Any] = [Param((each.name, place), column.db_value) for place in places]
+    if each.or_null:
+        column = fn.COALESCE(column, SQL("''"))
+    elif each.name == "input_hash" and len(values) == 1:
+        return query.where(SameHash(values[0]))
+    elif each.name == "input_hash":
+        query = query.where(HAS_INPUT_HASH)
+    return query.where(column == values[0] if len(values) == 1 else column.in_(values))
 
 
-def _among(column: Any, values: list[str], convert: Convert) -> Any:
-    params = [Param(value, convert) for value in values]
-    return column == params[0] if len(params) == 1 else column.in_(params)
-
-
-def whole(name: str, value: object, minimum: int = 0) -> int:
+def non_negative_int(name: str, value: object, minimum: int = 0) -> int:
     """A whole number from ``minimum``, or the largest that an engine takes instead of one that is larger.
 
     Raises:

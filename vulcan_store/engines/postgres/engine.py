@@ -8,15 +8,14 @@ leaves its parent's alone. What was sent is never sent again.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from peewee import IntegrityError, PeeweeException
 
-from vulcan_store.engines.contract import Convert, take_until_bytes
+from vulcan_store.engines.contract import Convert
 from vulcan_store.engines.cursor import Row
-from vulcan_store.engines.postgres.driver import Connection, abandon, driver, is_in_transaction
+from vulcan_store.engines.postgres.driver import Connection, driver, is_in_transaction
 from vulcan_store.engines.postgres.server import ServerDatabase
 from vulcan_store.engines.postgres.statements import rows_of
 from vulcan_store.engines.postgres.values import batches, sendable
@@ -43,7 +42,7 @@ class PostgresEngine(ServerDatabase):
     def converter_for(self, name: str, convert: Convert) -> Convert:
         field = getattr(convert, "__self__", None)
         name = getattr(field, "name", name)
-        return lambda value: sendable(field, name, convert(value))
+        return lambda value, *liberal: sendable(field, name, convert(value, *liberal))
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         try:
@@ -51,23 +50,6 @@ class PostgresEngine(ServerDatabase):
                 return self.execute_sql(sql, values).fetchall()
             return self.run(self._fetch, sql, values)
         except (driver.Error, PeeweeException) as error:
-            self.fail(error)
-
-    def read_limited(self, sql: str, values: Sequence[Any], bytes_column: int, max_bytes: int) -> list[Row]:
-        def fetch(connection: Connection) -> list[Row]:
-            try:
-                with contextlib.closing(connection.cursor()) as cursor:
-                    return take_until_bytes(cursor.stream(sql, values), bytes_column, max_bytes)
-            except driver.Error as error:
-                self.sender.check_connection(connection, error, commits=False)
-                raise
-            finally:
-                abandon(connection)
-
-        try:
-            with self.shown(sql, values):
-                return self.with_connection(fetch)
-        except driver.Error as error:
             self.fail(error)
 
     def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:

@@ -38,10 +38,6 @@ class ServerDatabase(Engine, PostgresqlDatabase):
     """What an engine needs of a server besides its statements and transactions."""
 
     context_class = PostgresContext
-    # Text has the order of its bytes, as in SQLite, whatever the database's own collation.
-    field_types = {
-        **PostgresqlDatabase.field_types, "TEXT": 'TEXT COLLATE "C"', "DATETIME": "TIMESTAMPTZ", "AUTO": "BIGSERIAL"
-    }
 
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> Self:

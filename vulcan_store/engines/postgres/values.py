@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from vulcan_store.engines.context import ComparingContext
+from peewee import Context
+
 from vulcan_store.errors import InvalidWorkloadError
 
 ROWS_AT_ONCE, BYTES_AT_ONCE = 100, 500_000
@@ -18,13 +19,10 @@ MAX_BYTES = 500_000_000
 _WITHOUT_ZONE = r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?"
 
 
-class PostgresContext(ComparingContext):
+class PostgresContext(Context):
     """How the text of a query is built for a server, which cannot hold NUL in text, and knows times as such."""
 
-    longest_in_index = 64  # a row of an index has at most some 2,700 bytes
-
-    def time(self, moment: datetime) -> Any:
-        return datetime.fromisoformat(super().time(moment))  # a text has no type where it stands in a function
+    _values: list[Any]
 
     def value(self, value: Any, converter: Any = None, add_param: bool = True) -> Any:
         done = super().value(value, converter, add_param)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from datetime import UTC, datetime
 from logging import DEBUG
 from typing import Any, NoReturn, TypeVar, cast
 
 from peewee import IntegrityError, Model, PeeweeException
 
-from vulcan_store.engines.contract import Convert, Engine, KeyTakenError, ReferredError, Statement, take_until_bytes
+from vulcan_store.engines.contract import Engine, KeyTakenError, ReferredError, Statement
 from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.lending import logger
 from vulcan_store.engines.sqlite.backup import copy_to
@@ -20,13 +20,13 @@ from vulcan_store.engines.sqlite.reasons import reason_of
 from vulcan_store.engines.sqlite.restore import restore_from
 from vulcan_store.engines.sqlite.undecodable import replaces, run
 from vulcan_store.engines.sqlite.vacuum import vacuum
-from vulcan_store.engines.sqlite.values import SqliteContext, too_large, within_limit
-from vulcan_store.errors import StoreUnavailableError
+from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
 
 T = TypeVar("T")
 
 CHANGES = ("INSERT", "UPDATE", "DELETE", "REPLAC", "COMMIT")
 """How a statement of Peewee's begins that would be lost in a file that was taken away."""
+TOO_LARGE = "smaller: SQLite holds at most 1,000,000,000 bytes in a row"
 TAKEN = "SQLITE_CONSTRAINT_PRIMARYKEY"
 
 
@@ -34,21 +34,15 @@ TAKEN = "SQLITE_CONSTRAINT_PRIMARYKEY"
 class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
     """A SQLite file or memory."""
 
-    context_class = SqliteContext
-    plans_by_statistics = False
-
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> SqliteEngine:
         return cls(target, pragmas, read_only)
 
-    def converter_for(self, name: str, convert: Convert) -> Convert:
-        if getattr(getattr(convert, "__self__", None), "field_type", "") != "BLOB":
-            return convert
-
-        def limited(value: Any) -> Any:
-            return None if value is None else within_limit(name, convert(value))
-
-        return limited
+    def adapted(self, values: Sequence[Any]) -> Sequence[Any]:
+        # Times are text here, and sqlite3's own text for them does not sort.
+        if values and any(isinstance(value, datetime) for value in values):
+            return [_time_text(value) if isinstance(value, datetime) else value for value in values]
+        return values
 
     def execute_whole(
         self, connection: sqlite3.Connection, sql: str, values: Sequence[Any]
@@ -58,8 +52,10 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
         cursor = connection.cursor()
         try:
             return cursor, run(cursor, sql, values)
-        except BaseException:
+        except BaseException as error:
             del cursor
+            if _is_too_large(error):
+                raise _too_large(values) from error
             raise
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
@@ -68,17 +64,6 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
                 return self.execute_sql(sql, values).fetchall()
             return self.run(_fetch, sql, values)
         except (sqlite3.Error, PeeweeException, OverflowError) as error:
-            self.fail(error)
-
-    def read_limited(self, sql: str, values: Sequence[Any], bytes_column: int, max_bytes: int) -> list[Row]:
-        def fetch(connection: sqlite3.Connection) -> list[Row]:
-            with contextlib.closing(connection.cursor()) as cursor:
-                return take_until_bytes(cursor.execute(sql, values), bytes_column, max_bytes)
-
-        try:
-            with self.shown(sql, values):
-                return self.with_connection(lambda connection: _once_more_if_undecodable(connection, fetch))
-        except (sqlite3.Error, OverflowError) as error:
             self.fail(error)
 
     def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
@@ -159,6 +144,9 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
             finally:
                 del transactions[outside:]
 
+    def check_still_there(self) -> None:
+        self.file.check_file()
+
     def table_and_index_names(self) -> set[str]:
         return {name for (name,) in self.read("SELECT name FROM sqlite_master")}
 
@@ -191,11 +179,26 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
         cause: Exception = getattr(error, "orig", error)
         if has_code(cause, TAKEN):
             raise IntegrityError(cause, *cause.args) from cause
-        if has_code(cause, "SQLITE_TOOBIG") or isinstance(cause, OverflowError):
-            raise too_large("workload", str(cause)) from cause
+        if _is_too_large(cause):
+            raise _too_large(()) from cause
         if has_code(cause, "SQLITE_CONSTRAINT_FOREIGNKEY"):
             raise ReferredError(self.target, reason_of(self, cause)) from cause
         raise StoreUnavailableError(self.target, reason_of(self, cause)) from cause
+
+
+def _time_text(moment: datetime) -> str:
+    if moment.tzinfo is not None:
+        return moment.astimezone(UTC).isoformat(" ", "microseconds")
+    return moment.isoformat(" ")  # as sqlite3 itself would write it
+
+
+def _is_too_large(error: BaseException) -> bool:
+    return has_code(error, "SQLITE_TOOBIG") or isinstance(error, OverflowError)
+
+
+def _too_large(values: Sequence[Any]) -> InvalidWorkloadError:
+    largest = max((value for value in values if isinstance(value, (bytes, str))), key=len, default=b"")
+    return InvalidWorkloadError("output" if isinstance(largest, bytes) else "text", largest, TOO_LARGE)
 
 
 def _fetch(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Row]:
@@ -217,17 +220,6 @@ def _read_together(connection: sqlite3.Connection, begin: str, work: Callable[[]
     with connection:
         connection.execute(begin)
         return work()
-
-
-def _once_more_if_undecodable(
-    connection: sqlite3.Connection, fetch: Callable[[sqlite3.Connection], list[Row]]
-) -> list[Row]:
-    try:
-        return fetch(connection)
-    except sqlite3.OperationalError as error:
-        if not replaces(connection, error):
-            raise
-    return fetch(connection)
 
 
 def _execute_many(connection: sqlite3.Connection, sql: str, rows: Iterable[Sequence[Any]]) -> None:

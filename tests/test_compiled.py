@@ -1,4 +1,4 @@
-"""Prepared queries: built once for each shape, run with fresh values, and never too many."""
+"""Compiled queries: built once for each shape, run with fresh values, and never too many."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import threading
 import pytest
 
 from vulcan_store import Workload, list_workloads
-from vulcan_store.queries.prepared import UNSENT, Param, Prepared
+from vulcan_store.queries.compiled import Compiled, Param
 from vulcan_store.testing import make_workload
 
 
 @pytest.fixture
 def by_node():
-    """A prepared query over as many nodes as its shape says, and how often it was built."""
+    """A compiled query over as many nodes as its shape says, and how often it was built."""
     built = []
 
-    @Prepared
+    @Compiled
     def query(length):
         """Workloads of some nodes."""
         built.append(length)
@@ -46,8 +46,8 @@ def test_values_are_those_of_the_call(store, by_node):
     assert found == [[("a",)], [("b",)], [], [("a",)]]
 
 
-def test_values_are_converted_by_their_column_or_by_their_own_rule(store):
-    @Prepared
+def test_values_are_converted_by_their_own_rule(store):
+    @Compiled
     def query():
         shout = Param("word", str.upper)
         return Workload.select(Workload.id).where(Workload.exit_code == Param("code")).where(Workload.node_id == shout)
@@ -61,7 +61,7 @@ def test_a_constant_is_a_part_of_the_text(store):
     make_workload(id="a", node_id="it's", exit_code=-5)
     make_workload(id="b", node_id="it", exit_code=-5)
 
-    @Prepared
+    @Compiled
     def query():
         same = Workload.node_id == "it's", Workload.exit_code == -5, Workload.status == Param("status")
         return Workload.select(Workload.id).where(*same).limit(1)
@@ -72,27 +72,17 @@ def test_a_constant_is_a_part_of_the_text(store):
     assert store.database.read(sql, values) == [("a",)]
 
 
-def test_the_query_of_a_method_that_sends_it_can_be_kept(store):
-    make_workload()
-
-    @Prepared
-    def total():
-        return Workload.select().count(UNSENT)
-
-    assert store.database.read(*total(store.database, {})) == [(1,)]
-
-
 def test_however_many_shapes_there_are_few_are_kept(store):
     make_workload(id="a")
 
-    @Prepared
+    @Compiled
     def first(limit):
         return Workload.select(Workload.id).limit(limit)
 
-    for limit in range(1, 2 * Prepared.most):
+    for limit in range(1, 2 * Compiled.max_texts):
         assert store.database.read(*first(store.database, {}, limit)) == [("a",)]
 
-    assert 0 < len(first.plans) <= Prepared.most
+    assert 0 < len(first.texts) <= Compiled.max_texts
 
 
 def test_a_function_keeps_its_words(by_node):

@@ -1,0 +1,127 @@
+"""Which database a query of the models goes to, and which one a row belongs to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from peewee import Context, Proxy
+
+from vulcan_store.errors import StoreUnavailableError
+
+
+class _Opened(NamedTuple):
+    store: Any
+    opener: object
+
+
+_opened: list[_Opened] = []
+"""What was opened with ``current=True``, in order; what is closed since is passed over, and taken out some time."""
+
+_thread = threading.local()
+
+
+def _this_thread() -> object:
+    # Not the thread's number, which another thread gets once this one has ended.
+    return _thread.__dict__.setdefault("mark", object())
+
+
+def make_current(store: Any) -> None:
+    """Make an open store current for this thread, until it is closed."""
+    for opened in tuple(_opened):
+        if opened.store.database.ended:
+            _opened.remove(opened)
+    _opened.append(_Opened(store, _this_thread()))
+    DATABASE.initialize(store.database)
+
+
+def current_store() -> Any:
+    """The store that this thread opened last and that is still open; else the one that is current for the thread
+    that opened the first of those that are still open; None if none is open."""
+    last: dict[object, Any] = {}
+    for store, opener in tuple(_opened):
+        if not store.database.ended:
+            last[opener] = store
+    if not last:
+        return None
+    mine = last.get(_this_thread())
+    return next(iter(last.values())) if mine is None else mine
+
+
+class CurrentDatabase(Proxy):
+    """The database of the current store, asked for when a query runs.
+
+    A plain ``Proxy``: Peewee's ``DatabaseProxy`` makes transactions of Peewee's own around the database.
+    """
+
+    @property
+    def obj(self) -> Any:
+        """The database; None while no store is open, as Peewee expects of a proxy that was not initialized."""
+        store = current_store()
+        return None if store is None else store.database
+
+    def initialize(self, obj: Any) -> None:
+        """Tell the fields that wait for a database (``JSONField``) about one."""
+        for callback in self._callbacks:
+            callback(obj)
+
+    def get_sql_context(self, **options: Any) -> Any:
+        """How the text of a query is built; Peewee's own way while no store is open."""
+        database = self.obj
+        return Context(**options) if database is None else database.get_sql_context(**options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(resolved(self), name)
+
+    __enter__: Any
+    __exit__: Any
+    _callbacks: Any
+
+
+DATABASE: Any = CurrentDatabase()
+"""What the models are bound to."""
+
+
+def resolved(database: Any) -> Any:
+    """A database, or the current store's in place of :data:`DATABASE`.
+
+    Raises:
+        StoreUnavailableError: no store is open.
+    """
+    if database is not DATABASE:
+        return database
+    found = DATABASE.obj
+    if found is None:
+        raise StoreUnavailableError(None, "no store is open; call open_store() first")
+    return found
+
+
+class OfStore:
+    """Part of a query of the models: it goes to one database, and its rows know which one.
+
+    The current store is asked for once, when the query runs: an INSERT and the id of its row come from one store.
+    """
+
+    def _execute(self, database: Any) -> Any:
+        return super()._execute(resolved(database))  # type: ignore[misc]
+
+    def _get_model_cursor_wrapper(self, cursor: Any) -> Any:
+        wrapper: Any = super()._get_model_cursor_wrapper(cursor)  # type: ignore[misc]
+        database, make = getattr(cursor, "database", None), wrapper.process_row
+        if database is not None:
+            def process_row(row: Any) -> Any:
+                made = make(row)
+                for each in _models_in(made):
+                    each.read_from(database)
+                return made
+
+            wrapper.process_row = process_row
+        return wrapper
+
+
+def _models_in(row: Any) -> Iterator[Any]:
+    if hasattr(row, "read_from"):
+        yield row
+    for related in getattr(row, "__rel__", {}).values():
+        yield from _models_in(related)

@@ -1,0 +1,204 @@
+"""How workloads are looked up: one, a page of them, all that match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Unpack
+
+from peewee import SQL, Tuple
+
+from vulcan_store.engines.contract import Engine, OpenStore, Row
+from vulcan_store.errors import InvalidWorkloadError
+from vulcan_store.models.typed import Filters
+from vulcan_store.models.workload import COLUMNS, FIELDS, Workload, WorkloadNotFoundError
+from vulcan_store.queries.compiled import Compiled, Param
+from vulcan_store.queries.filters import Filter, Shape, filtered, newest_first, non_negative_int, read_filters
+
+ROWS_PER_BATCH, RESULTS_PER_BATCH = 250, 25
+"""How many rows a stream holds at most, without results and with them."""
+
+
+class Page(NamedTuple):
+    """One page of a listing.
+
+    Attributes:
+        items: the workloads of the page, newest first.
+        total: how many workloads match in all, on every page together.
+    """
+
+    items: list[Workload]
+    total: int
+
+
+def get_workload(store: OpenStore, workload_id: str) -> Workload:
+    """The workload of an id.
+
+    Raises:
+        WorkloadNotFoundError: there is none.
+        InvalidWorkloadError: the id is not a ``str``.
+        StoreUnavailableError: the store cannot be read.
+    """
+    return stored_workload(store.database, workload_id)
+
+
+def stored_workload(database: Engine, workload_id: str) -> Workload:
+    """As :func:`get_workload`."""
+    rows = database.read(*select_by_id(database, {"id": workload_id}))
+    if not rows:
+        raise WorkloadNotFoundError(workload_id)
+    return Workload.from_row(rows[0], database)
+
+
+def list_workloads(
+    store: OpenStore,
+    limit: int = 20,
+    offset: int = 0,
+    *,
+    page: int | None = None,
+    with_output: bool = True,
+    **filters: Unpack[Filters],
+) -> Page:
+    """A page of workloads, newest first (by ``created_at``, then ``id``), and how many there are in all.
+
+    Page and total come from one snapshot.
+
+    Args:
+        limit: how many at most, from 0.
+        offset: how many to pass over first, from 0; any number, not only whole pages.
+        page: which page of ``limit`` workloads, from 1, in place of ``offset``; one beyond the end is empty. See
+            https://docs.peewee-orm.com/en/latest/peewee/querying.html#paginating-records
+        with_output: False leaves the result bytes in the store; ``output`` is then None.
+        filters: ``status``, ``isolation``, ``runtime``, ``node_id`` and ``input_hash``, each one value or a
+            collection of up to 8,192 values; ``created_since``, ``started_since``, ``finished_since`` (inclusive) and
+            ``created_before``, ``started_before``, ``finished_before`` (exclusive), aware datetimes. None is no
+            filter; an empty ``input_hash`` finds the workloads that have none.
+
+    Raises:
+        ValueError: ``limit`` or ``offset`` is not a whole number from 0, or ``page`` from 1; as InvalidWorkloadError,
+            a filter's value is one that the field does not accept.
+        TypeError: there is no filter of that name, or both ``page`` and an ``offset`` other than 0 are given.
+        StoreUnavailableError: the store cannot be read.
+    """
+    database = store.database
+    shape, values = read_filters(filters)
+    limit, offset = non_negative_int("limit", limit), non_negative_int("offset", offset)
+    values["limit"], values["offset"] = limit, offset
+    if page is not None:
+        if offset:
+            raise TypeError("give page or offset, not both")
+        # No further than an engine can calculate: what is passed over has to fit 64 bits too.
+        largest = 2**63 - 1
+        page = min(non_negative_int("page", page, minimum=1), 1 + largest // max(limit, 1), largest)
+        values["page"], offset = page, (page - 1) * limit
+    select = _page(database, values, with_output, page is not None, *shape)
+
+    def read() -> tuple[list[Row], int]:
+        rows = database.read(*select)
+        if len(rows) < limit and (rows or not offset):
+            return rows, offset + len(rows)  # it was the last page; to count would look through everything once more
+        ((total,),) = database.read(*_count(database, values, *shape))
+        return rows, total
+
+    rows, total = database.snapshot(read)
+    from_row = Workload.from_row
+    return Page([from_row(row, database) for row in rows], total)
+
+
+def iter_workloads(store: OpenStore, *, with_output: bool = True, **filters: Unpack[Filters]) -> Iterator[Workload]:
+    """Every workload that matches, newest first, in constant memory.
+
+    Each step costs the same however far it has come, and no transaction is held between rows. A workload that exists
+    throughout is yielded exactly once, whatever is written meanwhile.
+
+    Args:
+        with_output, filters: as :func:`list_workloads` has them.
+
+    Raises:
+        What :func:`list_workloads` raises, at once for the filters.
+    """
+    shape, values = read_filters(filters)
+    return walk(store.database, with_output, shape, values)
+
+
+def walk(
+    database: Engine, with_output: bool = True, shape: Shape = (), values: Mapping[Any, Any] = {}
+) -> Iterator[Workload]:
+    """What matches, as :func:`iter_workloads` yields it; a value that does not fit is refused at once."""
+    values = {**values, "limit": RESULTS_PER_BATCH if with_output else ROWS_PER_BATCH}
+    return _walk(database, _page_after(database, values, False, with_output, *shape), with_output, shape, values)
+
+
+def _walk(
+    database: Engine, query: Any, with_output: bool, shape: Shape, values: dict[Any, Any]
+) -> Iterator[Workload]:
+    last: tuple[Any, Any] = None, None
+    while rows := database.read(*query):
+        # A key that is not UTF-8 sorts elsewhere than what it reads as, and its row may come again.
+        yield from (Workload.from_row(row, database) for row in (rows if _key(rows[0]) != last else rows[1:]))
+        last = (_below(last[0]), _below(last[1])) if _key(rows[-1]) == last else _key(rows[-1])
+        values["after_time"], values["after_id"] = last
+        query = _page_after(database, values, True, with_output, *shape)
+
+
+_ID, _CREATED_AT = COLUMNS.index("id"), COLUMNS.index("created_at")
+
+
+def _key(row: Row) -> tuple[Any, Any]:
+    return row[_CREATED_AT], row[_ID]
+
+
+def _below(text: str) -> str:
+    # Bytes that are not UTF-8 are above all of ASCII.
+    valid, replaced, _ = text.partition("\ufffd")
+    return valid + "\x7f" if replaced else text
+
+
+_stored_id = Workload.id.stored_value
+
+
+def lookup_key(workload_id: Any) -> str:
+    """An id to look for.
+
+    Raises:
+        WorkloadNotFoundError: a string that cannot be an id.
+        InvalidWorkloadError: something other than a string.
+    """
+    try:
+        return _stored_id(workload_id)  # type: ignore[no-any-return]
+    except InvalidWorkloadError:
+        if not isinstance(workload_id, str):
+            raise
+        raise WorkloadNotFoundError(workload_id) from None
+
+
+@Compiled
+def select_by_id() -> Any:
+    """The workload of an ``id``."""
+    return Workload.select().where(Workload.id == Param("id", lookup_key))
+
+
+@Compiled
+def _page(with_output: bool, numbered: bool, *shape: Filter) -> Any:
+    query = newest_first(Workload.select(*_columns(with_output)), shape)
+    if numbered:
+        # PostgreSQL would calculate with as few bits as the number itself needs.
+        return query.paginate(Param("page").cast("BIGINT"), Param("limit"))
+    return query.limit(Param("limit")).offset(Param("offset"))
+
+
+@Compiled
+def _count(*shape: Filter) -> Any:
+    return filtered(Workload.select(), shape).counting()
+
+
+@Compiled
+def _page_after(started: bool, with_output: bool, *shape: Filter) -> Any:
+    query = Workload.select(*_columns(with_output))
+    if started:
+        last = Tuple(Param("after_time"), Param("after_id"))
+        query = query.where(Tuple(Workload.created_at, Workload.id) < last)
+    return newest_first(query, shape).limit(Param("limit"))
+
+
+def _columns(with_output: bool) -> list[Any]:
+    return [field if with_output or field.name != "output" else SQL("NULL") for field in FIELDS]

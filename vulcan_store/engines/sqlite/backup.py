@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 
 from vulcan_store.engines import forks
 from vulcan_store.engines.sqlite.files import FileDatabase
@@ -14,31 +16,92 @@ from vulcan_store.errors import StoreUnavailableError
 PAGES_PER_STEP = 1_000
 """How many pages are copied before others get the interpreter and hear of the progress."""
 
+UNFINISHED = ".vulcan-backup-"
+"""How the hidden name of a backup begins that is not whole yet."""
+
 Progress = Callable[[int, int], object]
 
 
 def copy_to(database: FileDatabase, path: str, progress: Progress | None = None) -> None:
-    """Copy a database to a new file while others go on writing; nothing is left of a copy that was not finished.
+    """Copy a database to a new file while others go on writing; the file has its name only once it is whole.
 
     Raises:
         StoreUnavailableError: the file exists or cannot be written, or the database was taken away.
         sqlite3.Error: what SQLite cannot do.
     """
     database.file.check()
+    if "\0" in path:
+        raise StoreUnavailableError(path, "it is not the path of a file: it holds a NUL")
+    _require_free(path)
     mode = 0o666 if database.in_memory else os.stat(database.path).st_mode
+    folder = os.path.dirname(path)
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL, mode))
-    except FileExistsError:
-        raise StoreUnavailableError(path, "it exists already, and a backup overwrites nothing") from None
-    except ValueError:
-        raise StoreUnavailableError(path, "it is not the path of a file: it holds a NUL") from None
+        _remove_unfinished(folder)
+        with _unfinished(folder) as name:
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL, mode))
+            _copy(database, name, progress)
+            _sync(name)
+            _rename(name, path)
     except OSError as error:
         raise StoreUnavailableError(path, f"a backup cannot be written there ({error.strerror})") from error
+
+
+def _require_free(path: str) -> None:
+    if os.path.lexists(path):
+        raise StoreUnavailableError(path, "it exists already, and a backup overwrites nothing")
+
+
+def _rename(name: str, path: str) -> None:
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
     try:
-        _copy(database, path, progress)
-    except BaseException:
-        os.unlink(path)
-        raise
+        fcntl.flock(folder, fcntl.LOCK_EX)  # of two backups of one name the second finds the first
+        _require_free(path)
+        os.rename(name, path)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def _unfinished(folder: str) -> Iterator[str]:
+    # The file beside it, which nobody opens but for its lock, says that the backup is under way: to close a second
+    # descriptor of the copy itself would drop SQLite's locks.
+    marker, marker_name = tempfile.mkstemp(prefix=UNFINISHED, suffix=".lock", dir=folder)
+    name = marker_name.removesuffix(".lock")
+    try:
+        fcntl.flock(marker, fcntl.LOCK_EX)
+        yield name
+    finally:
+        for each in (name, marker_name):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(each)
+        os.close(marker)
+
+
+def _remove_unfinished(folder: str) -> None:
+    """Take away what backups have left that died; one that is under way has a lock."""
+    for entry in os.listdir(folder):
+        if not (entry.startswith(UNFINISHED) and entry.endswith(".lock")):
+            continue
+        marker_name = os.path.join(folder, entry)
+        with contextlib.suppress(OSError):
+            marker = os.open(marker_name, os.O_RDWR)
+            try:
+                fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for suffix in ("-journal", "-wal", "-shm", ""):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(marker_name.removesuffix(".lock") + suffix)
+                os.unlink(marker_name)
+            finally:
+                os.close(marker)
+
+
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _copy(database: FileDatabase, path: str, progress: Progress | None) -> None:
@@ -60,7 +123,7 @@ def _copy(database: FileDatabase, path: str, progress: Progress | None) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: str):  # type: ignore[no-untyped-def]
+def _opened(path: str) -> Iterator[sqlite3.Connection]:
     # The class itself: tools that watch statements put a wrapper in the place of sqlite3.connect.
     with forks.opening_or_closing:
         connection = sqlite3.Connection(path)

@@ -20,7 +20,7 @@ from vulcan_store.engines.lending import LendingDatabase
 from vulcan_store.engines.pool import FORKED, Pool
 from vulcan_store.engines.slots import Slot
 from vulcan_store.engines.sqlite.kept import KeptFile
-from vulcan_store.engines.sqlite.paths import identity_of, path_of, uri_of
+from vulcan_store.engines.sqlite.paths import identity_of, path_of, require_one_name, uri_of
 from vulcan_store.engines.sqlite.pragmas import PRAGMAS, checked_pragmas
 from vulcan_store.errors import StoreUnavailableError
 
@@ -80,6 +80,8 @@ class FileDatabase(LendingDatabase, SqliteDatabase):
     def start(self) -> None:
         """Connect for the first time, and learn which file it is."""
         self._check_inherited()
+        if not self.in_memory and not self.read_only:
+            require_one_name(self.target, self.path)
         self.left_behind = self.read_only and not self.in_memory and not os.path.exists(self.file.wal_path)
         forks.watch(self)
         self.ended = False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
+import stat
 from typing import Any
 
 import peewee
@@ -65,13 +67,70 @@ def _named_path(target: str) -> str:
         )
     if path == ":memory:":
         return path
+    path = _without_driver_options(path)
     if not path or "\0" in path:
         raise StoreUnavailableError(target, "this is no path of a file")
+    if path.startswith(":"):
+        raise StoreUnavailableError(target, f'write ":memory:" for memory; a file of this very name is ./{path}')
+    if path != path.rstrip():
+        raise StoreUnavailableError(target, f"its name ends in white space; write {path.rstrip()!r}")
     if os.path.basename(path) in ("", ".", ".."):
         raise StoreUnavailableError(target, "this is the path of a folder; write the name of a file in it")
     path = os.path.abspath(path)  # so that it stays the same file when the process changes its folder
+    if _is_special(path):
+        raise StoreUnavailableError(target, "this is no regular file, but a pipe, a device or a socket")
     _require_room(target, os.path.realpath(path))
     return path
+
+
+def _without_driver_options(path: str) -> str:
+    """The path before the options of the server's driver: one ``VULCAN_DB_PATH`` serves both programs."""
+    name, mark, options = path.partition("?")
+    if mark and all(re.match(r"_[A-Za-z_]+=", option) for option in options.split("&")):
+        return name
+    return path
+
+
+def _is_special(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def require_one_name(target: str, path: str) -> None:
+    """Raise StoreUnavailableError for a file that has two names, by which two programs would lose each other's writes.
+
+    SQLite keeps a ``-wal`` for each name: https://www.sqlite.org/howtocorrupt.html, section 2.5.
+    """
+    try:
+        found = os.stat(path)
+    except OSError:
+        return
+    links = found.st_nlink
+    if stat.S_ISREG(found.st_mode) and links > 1:
+        raise StoreUnavailableError(
+            target,
+            f"its file has {links} names (hard links), and SQLite would keep a -wal for each and lose writes; leave "
+            "one name, and use symbolic links for others",
+        )
+    if os.path.realpath(path) in _mount_points():
+        raise StoreUnavailableError(
+            target,
+            "its file is mounted by itself, so that its -wal lies in another folder than that of other programs, and "
+            "writes would be lost; mount its folder instead",
+        )
+
+
+def _mount_points() -> set[str]:
+    # https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html: blanks in a path are written in octal.
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            points = [line.split(" ")[4] for line in mounts]
+    except OSError:
+        return set()
+    return {re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), point) for point in points}
 
 
 def _require_room(target: str, path: str) -> None:

@@ -17,6 +17,7 @@ PRAGMAS: Mapping[str, Any] = {
     "foreign_keys": 1,  # a log line has a workload
     "journal_size_limit": 16 * 2**20,  # bytes to which a -wal that grew is cut: https://www.sqlite.org/wal.html#bigwal
 }
+REFUSED = ("locking_mode", "query_only")
 # SQLite takes any other word for normal and off.
 SYNCHRONOUS = ("off", "normal", "full", "extra", "0", "1", "2", "3")
 SWITCH = ("on", "off", "true", "false", "yes", "no", "1", "0")
@@ -32,6 +33,9 @@ def checked_pragmas(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
         StoreUnavailableError: SQLite has no such pragma, or it cannot have that value.
     """
     given = {name.lower(): value for name, value in pragmas.items()}
+    for name in REFUSED:
+        if name in given:
+            raise StoreUnavailableError(target, f"the pragma {name} would take away what a store is for; leave it out")
     with forks.opening_or_closing, contextlib.closing(sqlite3.connect(":memory:")) as connection:
         known = {name for (name,) in connection.execute("SELECT name FROM pragma_pragma_list")}
         for name, value in given.items():

@@ -1,0 +1,286 @@
+"""What another program wrote is worked with like a row of one's own, and no call goes on for ever over it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import foreign_rows
+import pytest
+from readme import program
+
+from vulcan_store import (
+    ClaimLostError,
+    InvalidWorkloadError,
+    Workload,
+    WorkloadNotFoundError,
+    append_log_lines,
+    backup_store,
+    claim_workload,
+    create_workload,
+    create_workloads,
+    delete_workload,
+    get_workload,
+    iter_workloads,
+    list_log_lines,
+    list_workloads,
+    open_store,
+    purge_workloads,
+    release_workloads,
+    update_workload,
+    update_workload_status,
+    wait_workload,
+    workload_stats,
+)
+from vulcan_store.operations.transfer import InvalidLineError, export_workloads, import_workloads
+
+LATER = datetime(2026, 2, 19, tzinfo=UTC)
+READABLE = {name: text for name, text in foreign_rows.TIMES.items() if name not in ("no time", "empty")}
+
+
+@contextmanager
+def holding(path, **values):
+    with open_store(path) as store:
+        foreign_rows.write(path, **values)
+        foreign_rows.limit(store)
+        yield store
+
+
+def stored_id(store):
+    return next(iter_workloads()).id
+
+
+def saved(key):
+    workload = get_workload(key)
+    workload.exit_code = 7
+    assert workload.save() == 1
+    assert get_workload(key).exit_code == 7
+
+
+def ended_under_its_claim(key):
+    claim = get_workload(key)
+    assert update_workload(key, claim=claim).id == key
+    assert update_workload(key, claim=claim, status="failed", error="timed out").status == "failed"
+    assert update_workload(key, claim=claim, status="failed", error="timed out").status == "failed"
+
+
+CALLS = {
+    "get": lambda key: get_workload(key),
+    "list": lambda key: list_workloads().items[0].to_dict(),
+    "list of filters": lambda key: list_workloads(node_id="n", started_since=LATER, created_before=LATER),
+    "stream": lambda key: list(iter_workloads(status=["running", "pending"])),
+    "to JSON": lambda key: json.dumps(get_workload(key).to_dict()),
+    "update": lambda key: update_workload(key, error="e", exit_code=3),
+    "update with a claim": ended_under_its_claim,
+    "status": lambda key: update_workload_status(key, "running"),
+    "status back": lambda key: update_workload_status(key, "pending"),
+    "save": saved,
+    "claim": lambda key: claim_workload("m"),
+    "release of a node": lambda key: release_workloads(node_id="n"),
+    "release by time": lambda key: release_workloads(started_before=LATER),
+    "wait": lambda key: wait_workload(update_workload_status(key, "killed").id, timeout=0),
+    "delete": lambda key: delete_workload(key),
+    "delete_instance": lambda key: get_workload(key).delete_instance(),
+    "purge": lambda key: (update_workload_status(key, "failed"), purge_workloads(LATER)),
+    "logs": lambda key: (append_log_lines(key, ["a"]), list_log_lines(key)[0].to_dict()),
+    "statistics": lambda key: workload_stats(),
+    "a query of Peewee's": lambda key: list(Workload.select().where(Workload.id == key)),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("odd", foreign_rows.ODD)
+def test_every_call_returns_whatever_another_program_wrote(path, odd, call):
+    with holding(path, **foreign_rows.ODD[odd]) as store:
+        if odd == "node that is not UTF-8" and call == "update with a claim":
+            with pytest.raises(ClaimLostError):
+                CALLS[call](stored_id(store))
+            return
+        CALLS[call](stored_id(store))
+
+
+@pytest.mark.parametrize("call", [name for name in CALLS if name not in ("a query of Peewee's", "to JSON")])
+@pytest.mark.parametrize("bad", [b"\xff1", b"\x80", b"a\xf0"], ids=repr)
+def test_every_call_ends_over_an_id_that_is_not_utf_8(path, bad, call):
+    with holding(path, id=bad) as store:
+        key = stored_id(store)
+        assert "\ufffd" in key
+        try:
+            CALLS[call](key)
+        except WorkloadNotFoundError as error:
+            assert error.workload_id == key
+
+
+@pytest.mark.parametrize("odd", foreign_rows.ODD)
+def test_what_a_change_does_not_name_stays_as_it_is_stored(path, odd):
+    columns = "created_at, started_at, isolation, runtime, cpu_limit, input_hash"
+    with holding(path, **foreign_rows.ODD[odd]) as store:
+        before = foreign_rows.raw(path, columns)
+        update_workload(stored_id(store), exit_code=3)
+
+    assert foreign_rows.raw(path, columns) == before
+
+
+@pytest.mark.parametrize("form", READABLE)
+def test_a_claim_of_a_run_in_any_form_is_lost_once_that_run_is_over(path, form):
+    with holding(path, started_at=READABLE[form]):
+        claim = get_workload("w")
+        update_workload_status("w", "pending")
+        claim_workload("other")
+
+        with pytest.raises(ClaimLostError) as lost:
+            update_workload("w", claim=claim, status="completed", output=b"late")
+
+        assert (lost.value.node_id, get_workload("w").output) == ("other", None)
+
+
+@pytest.mark.parametrize("form", READABLE)
+def test_a_release_goes_by_the_instant(path, form):
+    with holding(path, started_at=READABLE[form]):
+        started = get_workload("w").started_at
+        assert release_workloads(started_before=started) == 0
+        assert release_workloads(started_before=started + timedelta(microseconds=1)) == 1
+
+
+@pytest.mark.parametrize("text", ["soon", "", None])
+def test_a_start_that_cannot_be_read_is_not_released_by_time_but_with_its_node(path, text):
+    with holding(path, started_at=text):
+        assert release_workloads(started_before=LATER) == 0
+        assert release_workloads(node_id="n") == 1
+
+
+def test_a_time_that_cannot_be_read_is_the_stored_text(path):
+    with holding(path, started_at="soon"):
+        assert get_workload("w").started_at == get_workload("w").to_dict()["started_at"] == "soon"
+
+
+def test_an_unknown_status_is_neither_claimed_nor_released_and_may_become_any_other(path):
+    with holding(path, status="paused"):
+        assert claim_workload("m") is None
+        assert release_workloads(node_id="n") == 0
+        assert update_workload_status("w", "pending").status == "pending"
+
+
+def test_the_json_form_has_plain_types(path):
+    with open_store(path):
+        form = create_workload(runtime="go").to_dict()
+
+    assert {type(value) for value in form.values()} == {str}
+
+
+# Moving
+
+
+def odd_rows(path, **skipped):
+    with open_store(path):
+        pass
+    for number, values in enumerate(foreign_rows.ODD.values()):
+        if {"soon", ""}.isdisjoint({values.get("started_at", "x"), values.get("created_at", "x")}):
+            foreign_rows.write(path, **{"id": f"w{number}", **values})
+    foreign_rows.write(path, id=b"\xff1")
+    foreign_rows.write(path, id="paused", status="paused", timeout_s=-1)
+
+
+def forms(store):
+    return sorted((workload.to_dict() for workload in store.iter_workloads()), key=lambda form: form["id"])
+
+
+def test_a_store_of_such_rows_goes_through_export_and_import(path, tmp_path):
+    odd_rows(path)
+    lines = []
+    with open_store(path) as old, open_store(tmp_path / "new.db", current=False) as new:
+        export_workloads(old, lambda line: lines.append(line.encode()))
+        imported = import_workloads(new, lines)
+
+        assert forms(new) == forms(old)
+
+    assert imported.count == len(lines) - 1
+    assert {name: sorted(values) for name, values in imported.unknown.items()} == {
+        "status": ["paused"], "isolation": ["jail"], "runtime": ["rust"],
+        "cpu_limit": [-1], "mem_limit": [-2], "timeout_s": [-3, -1], "duration_ms": [-4],
+    }  # fmt: skip
+
+
+def test_a_store_of_such_rows_goes_through_create_workloads(path, tmp_path):
+    odd_rows(path)
+    with open_store(path) as old, open_store(tmp_path / "new.db", current=False) as new:
+        new.create_workloads(old.iter_workloads())
+
+        assert forms(new) == forms(old)
+
+
+def test_two_ids_that_read_alike_are_refused_by_an_import(path, tmp_path):
+    with open_store(path):
+        pass
+    foreign_rows.write(path, id=b"\xff1")
+    foreign_rows.write(path, id=b"\xfe1")
+    lines = []
+    with open_store(path) as old, open_store(tmp_path / "new.db", current=False) as new:
+        assert export_workloads(old, lambda line: lines.append(line.encode())) == 2
+        with pytest.raises(InvalidLineError, match="line 3: .* exists already"):
+            import_workloads(new, lines)
+        assert new.list_workloads().total == 0
+
+
+@pytest.mark.parametrize("name", ["created_at", "started_at", "finished_at"])
+def test_a_text_that_is_no_time_is_not_moved(path, tmp_path, name):
+    lines = []
+    with holding(path, **{name: "soon"}) as old, open_store(tmp_path / "new.db", current=False) as new:
+        export_workloads(old, lambda line: lines.append(line.encode()))
+        with pytest.raises(InvalidLineError, match=f"line 2: {name} is 'soon'"):
+            import_workloads(new, lines)
+        with pytest.raises(InvalidWorkloadError, match=f"element 0: {name} is 'soon'"):
+            new.create_workloads(old.iter_workloads())
+        assert new.list_workloads().total == 0
+
+
+def test_what_was_changed_since_it_was_read_is_checked(path, tmp_path):
+    with holding(path, runtime="rust"), open_store(tmp_path / "new.db", current=False) as new:
+        moved = get_workload("w")
+        moved.isolation = "jail"
+        with pytest.raises(InvalidWorkloadError, match="isolation"):
+            new.create_workloads([moved])
+        moved.isolation = "gvisor"
+        assert new.create_workloads([moved]) == 1
+        assert new.get_workload("w").runtime == "rust"
+
+
+def test_what_a_program_gives_itself_stays_strict(path):
+    with open_store(path):
+        for fields in ({"runtime": "rust"}, {"runtime": "go", "mem_limit": -1}, {"runtime": "go", "status": "paused"}):
+            with pytest.raises(InvalidWorkloadError):
+                create_workload(**fields)
+            with pytest.raises(InvalidWorkloadError):
+                create_workloads([fields])
+        assert list_workloads().total == 0
+
+
+def test_a_backup_of_such_rows_is_equal(path, tmp_path):
+    odd_rows(path)
+    with open_store(path):
+        backup_store(tmp_path / "copy.db")
+
+    assert foreign_rows.raw(tmp_path / "copy.db") == foreign_rows.raw(path)
+
+
+def test_readmes_janitor_ends_what_the_server_left_running(path, monkeypatch):
+    monkeypatch.setenv("VULCAN_DB_PATH", path)
+    with open_store(path):
+        pass
+    for number, text in enumerate(foreign_rows.TIMES.values()):
+        foreign_rows.write(path, id=f"w{number}", started_at=text, timeout_s=60)
+    real = open_store
+
+    def limited(*arguments, **options):
+        store = real(*arguments, **options)
+        foreign_rows.limit(store, 500)
+        return store
+
+    monkeypatch.setattr("vulcan_store.open_store", limited)
+    exec(program("janitor.py").code, {})
+
+    with open_store(path):
+        left = {workload.started_at for workload in iter_workloads(status="running")}
+        assert left == {"soon", ""}
+        assert {workload.error for workload in iter_workloads(status="failed")} == {"timed out"}

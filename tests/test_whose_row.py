@@ -1,0 +1,108 @@
+"""A row belongs to the store that it was read from, by whichever way; a new one goes to the current store."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from vulcan_store import LogLine, Workload, create_workload, list_workloads, open_store
+
+
+class Job(Workload):
+    """A subclass of a user's own."""
+
+    class Meta:
+        table_name = "workloads"
+
+
+@pytest.fixture
+def archive(store, tmp_path):
+    """A second store, with a workload `a` that has a line; the current store has both ids too."""
+    with open_store(tmp_path / "archive.db", current=False) as archive:
+        for each in (archive, store):
+            each.create_workload(id="a", runtime="go", node_id=each.target)
+            each.append_log_lines("a", ["here" if each is store else "there"])
+        yield archive
+
+
+def joined(archive):
+    return LogLine.select(LogLine, Workload).join(Workload).bind(archive.database).get()
+
+
+LINES = {
+    "list_log_lines": lambda archive: archive.list_log_lines("a")[0],
+    "a query that is bound": lambda archive: LogLine.select().bind(archive.database).get(),
+    "a join": joined,
+    "raw SQL": lambda archive: LogLine.raw("SELECT * FROM log_lines").bind(archive.database).execute()[0],
+    "a relation": lambda archive: archive.get_workload("a").log_lines.get(),
+    "a copy": lambda archive: copy.copy(archive.list_log_lines("a")[0]),
+    "a deep copy": lambda archive: copy.deepcopy(archive.list_log_lines("a")[0]),
+}
+WORKLOADS = {
+    "get_workload": lambda archive: archive.get_workload("a"),
+    "iter_workloads": lambda archive: next(archive.iter_workloads()),
+    "a query that is bound": lambda archive: Workload.select().bind(archive.database).get(),
+    "a join": lambda archive: joined(archive).workload,
+    "a relation": lambda archive: archive.list_log_lines("a")[0].workload,
+    "a subclass": lambda archive: Job.select().bind(archive.database).get(),
+    "RETURNING": lambda archive: Workload.update(exit_code=1).returning(Workload).bind(archive.database).execute()[0],
+}
+
+
+@pytest.mark.parametrize("way", LINES)
+def test_a_line_is_saved_and_deleted_where_it_was_read(store, archive, way):
+    line = LINES[way](archive)
+
+    assert (line.line, line.workload.node_id) == ("there", archive.target)
+    line.line = "changed"
+    assert line.save() == 1
+    assert archive.list_log_lines("a")[0].line == "changed"
+    assert line.delete_instance() == 1
+    assert (archive.list_log_lines("a"), store.list_log_lines("a")[0].line) == ([], "here")
+
+
+@pytest.mark.parametrize("way", WORKLOADS)
+def test_a_workload_is_saved_and_deleted_where_it_was_read(store, archive, way):
+    workload = WORKLOADS[way](archive)
+
+    assert [line.line for line in workload.log_lines] == ["there"]
+    workload.exit_code = 5
+    assert workload.save() == 1
+    assert (archive.get_workload("a").exit_code, store.get_workload("a").exit_code) == (5, None)
+    for line in workload.log_lines:
+        line.delete_instance()
+    assert workload.delete_instance() == 1
+    assert (archive.list_workloads().total, store.list_workloads().total) == (0, 1)
+
+
+def test_what_is_new_and_what_was_pickled_goes_to_the_current_store(store, archive):
+    sent = pickle.loads(pickle.dumps(archive.get_workload("a")))
+    sent.exit_code = 5
+    sent.save()
+    LogLine(workload="a", seq=1, line="new").save()
+
+    assert (archive.get_workload("a").exit_code, store.get_workload("a").exit_code) == (None, 5)
+    assert [line.line for line in store.list_log_lines("a")] == ["here", "new"]
+
+
+def test_a_subclass_of_the_models_follows_the_current_store(store, tmp_path):
+    with open_store(tmp_path / "other.db") as other:
+        Job.create(id="there", runtime="go")
+        assert Job.get().delete_instance() == 1
+        assert other.list_workloads().total == 0
+        Job.create(id="there", runtime="go")
+
+    assert Job.select().count() == 0
+
+
+def test_a_model_that_is_bound_elsewhere_stays_there(store, archive):
+    with Workload.bind_ctx(archive.database):
+        assert Workload.get().node_id == archive.target
+        with open_store(":memory:"):
+            assert Workload.get().node_id == archive.target
+            create_workload(id="in memory", runtime="go")
+            assert list_workloads().total == 1
+
+    assert Workload.get().node_id == store.target

@@ -1,10 +1,8 @@
-"""How it looks at a terminal: the table, colour, progress, and the words for ages and durations."""
+"""How it looks at a terminal: the table, colour, and the words for ages and durations."""
 
 from __future__ import annotations
 
-import io
 import re
-import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -75,42 +73,6 @@ def test_there_is_no_colour_where_it_is_not_wanted(three, setting):
     assert "\x1b" not in on_terminal("--db", three, "list", **setting)
 
 
-@pytest.mark.parametrize("line, progress", [
-    ("export", "exporting 1 of 3 workloads (33%)"),
-    ("import", "importing 1 workload"),
-    ("backup {copy}", "pages ("),
-    ("purge --finished-before 0s", "deleting 1 of 2 workloads (50%)"),
-])
-def test_long_work_shows_progress_on_a_terminal_and_takes_it_away(three, tmp_path, line, progress):
-    arguments = line.format(copy=tmp_path / "copy.db").split()
-    (tmp_path / "new").write_text('{"runtime": "go"}\n')
-
-    with open(tmp_path / "new") as stdin, open(tmp_path / "results", "w") as results:
-        seen = on_terminal("--db", three, *arguments, stdin=stdin, stdout=results)
-
-    assert progress in seen
-    assert seen.endswith("\r\x1b[K")
-    assert (tmp_path / "results").read_text() != ""
-
-
-@pytest.mark.parametrize("line", ["export", "import", "backup {copy}", "purge --finished-before 0s"])
-def test_long_work_shows_no_progress_elsewhere(three, tmp_path, line):
-    ended = vulcan("--db", three, *line.format(copy=tmp_path / "copy.db").split(), stdin='{"runtime": "go"}')
-
-    assert (ended.returncode, ended.stderr) == (0, "")
-
-
-def test_an_export_to_the_terminal_is_not_mixed_with_progress(three):
-    assert on_terminal("--db", three, "export").count("\n") == 1 + 3
-    assert "exporting" not in on_terminal("--db", three, "export")
-
-
-def test_progress_fits_a_narrow_terminal(three):
-    seen = on_terminal("--db", three, "export", columns=20, stdout=subprocess.DEVNULL)
-
-    assert unpainted(seen).strip() == "exporting 1 of 3 w…"
-
-
 @pytest.mark.parametrize("line, said", [
     ("import", "waiting for an export, one workload a line; Ctrl-D ends it"),
     ("log {}", "every line that you type is appended; Ctrl-D ends"),
@@ -122,12 +84,6 @@ def test_what_reads_from_a_terminal_says_what_it_waits_for(three, line, said):
     seen = on_terminal("--db", three, *line.format(workload_id).split(), stdin=None, until=b"Ctrl-D ends")
 
     assert said in seen
-
-
-def test_an_error_takes_the_place_of_the_progress(three):
-    seen = on_terminal("--db", three, "get", "nobody")
-
-    assert seen == "\r\x1b[Kvulcan-store: there is no workload 'nobody'\n"
 
 
 @pytest.mark.parametrize("ago, expected", [
@@ -195,12 +151,3 @@ def test_a_column_is_as_wide_as_what_has_come_so_far():
 
     assert [line.split()[0] for line in lines] == ["ID", "w", "w" * 26, "v"]
     assert [line.index("pending") for line in lines[1:]] == [4, 28, 28]
-
-
-def test_progress_elsewhere_than_on_a_terminal_writes_nothing():
-    stream = io.StringIO()
-
-    with display.Progress(stream, "counting") as progress:
-        progress(1, 2)
-
-    assert stream.getvalue() == ""

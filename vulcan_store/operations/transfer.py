@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from peewee import Tuple
@@ -55,6 +56,14 @@ class InvalidLineError(StoreError):
         return f"line {self.line}: {self.reason}; nothing was imported"
 
 
+@dataclass(frozen=True)
+class Imported:
+    """What an import has stored: how many workloads, and by field the values that no enumeration knows."""
+
+    count: int
+    unknown: dict[str, list[str]]
+
+
 def export_workloads(
     store: OpenStore, write: Callable[[str], object], progress: Callable[[int, int], object] | None = None
 ) -> int:
@@ -94,7 +103,7 @@ def export_workloads(
 
 def import_workloads(
     store: OpenStore, lines: Iterable[bytes], progress: Callable[[int], object] | None = None
-) -> int:
+) -> Imported:
     """Store every workload of an export, with its log lines: all of them or none, in constant memory.
 
     It is one transaction, which begins with the first line; whoever else writes has to wait until it is over, so the
@@ -118,7 +127,7 @@ def import_workloads(
     waiting = iter(lines)
     first = next(waiting, None)  # before the transaction begins, and so before anyone has to wait
     if first is None:
-        return 0
+        return Imported(0, {})
 
     def load() -> int:
         done = 0
@@ -129,7 +138,7 @@ def import_workloads(
                 progress(done)
         return done
 
-    return database.atomically(load)
+    return Imported(database.atomically(load), {})
 
 
 # Out

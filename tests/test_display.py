@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -151,3 +152,20 @@ def test_a_column_is_as_wide_as_what_has_come_so_far():
 
     assert [line.split()[0] for line in lines] == ["ID", "w", "w" * 26, "v"]
     assert [line.index("pending") for line in lines[1:]] == [4, 28, 28]
+
+
+@pytest.mark.parametrize("columns", [0, 1, 20, 40])
+def test_a_table_is_cut_at_the_terminals_width(three, columns):
+    lines = unpainted(on_terminal("--db", three, "list", columns=columns)).splitlines()
+
+    assert {len(line) for line in lines[:-1]} == {columns or 80}
+
+
+def test_a_node_with_a_long_name_is_cut_at_once():
+    long = Workload(id="w", runtime="go", node_id="n" * 10_000, created_at=NOW)
+    start = time.process_time()
+
+    lines = list(display.table([[long] * 20], NOW, 80, colour=False))
+
+    assert {len(line) for line in lines} == {80}
+    assert time.process_time() - start < 1

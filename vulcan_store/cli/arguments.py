@@ -119,7 +119,8 @@ def _words_of(field: EnumField[Any]) -> Callable[[str], list[str]]:
 def add_fields(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     """Fields to be stored; what is not given is not among the options."""
     for name in names:
-        field, about = Workload._meta.fields[name], {"metavar": "TEXT"}
+        field = Workload._meta.fields[name]
+        about: dict[str, Any] = {"metavar": "TEXT"}
         if isinstance(field, EnumField):
             about = {"choices": list(field.members), "metavar": name.upper(), "help": field.expected}
         elif isinstance(field, StrictIntegerField):

@@ -88,7 +88,7 @@ def table(
             others = sum(widths) - widths[NODE] + 2 * (len(widths) - 1)
             widths[NODE] = max(len("NODE"), min(widths[NODE], columns - others))
         for row in rows:
-            cells = [_padded(cell, *place) for cell, *place in zip(row, widths, HEADINGS, strict=True)]
+            cells = list(map(_padded, row, widths, HEADINGS))
             line = "  ".join(cells)
             if columns is not None:
                 line = cut(line, columns)

@@ -94,7 +94,7 @@ def stats(parser: Parser) -> object:
             return
         rows = [("workloads", f"{found.total:,}")]
         for name, words in (("status", Status), ("isolation", Isolation)):
-            for word, count in {**dict.fromkeys(words, 0), **by[name]}.items():
+            for word, count in (dict.fromkeys(map(str, words), 0) | dict(by[name])).items():
                 rows.append((f"{name} {plain(word) or '(empty)'}", f"{count:,}"))
         rows.append(("average of completed", duration(average)))
         left, right = (max(map(len, column)) for column in zip(*rows, strict=True))

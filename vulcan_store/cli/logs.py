@@ -24,6 +24,8 @@ FOLLOW_INTERVAL = 0.2
 """Seconds between two looks at a log that is followed."""
 PAUSE = 0.1
 """Seconds between two tries of what a lock holds up, each of which waits for it as long as the store does."""
+BYTES_PER_READ = 65_536
+"""As many as a pipe of Linux holds."""
 BYTES_PER_LINE = 1_000_000
 """How long a line of a log may be; a longer one is stored as several."""
 LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -91,7 +93,7 @@ def _patiently(work: Callable[[], T]) -> T:
 def _as_they_come(stream: BinaryIO) -> Iterator[list[str]]:
     """The lines of a stream as soon as they are there, in time that grows with their length alone."""
     begun = bytearray()
-    while chunk := stream.read1():  # type: ignore[attr-defined]
+    while chunk := stream.read1(BYTES_PER_READ):  # type: ignore[attr-defined]
         first, *others = chunk.split(b"\n")
         begun += first
         lines: list[str] = []

@@ -10,6 +10,7 @@ from peewee import SqliteDatabase
 
 from vulcan_store.cli.arguments import TIMES, Parser, add_fields, add_json, given_fields
 from vulcan_store.cli.display import counted, plain, show, show_json, show_workloads
+from vulcan_store.engines.sqlite.paths import path_of
 from vulcan_store.errors import StoreError
 from vulcan_store.models.workload import COLUMNS
 from vulcan_store.operations.updates import MUTABLE
@@ -63,7 +64,7 @@ def get(parser: Parser) -> object:
 
 def _refuse_own_file(store: Store, name: str) -> None:
     if isinstance(store.database, SqliteDatabase):
-        path = os.path.realpath(store.database.database)
+        path = os.path.realpath(path_of(store.target))
         for own in (path + suffix for suffix in ("", "-wal", "-shm", "-journal")):
             linked = os.path.exists(own) and os.path.exists(name) and os.path.samefile(own, name)
             if linked or os.path.realpath(name) == own:

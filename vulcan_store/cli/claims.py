@@ -8,7 +8,7 @@ from argparse import Namespace
 from contextlib import suppress
 
 from vulcan_store.cli.arguments import TIMES, Parser, add_filters, add_json, moment, seconds
-from vulcan_store.cli.display import counted, plain, show, show_json, show_workloads
+from vulcan_store.cli.display import counted, plain, show_id, show_workloads
 from vulcan_store.errors import ClaimLostError, WaitTimeoutError
 from vulcan_store.lifecycle import Status
 from vulcan_store.store import Store
@@ -37,10 +37,7 @@ def claim(parser: Parser) -> object:
         if claimed is None:
             return NOTHING_TO_CLAIM
         try:
-            if options.json:
-                show_json(claimed.to_dict())
-            else:
-                show(claimed.id)
+            show_id(claimed, options.json)
             sys.stdout.flush()
         except BaseException:  # nobody was told of it, so nobody would run it
             with suppress(ClaimLostError):
@@ -93,7 +90,7 @@ def release(parser: Parser) -> object:
     """
     parser.add_argument("--node-id", metavar="TEXT", help="those that this node runs")
     parser.add_argument("--started-before", type=moment, metavar="TIME", help="those that started earlier")
-    parser.epilog = f"Example: vulcan-store release --node-id node-1 --started-before 1h {TIMES}"
+    parser.epilog = f"Example: vulcan-store release --node-id node-1 --started-before 1h # {TIMES}"
 
     def run(store: Store, options: Namespace) -> None:
         if options.node_id is None and options.started_before is None:

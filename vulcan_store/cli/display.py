@@ -42,6 +42,14 @@ def show_json(value: Mapping[str, Any]) -> None:
     print(json.dumps(value).replace("\x7f", "\\u007f"))  # the only control character that json.dumps leaves
 
 
+def show_id(workload: Workload, as_json: bool) -> None:
+    """Print a workload's id, or all of it as JSON."""
+    if as_json:
+        show_json(workload.to_dict())
+    else:
+        show(workload.id)
+
+
 def show_workloads(workloads: Sequence[Workload], as_json: bool) -> None:
     """Print one workload field by field, several as a table, and any number as JSON, a line each."""
     if as_json:

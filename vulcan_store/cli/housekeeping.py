@@ -18,7 +18,7 @@ def purge(parser: Parser) -> object:
     """delete workloads that finished long ago, with their logs"""
     parser.add_argument("--finished-before", type=moment, required=True, metavar="TIME", help="which to delete")
     parser.add_argument("--dry-run", action="store_true", dest="reads", help="only say how many they are")
-    parser.epilog = f"Example: vulcan-store purge --finished-before 30d --dry-run {TIMES}"
+    parser.epilog = f"Example: vulcan-store purge --finished-before 30d --dry-run # {TIMES}"
 
     def run(store: Store, options: Namespace) -> None:
         if options.reads:

@@ -43,7 +43,7 @@ def list_(parser: Parser) -> object:
     form.add_argument("--quiet", action="store_true", help="print ids only")
     add_json(form)
     parser.set_defaults(reads=True)
-    parser.epilog = f"Example: vulcan-store list --status failed,killed --since 12h --limit 50 {TIMES}"
+    parser.epilog = f"Example: vulcan-store list --status failed,killed --since 12h --limit 50 # {TIMES}"
 
     def run(store: Store, options: Namespace) -> None:
         filters: Any = {name: getattr(options, name) for name in FILTERS}

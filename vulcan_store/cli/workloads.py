@@ -9,7 +9,7 @@ from argparse import Namespace
 from peewee import SqliteDatabase
 
 from vulcan_store.cli.arguments import TIMES, Parser, add_fields, add_json, given_fields
-from vulcan_store.cli.display import counted, plain, show, show_json, show_workloads
+from vulcan_store.cli.display import counted, plain, show_id, show_workloads
 from vulcan_store.engines.sqlite.paths import path_of
 from vulcan_store.errors import StoreError
 from vulcan_store.models.workload import COLUMNS
@@ -22,14 +22,10 @@ def create(parser: Parser) -> object:
     add_fields(parser, COLUMNS)
     add_json(parser)
     parser.set_defaults(creates=True)
-    parser.epilog = f'Example: id=$(vulcan-store create --runtime python --mem-limit 512) {TIMES}'
+    parser.epilog = f'Example: id=$(vulcan-store create --runtime python --mem-limit 512) # {TIMES}'
 
     def run(store: Store, options: Namespace) -> None:
-        workload = store.create_workload(**given_fields(options, COLUMNS))
-        if options.json:
-            show_json(workload.to_dict())
-        else:
-            show(workload.id)
+        show_id(store.create_workload(**given_fields(options, COLUMNS)), options.json)
 
     return run
 
@@ -80,7 +76,7 @@ def update(parser: Parser) -> object:
     parser.add_argument("ids", nargs="+", metavar="ID", help="the workloads")
     add_fields(parser, MUTABLE)
     add_json(parser)
-    parser.epilog = f'Example: vulcan-store update "$id" --status failed --exit-code 1 {TIMES}'
+    parser.epilog = f'Example: vulcan-store update "$id" --status failed --exit-code 1 # {TIMES}'
 
     def run(store: Store, options: Namespace) -> None:
         fields = given_fields(options, MUTABLE)

@@ -110,14 +110,6 @@ def test_a_duration_is_in_two_units_at_most(milliseconds, expected):
     assert display.duration(milliseconds) == expected
 
 
-@pytest.mark.parametrize("count, expected", [
-    (0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1_000, "1.0 kB"), (45_056, "45.1 kB"), (46_141_440, "46.1 MB"),
-    (1_234_567_890_123, "1,234.6 GB"),
-])
-def test_a_size_is_in_its_largest_unit(count, expected):
-    assert display.size(count) == expected
-
-
 @pytest.mark.parametrize("text, columns, expected", [
     ("node", 4, "node"), ("node-1", 4, "nod…"), ("ノード", 6, "ノード"), ("ノード", 5, "ノー…"),
     ("e\u0301e\u0301", 2, "e\u0301e\u0301"),

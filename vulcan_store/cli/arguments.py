@@ -87,6 +87,16 @@ def number_from(least: int) -> Callable[[str], int]:
     return number
 
 
+def add_id(parser: Parser) -> None:
+    """A workload."""
+    parser.add_argument("id", metavar="ID", help="the workload")
+
+
+def add_ids(parser: Parser) -> None:
+    """One workload or several."""
+    parser.add_argument("ids", nargs="+", metavar="ID", help="the workloads")
+
+
 def add_json(parser: argparse._ActionsContainer) -> None:
     """Whether to print JSON."""
     parser.add_argument("--json", action="store_true", help="print JSON in the server's form instead")

@@ -7,7 +7,7 @@ import time
 from argparse import Namespace
 from contextlib import suppress
 
-from vulcan_store.cli.arguments import TIMES, Parser, add_filters, add_json, moment, seconds
+from vulcan_store.cli.arguments import TIMES, Parser, add_filters, add_ids, add_json, moment, seconds
 from vulcan_store.cli.display import counted, plain, show_id, show_workloads
 from vulcan_store.errors import ClaimLostError, WaitTimeoutError
 from vulcan_store.lifecycle import Status
@@ -54,7 +54,7 @@ def wait(parser: Parser) -> object:
     The exit status is 0 if all of them completed, 1 if one failed or was killed, and 4 if one was not final in time;
     those that are final are shown then too.
     """
-    parser.add_argument("ids", nargs="+", metavar="ID", help="the workloads")
+    add_ids(parser)
     parser.add_argument(
         "--timeout", type=seconds, metavar="TIME", help="how long to wait for all together (default: for ever)"
     )

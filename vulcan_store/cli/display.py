@@ -171,14 +171,6 @@ def duration(milliseconds: object) -> str:
     return f"{seconds // 86_400:,}d{seconds % 86_400 // 3_600:02}h"
 
 
-def size(count: int) -> str:
-    """A number of bytes, like ``12.3 MB``."""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= factor:
-            return f"{count / factor:,.1f} {unit}"
-    return counted(count, "byte")
-
-
 def counted(count: int, noun: str = "workload") -> str:
     """A number with its noun, like ``1 workload`` and ``4,321 workloads``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

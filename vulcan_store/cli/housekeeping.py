@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 
 from vulcan_store.cli.arguments import TIMES, Parser, moment
-from vulcan_store.cli.display import counted, plain, show, size
+from vulcan_store.cli.display import counted, plain, show
 from vulcan_store.operations.housekeeping import count_purgeable
 from vulcan_store.operations.transfer import export_workloads, import_workloads
 from vulcan_store.operations.vacuum import vacuum_store
@@ -37,7 +37,7 @@ def vacuum(parser: Parser) -> object:
     parser.epilog = "Example: vulcan-store purge --finished-before 30d && vulcan-store vacuum"
 
     def run(store: Store, options: Namespace) -> None:
-        print(size(vacuum_store(store)), "given back")
+        print(counted(vacuum_store(store), "byte"), "given back")
 
     return run
 
@@ -50,7 +50,7 @@ def backup(parser: Parser) -> object:
 
     def run(store: Store, options: Namespace) -> None:
         store.backup_store(options.file)
-        show(f"{options.file} ({size(os.path.getsize(options.file))})")
+        show(f"{options.file} ({counted(os.path.getsize(options.file), 'byte')})")
 
     return run
 

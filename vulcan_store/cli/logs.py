@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, TypeVar
 
-from vulcan_store.cli.arguments import Parser, add_json, number_from
+from vulcan_store.cli.arguments import Parser, add_id, add_json, number_from
 from vulcan_store.cli.display import counted, plain, show, show_json
 from vulcan_store.errors import StoreError, StoreUnavailableError
 from vulcan_store.lifecycle import FINAL
@@ -40,7 +40,7 @@ def log(parser: Parser) -> object:
     character. It reads as long as its input lasts, so that the job that writes it is never stopped: it waits as long as
     a lock lasts, and in a pipeline it leaves Ctrl-C to the job.
     """
-    parser.add_argument("id", metavar="ID", help="the workload")
+    add_id(parser)
     parser.set_defaults(opening=_open_undisturbed)
     parser.epilog = 'Example: ./job 2>&1 | vulcan-store log "$id"'
 
@@ -134,7 +134,7 @@ def _cut(line: bytes | bytearray) -> Iterator[bytes | bytearray]:
 
 def logs(parser: Parser) -> object:
     """print the log of a workload"""
-    parser.add_argument("id", metavar="ID", help="the workload")
+    add_id(parser)
     parser.add_argument("--tail", type=number_from(0), metavar="N", help="begin with the last N lines only")
     parser.add_argument("--follow", action="store_true", help="go on printing what is new until the status is final")
     add_json(parser)

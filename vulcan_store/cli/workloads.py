@@ -8,7 +8,7 @@ from argparse import Namespace
 
 from peewee import SqliteDatabase
 
-from vulcan_store.cli.arguments import TIMES, Parser, add_fields, add_json, given_fields
+from vulcan_store.cli.arguments import TIMES, Parser, add_fields, add_id, add_ids, add_json, given_fields
 from vulcan_store.cli.display import counted, plain, show_id, show_workloads
 from vulcan_store.engines.sqlite.paths import path_of
 from vulcan_store.errors import StoreError
@@ -32,7 +32,7 @@ def create(parser: Parser) -> object:
 
 def get(parser: Parser) -> object:
     """show a workload, one field a line"""
-    parser.add_argument("id", metavar="ID", help="the workload")
+    add_id(parser)
     form = parser.add_mutually_exclusive_group()
     add_json(form)
     form.add_argument("--output", metavar="FILE", help="write the result bytes there instead; - is stdout")
@@ -73,7 +73,7 @@ def update(parser: Parser) -> object:
     Everything that is named changes in one transaction, for all of the workloads or none. completed, failed and
     killed are final.
     """
-    parser.add_argument("ids", nargs="+", metavar="ID", help="the workloads")
+    add_ids(parser)
     add_fields(parser, MUTABLE)
     add_json(parser)
     parser.epilog = f'Example: vulcan-store update "$id" --status failed --exit-code 1 # {TIMES}'
@@ -93,7 +93,7 @@ def delete(parser: Parser) -> object:
 
     All of them are deleted or none.
     """
-    parser.add_argument("ids", nargs="+", metavar="ID", help="the workloads")
+    add_ids(parser)
     parser.epilog = 'Example: vulcan-store delete "$id"'
 
     def run(store: Store, options: Namespace) -> None:

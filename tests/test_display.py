@@ -132,7 +132,7 @@ def test_a_table_keeps_its_shape_whatever_its_words_are():
     narrow = list(display.table([strange], NOW, 80, colour=False))
 
     assert len({display.width(unpainted(line)) for line in whole}) == 1
-    assert {display.width(line) for line in narrow} == {80}
+    assert max(map(display.width, narrow)) <= 80
     assert r"a\nb" in whole[1]
     assert unpainted(whole[2]).split()[2:] == ["-", "go", "-", "?", "106,751,991,167d07h"]
 

@@ -106,12 +106,10 @@ def add_filters(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     """Filters that take a value or several."""
     for name in names:
         field = Workload._meta.fields[name]
+        kind: dict[str, Any] = {"action": "append", "metavar": "TEXT", "help": HELP.get(name)}
         if isinstance(field, EnumField):
-            parser.add_argument(
-                option(name), action="extend", type=_words_of(field), metavar=name.upper(), help=field.expected
-            )
-        else:
-            parser.add_argument(option(name), action="append", metavar="TEXT", help=HELP[name])
+            kind = {"action": "extend", "type": _words_of(field), "metavar": name.upper(), "help": field.expected}
+        parser.add_argument(option(name), **kind)
 
 
 def _words_of(field: EnumField[Any]) -> Callable[[str], list[str]]:

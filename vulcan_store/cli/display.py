@@ -89,7 +89,7 @@ def table(
     widths = [0] * len(HEADINGS)
     headings = [HEADINGS]
     for batch in batches:
-        rows = [*headings, *(_cells(workload, now, columns) for workload in batch)]
+        rows = [*headings, *(_cells(workload, now) for workload in batch)]
         headings = []
         widths = [max(least, *map(width, cells)) for least, *cells in zip(widths, *rows, strict=True)]
         if columns is not None:
@@ -107,12 +107,9 @@ def table(
             yield line
 
 
-def _cells(workload: Workload, now: datetime, columns: int | None) -> tuple[str, ...]:
+def _cells(workload: Workload, now: datetime) -> tuple[str, ...]:
     words = (workload.id, workload.status, workload.isolation, workload.runtime, workload.node_id)
-    cells = (plain(word) or "-" for word in words)
-    if columns is not None:
-        cells = (cut(cell, columns) for cell in cells)
-    return (*cells, age(workload.created_at, now), duration(workload.duration_ms))
+    return (*(plain(word) or "-" for word in words), age(workload.created_at, now), duration(workload.duration_ms))
 
 
 def _padded(text: str, columns: int, heading: str) -> str:

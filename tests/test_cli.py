@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from commandline import environment, rows, vulcan
+from commandline import environment, on_terminal, rows, vulcan
 
 from vulcan_store import (
     append_log_lines,
@@ -188,3 +189,38 @@ def test_update_changes_several_workloads_at_once_or_none(store, path):
     assert [line.split()[:2] for line in ended.stdout.splitlines()] == [
         ["ID", "STATUS"], ["a", "killed"], ["b", "killed"]
     ]
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("way", ["its name", "a symbolic link", "a hard link"])
+def test_get_never_writes_over_a_file_of_the_store(store, path, tmp_path, suffix, way):
+    make_workload(id="w", output=b"result")
+    own = Path(path + suffix)
+    output = own if way == "its name" else tmp_path / "link"
+    if way == "a symbolic link":
+        output.symlink_to(own)
+    elif way == "a hard link":
+        if not own.exists():
+            pytest.skip("there is no such file now")
+        own = Path(store.target + suffix)
+        output.hardlink_to(own)
+
+    ended = vulcan("--db", path, "get", "w", "--output", output)
+
+    if way == "a hard link":
+        output.unlink()
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+    assert not own.exists() or own.read_bytes() != b"result"
+    assert get_workload("w").output == b"result"
+
+
+def test_an_id_is_one_line_of_a_quiet_list_whatever_is_in_it(store, path):
+    make_workload(id="a\nb\x1b")
+
+    assert vulcan("--db", path, "list", "--quiet").stdout == "a\\nb\\x1b\n"
+
+
+def test_a_result_at_a_terminal_is_escaped(store, path):
+    make_workload(id="w", output=b"a\x1b[2J\n\xff")
+
+    assert on_terminal("--db", path, "get", "w", "--output", "-") == "a\\x1b[2J\n\\xff\n"

@@ -1,13 +1,11 @@
-"""The command line: pages, all of it, ids only, and a page that is watched."""
+"""The command line: pages, all of it, and ids only."""
 
 from __future__ import annotations
 
 import json
-import signal
 from datetime import UTC, datetime
 
 import pytest
-from commandline import Started, on_terminal
 
 from vulcan_store import create_workloads, open_store
 from vulcan_store.cli.listing import ROWS_PER_BATCH
@@ -86,38 +84,10 @@ def test_all_of_nothing_says_so(path, capsys):
 
 
 @pytest.mark.parametrize("options", [
-    "--all --limit 3", "--all --page 2", "--all --watch", "--page 2 --offset 3", "--page 0", "--quiet --json",
-    "--watch 0", "--watch soon", "--json --watch",
+    "--all --limit 3", "--all --page 2", "--page 2 --offset 3", "--page 0", "--quiet --json",
 ])
 def test_what_does_not_go_together_is_wrong_usage(seven, capsys, options):
     with pytest.raises(SystemExit) as caught:
         main(["--db", seven, "list", *options.split()])
 
     assert (caught.value.code, capsys.readouterr().out) == (2, "")
-
-
-def test_a_watched_page_shows_what_is_new_until_ctrl_c(seven):
-    with Started("--db", seven, "list", "--watch", "0.01") as watching:
-        for line in watching.stdout:
-            if line == "1-7 of 7\n":
-                break
-        with open_store(seven):
-            make_workload(id="new")
-        for line in watching.stdout:
-            if line == "1-8 of 8\n":
-                break
-        watching.send_signal(signal.SIGINT)
-        _, complaints = watching.communicate()
-
-    assert (complaints, watching.returncode) == ("", 130)
-
-
-def test_a_watched_page_begins_at_the_top_of_a_terminal_and_fits_it(path):
-    with open_store(path):
-        create_workloads({"runtime": "go"} for _ in range(100))
-
-    seen = on_terminal("--db", path, "list", "--watch", "0.01", lines=10, until=b"of 100\r\n\x1b[H\x1b[2J")
-
-    first = seen.split("\x1b[H\x1b[2J")[1]
-    assert first.endswith("1-7 of 100\n")
-    assert first.count("\n") == 9

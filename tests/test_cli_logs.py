@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
+import time
+from contextlib import closing
+from functools import partial
 
 import pytest
-from commandline import Started, vulcan
+from commandline import Started, on_terminal, vulcan
 
-from vulcan_store import LogLine, append_log_lines, list_log_lines, open_store, update_workload_status
+from vulcan_store import (
+    LogLine,
+    append_log_lines,
+    delete_workload,
+    list_log_lines,
+    open_store,
+    update_workload_status,
+)
 from vulcan_store.cli import logs
 from vulcan_store.cli.main import main
 from vulcan_store.operations.log_tail import LINES_PER_BATCH
@@ -151,3 +162,92 @@ def test_logs_of_a_workload_that_is_not_there_are_an_error(running, path):
     ended = vulcan("--db", path, "logs", "nobody")
 
     assert (ended.returncode, ended.stderr) == (1, "vulcan-store: there is no workload 'nobody'\n")
+
+
+def test_a_lock_that_lasts_is_waited_for_and_every_line_is_stored(running, path, monkeypatch):
+    monkeypatch.setattr("vulcan_store.cli.main.open_store", partial(open_store, pragmas={"busy_timeout": 20}))
+    with Started("--db", path, "log", running.id) as logging:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            logging.stdin.write("second\n")
+            logging.stdin.flush()
+            told = logging.stderr.readline()
+            other.execute("COMMIT")
+        said, complaints = logging.communicate("third\n")
+
+    assert "it is locked" in told and told.endswith("still waiting\n")
+    assert (said, complaints, logging.returncode) == ("2 lines appended\n", "", 0)
+    assert [line.line for line in list_log_lines(running.id)] == ["first", "second", "third"]
+
+
+def test_ctrl_c_in_a_pipeline_leaves_the_last_words_to_the_job(running, path):
+    with Started("--db", path, "log", running.id) as logging:
+        logging.stdin.write("second\n")
+        logging.stdin.flush()
+        with Started("--db", path, "logs", "--follow", running.id) as following:
+            assert [following.stdout.readline() for _ in range(2)] == ["first\n", "second\n"]
+            following.send_signal(signal.SIGTERM)
+        logging.send_signal(signal.SIGINT)
+        said, complaints = logging.communicate("last words")
+
+    assert (said, complaints, logging.returncode) == ("2 lines appended\n", "", 0)
+    assert [line.line for line in list_log_lines(running.id)] == ["first", "second", "last words"]
+
+
+def test_the_handler_of_ctrl_c_is_as_before(running, path):
+    before = signal.getsignal(signal.SIGINT)
+
+    vulcan("--db", path, "log", running.id, stdin="a\n")
+
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_workload_that_is_deleted_meanwhile_does_not_break_the_jobs_pipe(running, path):
+    with Started("--db", path, "log", running.id) as logging:
+        logging.stdin.write("second\n")
+        logging.stdin.flush()
+        with Started("--db", path, "logs", "--follow", running.id) as following:
+            assert [following.stdout.readline() for _ in range(2)] == ["first\n", "second\n"]
+            following.send_signal(signal.SIGTERM)
+        delete_workload(running.id)
+        logging.stdin.write("x\n" * 100_000)  # more than a pipe holds
+        said, complaints = logging.communicate()
+
+    assert (said, logging.returncode) == ("1 line appended\n", 1)
+    assert complaints == f"vulcan-store: there is no workload {running.id!r}\n"
+
+
+def test_a_carriage_return_within_a_line_stays_in_it(running, path):
+    vulcan("--db", path, "log", running.id, stdin="1%\r2%\r100%\ndone\r")
+
+    assert [line.line for line in list_log_lines(running.id)] == ["first", "1%\r2%\r100%", "done\r"]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_line_of_more_than_a_megabyte_is_parted_between_characters(running, path, end):
+    text = "x" + "€" * 1_000_000
+
+    vulcan("--db", path, "log", running.id, stdin=text + end)
+
+    first, *parts = [line.line for line in list_log_lines(running.id)]
+    assert "".join(parts) == text
+    assert [len(part.encode()) for part in parts] == [1_000_000, 999_999, 999_999, 3]
+
+
+def test_the_time_for_a_line_without_an_end_grows_with_its_length(running, path):
+    def duration(size):
+        start = time.process_time()
+        vulcan("--db", path, "log", running.id, stdin=b"12%\r" * (size // 4))
+        return time.process_time() - start
+
+    duration(100_000)
+    short = min(duration(2_000_000) for _ in range(3))
+
+    assert duration(16_000_000) < 8 * short * 3
+
+
+def test_a_terminal_sees_escapes_where_a_pipe_gets_what_is_stored(running, path):
+    append_log_lines(running.id, ["\x1b[2J\x7f"])
+
+    assert on_terminal("--db", path, "logs", running.id) == "first\n\\x1b[2J\\x7f\n"
+    assert vulcan("--db", path, "logs", running.id).stdout == "first\n\x1b[2J\x7f\n"

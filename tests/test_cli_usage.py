@@ -15,17 +15,16 @@ import server_file
 from commandline import rows, vulcan
 
 from vulcan_store import __version__, open_store
-from vulcan_store.cli import values
-from vulcan_store.cli.main import main
-from vulcan_store.cli.registry import COMMANDS
+from vulcan_store.cli.arguments import moment as time_of
+from vulcan_store.cli.main import COMMANDS, main
 from vulcan_store.testing import make_workload
 
 NEEDED = {
     "get": ["x"], "update": ["x", "--status", "failed"], "claim": ["x"], "logs": ["x"], "backup": ["copy.db"],
     "purge": ["--finished-before", "1d"], "delete": ["x"], "wait": ["x"], "release": ["--node-id", "x"], "log": ["x"],
 }
-NAMES = [command.name for command in COMMANDS]
-NEEDING = sorted(command.name for command in COMMANDS if not command.creates)
+NAMES = list(COMMANDS)
+NEEDING = sorted(set(COMMANDS) - {"create", "import", "restore"})
 
 
 @pytest.fixture
@@ -90,29 +89,24 @@ def test_wrong_usage_has_status_2_and_says_how_to_use_it(filled, capsys, line):
     assert (caught.value.code, shown.out, shown.err[:19]) == (2, "", "usage: vulcan-store")
 
 
-@pytest.mark.parametrize("line, usage, complaint", [
-    ("lst", "vulcan-store", "vulcan-store: there is no command 'lst'; did you mean 'list'?"),
-    ("frobnicate", "vulcan-store", "vulcan-store: there is no command 'frobnicate'"),
-    ("--vresion", "vulcan-store", "vulcan-store: there is no option '--vresion'; did you mean '--version'?"),
-    ("list --statsu failed", "vulcan-store list",
-     "vulcan-store list: there is no option '--statsu'; did you mean '--status'?"),
-    ("create --runtme=go", "vulcan-store create",
-     "vulcan-store create: there is no option '--runtme'; did you mean '--runtime'?"),
-    ("list --status complted", "vulcan-store list",
-     "vulcan-store list: argument --status: 'complted' is not one of pending, running, completed, failed, killed; "
-     "did you mean 'completed'?"),
-    ("create --runtime pyton", "vulcan-store create",
-     "vulcan-store create: argument --runtime: 'pyton' is not one of go, node, python, wasm, oci; "
-     "did you mean 'python'?"),
-    ("stats now", "vulcan-store stats", "vulcan-store stats: there is no place for 'now'"),
+@pytest.mark.parametrize("line, usage, nearest", [
+    ("lst", "vulcan-store", "'list'"), ("frobnicate", "vulcan-store", None),
+    ("--vresion stats", "vulcan-store", "'--version'"),
+    ("list --statsu failed", "vulcan-store list", "'--status'"),
+    ("create --runtme=go --runtime go", "vulcan-store create", "'--runtime'"),
+    ("list --status failed,complted", "vulcan-store list", "'completed'"),
+    ("create --runtime pyton", "vulcan-store create", "'python'"),
+    ("stats now", "vulcan-store stats", None),
 ])
-def test_a_slip_is_answered_by_the_usage_of_that_command_with_the_nearest_right_word(capsys, line, usage, complaint):
-    with pytest.raises(SystemExit):
+def test_a_slip_is_answered_by_the_usage_of_that_command_with_the_nearest_right_word(capsys, line, usage, nearest):
+    with pytest.raises(SystemExit) as caught:
         main(line.split())
 
     shown = capsys.readouterr().err
+    assert caught.value.code == 2
     assert shown.startswith(f"usage: {usage} [-h]")
-    assert shown.splitlines()[-1] == complaint
+    assert shown.splitlines()[-1].startswith(f"{usage}: error: ")
+    assert shown.partition("maybe you meant ")[2] == (f"{nearest}?\n" if nearest else "")
 
 
 def test_a_value_may_look_like_an_option_if_it_holds_a_space(path, capsys):
@@ -157,7 +151,7 @@ def test_the_help_of_a_command_shows_an_example_within_80_columns(capsys, monkey
 
     shown = capsys.readouterr().out
     assert caught.value.code == 0
-    assert "vulcan-store" in shown.partition("\nexample:\n")[2]
+    assert "vulcan-store" in shown.partition("Example: ")[2]
     assert max(map(len, shown.splitlines())) <= 80
 
 
@@ -228,7 +222,7 @@ def test_a_file_that_is_no_store_is_an_error_of_one_line(path):
     ("2026-02-18 11:12:42.5+02:00", datetime(2026, 2, 18, 9, 12, 42, 500_000, tzinfo=UTC)),
 ])
 def test_a_time_without_a_zone_is_in_utc(text, expected):
-    assert values.moment(text) == expected
+    assert time_of(text) == expected
 
 
 @pytest.mark.parametrize("text, ago", [
@@ -238,4 +232,4 @@ def test_a_time_without_a_zone_is_in_utc(text, expected):
 def test_a_time_may_say_how_long_ago_it_was(text, ago):
     moment = datetime.now(UTC)
 
-    assert timedelta(0) <= values.moment(text) - (moment - ago) < timedelta(seconds=10)
+    assert timedelta(0) <= time_of(text) - (moment - ago) < timedelta(seconds=10)

@@ -24,7 +24,7 @@ from vulcan_store import (
 from vulcan_store.current import CURRENT
 from vulcan_store.models.clock import from_text
 from vulcan_store.operations import reading
-from vulcan_store.operations.transfer import InvalidLineError, export_workloads, import_workloads
+from vulcan_store.operations.transfer import Imported, InvalidLineError, export_workloads, import_workloads
 from vulcan_store.testing import make_workload
 
 SERVERS_ROWS = [
@@ -100,6 +100,7 @@ def test_a_word_that_only_a_newer_server_knows_is_exported_and_imported(path, tm
     imported = vulcan("--db", path, "import", stdin=exported.stdout)
 
     assert (exported.returncode, imported.returncode) == (0, 0)
+    assert "unknown status: paused" in imported.stdout
     assert rows(path, "SELECT COUNT(*) FROM workloads WHERE status = 'paused'") == [(1,)]
 
 
@@ -152,7 +153,7 @@ def test_an_import_fills_in_what_is_left_out(store):
 
 
 def test_an_import_of_nothing_is_nothing(store):
-    assert import_workloads(store, []) == import_workloads(store, [b"\n"]) == (0, {})
+    assert import_workloads(store, []) == import_workloads(store, [b"\n"]) == Imported(0, {})
 
 
 def test_a_broken_line_17_leaves_nothing_changed(path):

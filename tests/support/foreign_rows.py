@@ -38,6 +38,7 @@ ODD = {
     "long id": {"id": "x" * 300},
     "error that is not UTF-8": {"error": b"\xff\xfe"},
     "node that is not UTF-8": {"node_id": b"n\xff"},
+    "start that is not UTF-8": {"started_at": b"\xff"},
 }
 """What another program may have left in a running workload; bytes in a column of text are text that is not UTF-8."""
 

@@ -1,5 +1,5 @@
 """At the prompt: arguments in, text out. No query stands here.
 
-Each command is a :class:`~vulcan_store.cli.command.Command` in the file of its group, parser and handler together;
-:mod:`~vulcan_store.cli.registry` lists them.
+A command is a function that takes its parser, adds the arguments, and returns the handler that runs them;
+:mod:`~vulcan_store.cli.main` lists them. Its docstring is its help.
 """

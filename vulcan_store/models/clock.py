@@ -83,7 +83,7 @@ def from_text(text: Any) -> Any:
 
 def is_before(text: Any, moment: datetime) -> bool:
     """Whether a stored time is one, and before another; by the instant, whatever zone it is written in."""
-    found = from_text(text)
+    found = from_text(text.decode(errors="replace") if isinstance(text, bytes) else text)
     return isinstance(found, datetime) and found < moment
 
 

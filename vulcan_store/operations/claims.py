@@ -14,7 +14,7 @@ from vulcan_store.models.fields import aware_time_text
 from vulcan_store.models.typed import ClaimFilters
 from vulcan_store.models.workload import Workload
 from vulcan_store.operations.waiting import look_until, wait_seconds
-from vulcan_store.queries.compiled import Compiled, Param
+from vulcan_store.queries.compiled import AsStored, Compiled, Param, StoredParam
 from vulcan_store.queries.filters import Filter, Shape, filtered, read_filters
 
 WORKLOADS_PER_BATCH = 100
@@ -153,7 +153,8 @@ def _claim(lockable: bool, *shape: Filter) -> Any:
 @Compiled
 def _select_running(of_a_node: bool, after: bool) -> Any:
     order = Workload.created_at, Workload.id
-    query = Workload.select(Workload.id, Workload.node_id, Workload.started_at, Workload.created_at)
+    run = AsStored(Workload.node_id), AsStored(Workload.started_at)
+    query = Workload.select(Workload.id, *run, Workload.created_at)
     query = query.where(Workload.status == Status.RUNNING)
     if of_a_node:
         query = query.where(Workload.node_id == Param("node_id"))
@@ -165,8 +166,9 @@ def _select_running(of_a_node: bool, after: bool) -> Any:
 @Compiled
 def _release(started: bool) -> Any:
     changes = {Workload.status: Status.PENDING, Workload.node_id: "", Workload.started_at: None}
-    same_start = Workload.started_at == Param("started_at") if started else Workload.started_at.is_null()
+    same_start = Workload.started_at == StoredParam("started_at") if started else Workload.started_at.is_null()
     query = Workload.update(changes).where(
-        Workload.id == Param("id"), Workload.status == Status.RUNNING, Workload.node_id == Param("node_id"), same_start
+        Workload.id == Param("id"), Workload.status == Status.RUNNING, Workload.node_id == StoredParam("node_id"),
+        same_start,
     )
     return query.returning(Workload.id)

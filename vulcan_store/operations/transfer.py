@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from peewee import IntegrityError
@@ -52,7 +53,8 @@ class InvalidLineError(StoreError):
         return f"line {self.line}: {self.reason}; nothing was imported"
 
 
-class Imported(NamedTuple):
+@dataclass(frozen=True)
+class Imported:
     """What an import has stored.
 
     Attributes:
@@ -61,7 +63,7 @@ class Imported(NamedTuple):
             new workload's may not be; ten of each at most.
     """
 
-    count: int  # type: ignore[assignment]
+    count: int
     unknown: dict[str, list[Any]]
 
 

@@ -14,9 +14,9 @@ from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
 from vulcan_store.models.bound import resolved
 from vulcan_store.models.typed import Changes
-from vulcan_store.models.workload import COLUMNS, FIELDS, Workload, WorkloadNotFoundError
-from vulcan_store.operations.reading import lookup_key, select_by_id, stored_workload
-from vulcan_store.queries.compiled import Compiled, Param
+from vulcan_store.models.workload import FIELDS, Workload, WorkloadNotFoundError
+from vulcan_store.operations.reading import lookup_key, stored_workload
+from vulcan_store.queries.compiled import AsStored, Compiled, Param, StoredParam
 
 MUTABLE = ("status", "node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
 """The fields that :func:`update_workload` may change; the others are fixed once created."""
@@ -126,19 +126,21 @@ def _change_claimed(database: Engine, workload_id: str, fields: Mapping[str, Any
     status = _stored_status(fields["status"]) if "status" in fields else None
     node_id, start = run
     # As this package writes it, which it most likely did.
-    stored_start = clock.to_text(start) if isinstance(start, datetime) else start
-    values = {**fields, "id": workload_id, "now": clock.now_as_text(), "claim_node": node_id}
+    stored_node, stored_start = node_id, clock.to_text(start) if isinstance(start, datetime) else start
+    values = {**fields, "id": workload_id, "now": clock.now_as_text()}
     database.require_writable()
     for _ in range(MAX_TRIES):
         if fields:
-            values["claim_start"] = stored_start
+            values["claim_node"], values["claim_start"] = stored_node, stored_start
             fence = "unknown start" if stored_start is None else "start"
             if rows := database.write(*_update_fields(database, values, status, fence, *fields)):
                 return Workload.from_row(rows[0], database)
-        rows = database.read(*select_by_id(database, {"id": workload_id}))
+        rows = database.read(*_select_run(database, {"id": workload_id}))
         if not rows:
             raise WorkloadNotFoundError(workload_id)
-        stored = Workload.from_row(rows[0], database)
+        # Another program may have written the same instant in a form of its own.
+        *row, stored_node, stored_start = rows[0]
+        stored = Workload.from_row(row, database)
         if (stored.node_id, stored.started_at) != run:
             break
         if stored.status in FINAL and status is not None and _says_again(stored, fields):
@@ -147,7 +149,6 @@ def _change_claimed(database: Engine, workload_id: str, fields: Mapping[str, Any
             break
         if not fields or fields.keys() == {"status"} and status == Status.RUNNING:
             return stored
-        stored_start = rows[0][_STARTED_AT]  # another program has written the same instant in a form of its own
     raise ClaimLostError(stored.id, stored.node_id, stored.status)
 
 
@@ -193,7 +194,11 @@ def _refuse_changed(database: Engine, workload_id: str, fixed: Mapping[str, Any]
 
 Workload.save_changes = _save_changes
 
-_STARTED_AT = COLUMNS.index("started_at")
+
+@Compiled
+def _select_run() -> Any:
+    run = AsStored(Workload.node_id), AsStored(Workload.started_at)
+    return Workload.select(*FIELDS, *run).where(Workload.id == Param("id", lookup_key))
 
 
 @Compiled
@@ -217,8 +222,8 @@ def _update_fields(status: str | None, fence: str | None, *names: str) -> Any:
         start = Workload.started_at
         query = query.where(
             Workload.status == Status.RUNNING,
-            Workload.node_id == Param("claim_node"),
-            start == Param("claim_start") if fence == "start" else start.is_null(),
+            Workload.node_id == StoredParam("claim_node"),
+            start == StoredParam("claim_start") if fence == "start" else start.is_null(),
         )
     if names == ("status",):
         query = query.where(Workload.status != status)  # said again, it writes nothing

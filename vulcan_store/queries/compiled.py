@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from peewee import ColumnBase, Context
 
+from vulcan_store.models.fields import is_postgres
+
 if TYPE_CHECKING:
     from vulcan_store.engines.contract import Engine
 
@@ -29,6 +31,26 @@ class Param(ColumnBase):
     def __sql__(self, ctx: Context) -> Context:
         ctx.value(_Place(self.name, self.convert), converter=False)
         return ctx
+
+
+class AsStored(ColumnBase):
+    """What is stored in a column, as bytes on SQLite, where text may be of bytes that are not UTF-8."""
+
+    def __init__(self, column: Any) -> None:
+        self.column = column
+
+    def __sql__(self, ctx: Context) -> Context:
+        column = self.column if is_postgres(ctx) else self.column.cast("BLOB")
+        return ctx.sql(column)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class StoredParam(Param):
+    """The place of a value that :class:`AsStored` has given, or of text, to be compared with the column itself."""
+
+    def __sql__(self, ctx: Context) -> Context:
+        if is_postgres(ctx):
+            return super().__sql__(ctx)
+        return super().__sql__(ctx.literal("CAST(")).literal(" AS TEXT)")
 
 
 def as_is(value: Any) -> Any:

@@ -59,8 +59,8 @@ MISSING = _Missing()
 class Required(Node):
     """What an INSERT of Peewee's takes for a column that has no default and was not given: it cannot be built."""
 
-    def __init__(self, field: StrictField[Any] | WorkloadKeyField) -> None:
-        self.field = field
+    def __init__(self, field: Any) -> None:
+        self.field: StrictField[Any] | WorkloadKeyField = field
 
     def __sql__(self, ctx: Context) -> NoReturn:
         self.field.refuse(MISSING)

@@ -43,7 +43,7 @@ class LogLine(StoreModel):
     if TYPE_CHECKING:
         workload_id: str
 
-    class Meta:
+    class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
         table_name = "log_lines"
 
     def save(self, force_insert: bool = False, only: Any = None) -> int:

@@ -159,7 +159,7 @@ class StoreModel(Model):
         return Update(cls, cls._checked({**(data or {}), **fields}))
 
     @classmethod
-    def delete(cls) -> Delete:
+    def delete(cls) -> Delete:  # pyright: ignore[reportIncompatibleVariableOverride]
         return Delete(cls)
 
     @classmethod

@@ -90,7 +90,7 @@ class Workload(StoreModel):
     started_at: TimeField[datetime | None] = TimeField(null=True)
     finished_at: TimeField[datetime | None] = TimeField(null=True)
 
-    class Meta:
+    class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
         table_name = "workloads"
 
     _dirty: Any = _MadeWhenChanged()

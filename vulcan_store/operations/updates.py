@@ -110,11 +110,13 @@ def _change(database: Engine, workload_id: str, fields: Mapping[str, Any]) -> Wo
         return stored_workload(database, workload_id)
     values = {**fields, "id": workload_id, "now": clock.now_as_text()}
     update = _update_fields(database, values, status, None, *fields)
-    for _ in range(MAX_TRIES):
+    tries = MAX_TRIES
+    while True:
         if rows := database.write(*update):
             return Workload.from_row(rows[0], database)
         stored = stored_workload(database, workload_id)
-        if stored.status in FINAL or fields.keys() == {"status"} and stored.status == status:
+        tries -= 1
+        if not tries or stored.status in FINAL or fields.keys() == {"status"} and stored.status == status:
             break
         # It became something else between the two statements, so the change is possible now.
     if _says_again(stored, fields):
@@ -129,7 +131,8 @@ def _change_claimed(database: Engine, workload_id: str, fields: Mapping[str, Any
     stored_node, stored_start = node_id, clock.to_text(start) if isinstance(start, datetime) else start
     values = {**fields, "id": workload_id, "now": clock.now_as_text()}
     database.require_writable()
-    for _ in range(MAX_TRIES):
+    tries = MAX_TRIES
+    while True:
         if fields:
             values["claim_node"], values["claim_start"] = stored_node, stored_start
             fence = "unknown start" if stored_start is None else "start"
@@ -141,7 +144,8 @@ def _change_claimed(database: Engine, workload_id: str, fields: Mapping[str, Any
         # Another program may have written the same instant in a form of its own.
         *row, stored_node, stored_start = rows[0]
         stored = Workload.from_row(row, database)
-        if (stored.node_id, stored.started_at) != run:
+        tries -= 1
+        if not tries or (stored.node_id, stored.started_at) != run:
             break
         if stored.status in FINAL and status is not None and _says_again(stored, fields):
             return stored

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
@@ -11,7 +12,11 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from guarantees.processes import in_processes, run
 from vulcan_store import StoreUnavailableError, backup_store, create_workloads, open_store
+from vulcan_store.engines.sqlite import backup
 
 BACK_UP = """
 import os, signal, sys
@@ -78,3 +83,57 @@ def test_of_two_backups_of_one_name_the_second_overwrites_nothing(path, tmp_path
 
     assert refused == ["it exists already, and a backup overwrites nothing"]
     assert sorted(Path(tmp_path).glob(".*")) == []
+
+
+def back_up_at_once(barrier, place, path, copy):
+    with open_store(path):
+        barrier.wait()
+        try:
+            backup_store(copy)
+        except StoreUnavailableError as error:
+            return error.reason
+    return "done"
+
+
+def test_of_processes_that_back_up_to_one_name_at_once_one_does(path, tmp_path):
+    with open_store(path):
+        create_workloads({"runtime": "go", "output": bytes(100_000)} for _ in range(10))
+    folder = tmp_path / "backups"
+    folder.mkdir()
+
+    answers = in_processes(4, back_up_at_once, path, str(folder / "copy.db"))
+
+    assert sorted(answers) == ["done"] + 3 * ["it exists already, and a backup overwrites nothing"]
+    assert os.listdir(folder) == ["copy.db"]
+    assert os.stat(folder / "copy.db").st_nlink == 1
+
+
+@pytest.mark.parametrize("system", ["this one's", "without a rename that overwrites nothing"])
+def test_a_file_that_took_the_name_meanwhile_is_not_overwritten(path, tmp_path, monkeypatch, system):
+    if system != "this one's":
+        monkeypatch.setattr(backup, "RENAME_NOREPLACE", 1 << 30)  # which no file system knows
+
+    def take_the_name(done, total):
+        (tmp_path / "copy.db").write_bytes(b"precious")
+
+    with open_store(path) as store:
+        create_workloads([{"runtime": "go"}])
+        with pytest.raises(StoreUnavailableError, match="overwrites nothing"):
+            store.database.backup(str(tmp_path / "copy.db"), take_the_name)
+        backup_store(tmp_path / "other.db")
+
+    assert (tmp_path / "copy.db").read_bytes() == b"precious"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["copy.db", "other.db", "vulcan.db"]
+
+
+def test_a_job_that_holds_a_lock_on_the_folder_can_back_up_into_it(path, tmp_path):
+    open_store(path).close()
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        run("import sys; from vulcan_store import *\nwith open_store(sys.argv[1]): backup_store(sys.argv[2])",
+            path, tmp_path / "copy.db")
+    finally:
+        os.close(folder)
+
+    assert (tmp_path / "copy.db").exists()

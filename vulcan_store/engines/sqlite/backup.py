@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import sqlite3
@@ -18,6 +19,8 @@ PAGES_PER_STEP = 1_000
 
 UNFINISHED = ".vulcan-backup-"
 """How the hidden name of a backup begins that is not whole yet."""
+
+AT_FDCWD, RENAME_NOREPLACE = -100, 1
 
 Progress = Callable[[int, int], object]
 
@@ -52,14 +55,14 @@ def _require_free(path: str) -> None:
 
 
 def _rename(name: str, path: str) -> None:
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # of two backups of one name the second finds the first
-        _require_free(path)
+    # This one overwrites nothing: https://man7.org/linux/man-pages/man2/rename.2.html. With a link a backup that dies
+    # here would have two names, and a lock on the folder may be held by the very job that makes the backup.
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    if rename is None or rename(AT_FDCWD, os.fsencode(name), AT_FDCWD, os.fsencode(path), RENAME_NOREPLACE):
+        _require_free(path)  # it is taken, or this file system has no such rename
         os.rename(name, path)
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with contextlib.suppress(PermissionError):  # a folder may be one to put things into alone
+        _sync(os.path.dirname(path))
 
 
 @contextlib.contextmanager
@@ -80,7 +83,10 @@ def _unfinished(folder: str) -> Iterator[str]:
 
 def _remove_unfinished(folder: str) -> None:
     """Take away what backups have left that died; one that is under way has a lock."""
-    for entry in os.listdir(folder):
+    entries: list[str] = []
+    with contextlib.suppress(PermissionError):
+        entries = os.listdir(folder)
+    for entry in entries:
         if not (entry.startswith(UNFINISHED) and entry.endswith(".lock")):
             continue
         marker_name = os.path.join(folder, entry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,8 +25,11 @@ from vulcan_store import (
     purge_workloads,
     update_workload,
     update_workload_status,
+    wait_workload,
 )
+from vulcan_store.current import CURRENT
 from vulcan_store.engines.sqlite import kept
+from vulcan_store.operations.log_tail import LogTail
 
 WRITES = {
     "create": lambda: create_workload(runtime="go"),
@@ -277,6 +281,46 @@ def test_a_backup_of_a_file_that_was_taken_away_is_refused_and_leaves_nothing(pa
 
     assert caught.value.target == path
     assert not os.path.exists(path + ".backup")
+
+
+WAITS = {
+    "wait": lambda: wait_workload("mine", timeout=PATIENCE),
+    "claim": lambda: claim_workload("n", wait=PATIENCE, runtime="wasm"),
+}
+
+
+@pytest.mark.parametrize("take_away", [remove, remove_all, rename, replace, replace_all])
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_a_wait_ends_when_the_file_is_taken_away(path, monkeypatch, take_away, wait):
+    a_store(path + ".other")
+    slept = []
+
+    def sleep(seconds):
+        if not slept:
+            take_away(path)
+        slept.append(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    with open_store(path):
+        create_workload(runtime="go", id="mine")
+        with pytest.raises(StoreUnavailableError, match="deleted or replaced"):
+            wait()
+
+    assert len(slept) == 1
+
+
+@pytest.mark.parametrize("take_away", [remove, remove_all, rename, replace, replace_all])
+def test_a_log_that_is_followed_ends_when_the_file_is_taken_away(path, take_away):
+    a_store(path + ".other")
+    with open_store(path):
+        create_workload(runtime="go", id="mine")
+        append_log_lines("mine", ["first"])
+        tail = LogTail(CURRENT, "mine")
+        assert [line.line for line in tail.new_lines()] == ["first"]
+        take_away(path)
+
+        with pytest.raises(StoreUnavailableError, match="deleted or replaced"):
+            list(tail.new_lines())
 
 
 def take_the_wal_away(path):

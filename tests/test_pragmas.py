@@ -64,10 +64,13 @@ def test_the_journal_mode_is_that_of_every_connection(path, mode):
         assert modes == [pragmas_of(store)["journal_mode"]] == [mode]
 
 
-@pytest.mark.parametrize("value", ["maybe", "", 2])
-def test_a_switch_is_on_or_off(path, value):
-    with pytest.raises(StoreUnavailableError, match="foreign_keys"):
-        open_store(path, pragmas={"foreign_keys": value})
+@pytest.mark.parametrize("name, value", [
+    ("foreign_keys", "maybe"), ("foreign_keys", ""), ("foreign_keys", 2), ("synchronous", "ful"), ("synchronous", 4),
+    ("journal_mode", "wall"), ("busy_timeout", "5s"), ("busy_timeout", -1), ("no_such_pragma", 1),
+], ids=str)
+def test_a_value_or_name_that_sqlite_would_pass_over_is_refused_and_no_file_made(path, name, value):
+    with pytest.raises(StoreUnavailableError, match=name):
+        open_store(path, pragmas={name: value})
 
     assert not os.path.exists(path)
 

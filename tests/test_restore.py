@@ -142,11 +142,16 @@ def a_folder(folder):
     return folder
 
 
+def a_pipe(folder):
+    os.mkfifo(folder / "pipe")
+    return folder / "pipe"
+
+
 def own(folder):
     return folder / "vulcan.db"
 
 
-@pytest.mark.parametrize("make", [missing, no_database, damaged, own, a_folder], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [missing, no_database, damaged, own, a_folder, a_pipe], ids=lambda make: make.__name__)
 def test_a_file_that_cannot_be_restored_is_refused_and_nothing_is_changed(path, copy, make):
     with open_store(path):
         make_workload(id="mine")

@@ -156,8 +156,8 @@ class Engine(LendingDatabase):
         """
         raise NotImplementedError
 
-    def vacuum(self, progress: Callable[[int], object] | None = None) -> int:
-        """Give back the room of what was deleted; see :func:`vulcan_store.operations.vacuum.vacuum_store`."""
+    def vacuum(self) -> int:
+        """Give back the room of what was deleted; see :func:`vulcan_store.operations.housekeeping.vacuum_store`."""
         raise NotImplementedError
 
     def fail(self, error: Exception) -> NoReturn:

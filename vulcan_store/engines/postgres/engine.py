@@ -140,5 +140,5 @@ class PostgresEngine(ServerDatabase):
     def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:
         raise StoreUnavailableError(self.target, "what pg_dump wrote is restored by a server's own pg_restore")
 
-    def vacuum(self, progress: Callable[[int], object] | None = None) -> int:
+    def vacuum(self) -> int:
         raise StoreUnavailableError(self.target, "a server gives room back by its own VACUUM, and does so by itself")

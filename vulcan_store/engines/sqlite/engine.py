@@ -168,10 +168,10 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
             raise StoreUnavailableError(self.target, "it is in a transaction, and a restore cannot be part of one")
         restore_from(self, path, columns)
 
-    def vacuum(self, progress: Callable[[int], object] | None = None) -> int:
+    def vacuum(self) -> int:
         self._check_writable()
         try:
-            return vacuum(self, progress)
+            return vacuum(self)
         except (sqlite3.Error, PeeweeException) as error:
             self.fail(error)
 

@@ -78,7 +78,9 @@ def _named_path(target: str) -> str:
         raise StoreUnavailableError(target, "this is the path of a folder; write the name of a file in it")
     path = os.path.abspath(path)  # so that it stays the same file when the process changes its folder
     if _is_special(path):
-        raise StoreUnavailableError(target, "this is no regular file, but a pipe, a device or a socket")
+        raise StoreUnavailableError(
+            target, 'this is no regular file, but a pipe, a device or a socket; write a path, or ":memory:"'
+        )
     _require_room(target, os.path.realpath(path))
     return path
 
@@ -126,7 +128,7 @@ def require_one_name(target: str, path: str) -> None:
 def _mount_points() -> set[str]:
     # https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html: blanks in a path are written in octal.
     try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape", newline="\n") as mounts:
             points = [line.split(" ")[4] for line in mounts]
     except OSError:
         return set()

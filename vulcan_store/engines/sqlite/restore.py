@@ -25,20 +25,15 @@ def restore_from(database: FileDatabase, path: str, columns: Mapping[str, Sequen
     Raises:
         StoreUnavailableError, SchemaMismatchError: as :func:`vulcan_store.restore_store` says; nothing was changed.
     """
-    if not os.path.exists(path):
-        raise StoreUnavailableError(path, "there is no such file to restore")
-    if os.path.isdir(path):
-        raise StoreUnavailableError(path, "it is a folder")
+    if not os.path.isfile(path):
+        raise StoreUnavailableError(path, "there is no such file to restore, or it is no regular file")
     if not database.in_memory and os.path.samefile(path, database.path):
         raise StoreUnavailableError(path, "this is the store's own file")
     try:
         with _opened(path) as source:
             _check(source, path, columns)
-            if database.in_memory:
-                with _in_rollback_mode(source) as copy:
-                    database.with_connection(lambda connection: _copy(connection, copy, database.busy_timeout))
-            else:
-                database.with_connection(lambda connection: _copy(connection, source, database.busy_timeout))
+            with _in_rollback_mode(source) if database.in_memory else contextlib.nullcontext(source) as content:
+                database.with_connection(lambda connection: _copy(connection, content, database.busy_timeout))
     except sqlite3.Error as error:
         if has_code(error, "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CANTOPEN"):
             raise StoreUnavailableError(path, f"it cannot be restored: {error}") from error

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from vulcan_store.engines.sqlite.files import FileDatabase
 from vulcan_store.errors import StoreUnavailableError
 
-STEPS_PER_CALL = 100_000
-"""How many steps of SQLite's virtual machine pass between two calls of the progress, some ten milliseconds."""
 
-
-def vacuum(database: FileDatabase, progress: Callable[[int], object] | None) -> int:
+def vacuum(database: FileDatabase) -> int:
     """Write the file anew, and return by how many bytes it is smaller.
 
     Raises:
@@ -33,8 +27,7 @@ def vacuum(database: FileDatabase, progress: Callable[[int], object] | None) -> 
                 f"somebody else is in the way: for {database.busy_timeout:g} s (busy_timeout) another process or "
                 "thread was reading or writing it; nothing was changed, so try again when it is quiet",
             )
-        with _telling(connection, progress):
-            connection.execute("VACUUM")
+        connection.execute("VACUUM")
         # Whoever begins to read just now only delays it: SQLite's next checkpoint shrinks the file then.
         _is_in_use(connection)
         return before - _size(connection)
@@ -52,29 +45,3 @@ def _is_in_use(connection: sqlite3.Connection) -> bool:
     # https://www.sqlite.org/pragma.html#pragma_wal_checkpoint
     ((busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return bool(busy)
-
-
-@contextmanager
-def _telling(connection: sqlite3.Connection, progress: Callable[[int], object] | None) -> Iterator[None]:
-    if progress is None:
-        yield
-        return
-    start = time.monotonic()
-    errors: list[BaseException] = []
-
-    def tell() -> int:
-        try:
-            progress(int(time.monotonic() - start))
-        except BaseException as error:  # SQLite would make an interruption without a cause of it
-            errors.append(error)
-        return len(errors)
-
-    connection.set_progress_handler(tell, STEPS_PER_CALL)
-    try:
-        yield
-    except sqlite3.OperationalError:
-        if errors:
-            raise errors[0]
-        raise
-    finally:
-        connection.set_progress_handler(None, 0)

@@ -25,7 +25,8 @@ class CurrentStore(Store):
     @property
     def database(self) -> Any:  # type: ignore[override]
         """The current store's database; raises StoreUnavailableError while no store is open."""
-        return resolved(DATABASE)
+        store = current_store()
+        return resolved(DATABASE) if store is None else store.database
 
     def __repr__(self) -> str:
         return "the current store"

@@ -34,7 +34,7 @@ class Cursor:
 
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> Self:
         """Run a statement for each of several rows, as one transaction if none is open."""
-        self.database.write_many(sql, rows)
+        self.database.write_many(sql, map(self.database.adapted, rows))
         return self
 
     @property

@@ -39,14 +39,11 @@ def make_current(store: Any) -> None:
 def current_store() -> Any:
     """The store that this thread opened last and that is still open; else the one that is current for the thread
     that opened the first of those that are still open; None if none is open."""
-    last: dict[object, Any] = {}
-    for store, opener in tuple(_opened):
-        if not store.database.ended:
-            last[opener] = store
-    if not last:
-        return None
-    mine = last.get(_this_thread())
-    return next(iter(last.values())) if mine is None else mine
+    opened = [each for each in tuple(_opened) if not each[0].database.ended]
+    if len(opened) == 1:  # as in most programs, and at a third of the cost
+        return opened[0][0]
+    last = {opener: store for store, opener in opened}
+    return last.get(_this_thread()) or next(iter(last.values()), None)
 
 
 class CurrentDatabase(Proxy):
@@ -106,10 +103,10 @@ class OfStore:
     def _execute(self, database: Any) -> Any:
         return super()._execute(resolved(database))  # type: ignore[misc]
 
-    def _get_model_cursor_wrapper(self, cursor: Any) -> Any:
-        wrapper: Any = super()._get_model_cursor_wrapper(cursor)  # type: ignore[misc]
-        database, make = getattr(cursor, "database", None), wrapper.process_row
-        if database is not None:
+    def _get_cursor_wrapper(self, cursor: Any) -> Any:
+        wrapper: Any = super()._get_cursor_wrapper(cursor)  # type: ignore[misc]
+        database, make = getattr(cursor, "database", None), getattr(wrapper, "process_row", None)
+        if database is not None and make is not None:
             def process_row(row: Any) -> Any:
                 made = make(row)
                 for each in _models_in(made):

@@ -64,7 +64,7 @@ class LogLine(StoreModel):
             fields.pop("id", None)
             if not fields:
                 return 0
-            query = type(self).update(fields).where(LogLine.id == self.id)
+            query = type(self).update(fields).where(self._pk_expr())  # type: ignore[attr-defined]
             count = int(query.bind(self.database_of_row()).execute())
         self._dirty -= {"id", *fields}
         return count

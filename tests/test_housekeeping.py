@@ -217,8 +217,8 @@ def test_another_process_writes_while_a_purge_is_under_way(store, target, monkey
     finished(250)
 
     def create_elsewhere(seconds):
+        monkeypatch.undo()  # what waits for the other process sleeps too
         run(CREATE_ONE, target, f"new {len(ids())}")
-        monkeypatch.undo()
 
     monkeypatch.setattr(time, "sleep", create_elsewhere)  # the pause after a batch
 

@@ -27,7 +27,6 @@ from benchmark_writing import writing
 from contenders import contenders, fields
 
 import vulcan_store
-from vulcan_store.engines.sqlite.kept import SETTLED
 from vulcan_store.engines.sqlite.pragmas import PRAGMAS
 
 SMALL = 1_500
@@ -58,12 +57,6 @@ def in_turn(works, rounds):
         for name in names[round_ % len(names):] + names[: round_ % len(names)]:
             seconds[name].append(works[name]())
     return seconds
-
-
-def settle(folder):
-    """Wait until nothing in the folder has changed for long, as where a service runs: writes then cost less."""
-    while time.time_ns() - os.stat(folder).st_ctime_ns <= SETTLED:
-        time.sleep(0.1)
 
 
 def timed_in_turn(works, rounds):
@@ -197,13 +190,11 @@ def measure(folder, rows, rounds, wanted):
         plans = small(opened, rounds) if kind == "small" else large(opened, rows, rounds)
         for operation, works, times in plans:
             if operation in wanted:
-                settle(folder)
                 yield from result(operation, in_turn(works, times), "sqlite3")
         for contender in opened:
             contender.close()
     if "writing" in wanted:
         for operation, works in writing(folder):
-            settle(folder)
             seconds = in_turn(works, rounds)
             yield from result(f"{operation}, same", seconds, "sqlite3")
             yield from result(f"{operation}, one", seconds, "sqlite3, one index")

@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from vulcan_store import open_store
-from vulcan_store.engines.sqlite.kept import SETTLED
 from vulcan_store.models.ids import new_id
 
 BUSY_TIMEOUT = 60_000
@@ -84,7 +83,6 @@ KINDS = {"vulcan_store": VulcanStore, "sqlite3": PlainSqlite}
 
 def work(kind, path, rounds, barrier, results):
     user = KINDS[kind](path)
-    time.sleep(SETTLED / 1e9 + 0.1)  # a write costs less where nothing in the folder has changed for long
     found, given = [], [None] * rounds
     for operation in OPERATIONS:
         call, done, slowest = getattr(user, operation), [], 0.0

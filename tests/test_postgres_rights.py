@@ -1,4 +1,4 @@
-"""Ordinary roles: what one lacks is named with the statement that grants it, and nothing more is asked for."""
+"""Ordinary roles: what one may not do is said, and nothing more is asked for than README.md says."""
 
 from __future__ import annotations
 
@@ -68,24 +68,22 @@ def lacking(url, **how):
     return refusal.value.reason
 
 
-def test_a_role_that_may_not_create_is_told_what_grants_it_and_then_opens_the_store(
+def test_a_role_that_may_not_create_is_told_where_and_opens_the_store_once_it_may(
     postgres, role, role_url, schema, grant
 ):
     grant(f"USAGE ON SCHEMA {schema}")
 
-    reason = lacking(role_url)
+    assert f"permission denied for schema {schema}" in lacking(role_url)
 
-    assert f"the role {role} lacks CREATE on schema {schema}" in reason
-    execute(postgres, reason.partition("the owner can say: ")[2])
+    grant(f"CREATE ON SCHEMA {schema}")
     with open_store(role_url):
         create_workload(runtime="go")
 
 
-def test_a_role_that_may_not_use_the_schema_is_told_what_grants_it(postgres, role, role_url, schema):
-    reason = lacking(role_url)
+def test_a_role_that_may_not_use_the_schema_is_told_so(role_url, schema, grant):
+    assert "may not use it" in lacking(role_url)
 
-    assert f"the role {role} lacks USAGE, CREATE on schema {schema}" in reason
-    execute(postgres, reason.partition("the owner can say: ")[2])
+    grant(f"USAGE, CREATE ON SCHEMA {schema}")
     open_store(role_url).close()
 
 
@@ -127,29 +125,21 @@ def test_a_role_that_may_not_make_an_index_opens_a_store_that_lacks_one(
                    "AND indexname = 'idx_log_lines_workload'") == [(1,)]  # fmt: skip
 
 
-def test_a_role_that_may_only_read_is_told_what_a_write_needs(postgres, role, role_url, owner_url, schema, grant):
+def test_a_role_that_may_only_read_is_told_which_table_it_may_not_write(role_url, owner_url, schema, grant):
     with open_store(owner_url):
         made = make_workload()
     grant(f"USAGE ON SCHEMA {schema}", f"SELECT ON ALL TABLES IN SCHEMA {schema}")
 
     with open_store(role_url):
         assert get_workload(made.id) == made
-        for write in (lambda: create_workload(runtime="go"), lambda: append_log_lines(made.id, ["one"])):
-            with pytest.raises(StoreUnavailableError) as refusal:
-                write()
-            reason = refusal.value.reason
-            assert f"the role {role} lacks USAGE on sequence log_lines_id_seq" in reason
-            assert "INSERT, UPDATE, DELETE on table workloads" in reason
+        with pytest.raises(StoreUnavailableError, match="permission denied for table workloads"):
+            create_workload(runtime="go")
         assert list_workloads().items == [made]
-        execute(postgres, f"SET search_path = {schema}; {reason.partition('the owner can say: ')[2]}")
-        assert append_log_lines(made.id, ["one"]) == 1
 
 
-def test_a_role_that_may_not_read_the_tables_is_told_so_though_they_are_there(
-    role, role_url, owner_url, schema, grant
-):
+def test_a_role_that_may_not_read_the_tables_is_told_so_though_they_are_there(role_url, owner_url, schema, grant):
     open_store(owner_url).close()
     grant(f"USAGE, CREATE ON SCHEMA {schema}")
 
     for how in ({}, {"read_only": True}):
-        assert "SELECT, INSERT, UPDATE, DELETE on table log_lines" in lacking(role_url, **how)
+        assert "may not read its table" in lacking(role_url, **how)

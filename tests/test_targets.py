@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from guarantees.processes import run
 
 from vulcan_store import get_workload, open_store
 from vulcan_store.testing import make_workload
@@ -95,3 +96,38 @@ def test_a_target_that_is_no_path_is_a_type_error(tmp_path, monkeypatch, target)
         open_store(target)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_of_sqlite_that_peewee_uses_in_place_of_pythons_is_used_for_everything(tmp_path):
+    done = run(
+        """
+import sqlite3, sys, types
+pysqlite3 = types.ModuleType("pysqlite3")
+pysqlite3.dbapi2 = types.ModuleType("pysqlite3.dbapi2")
+for name in dir(sqlite3):
+    for module in (pysqlite3, pysqlite3.dbapi2):
+        setattr(module, name, getattr(sqlite3, name))
+sys.modules.update({"pysqlite3": pysqlite3, "pysqlite3.dbapi2": pysqlite3.dbapi2, "sqlite3": pysqlite3})
+opened = []
+class Connection(sqlite3.Connection):
+    def __init__(self, *arguments, **options):
+        opened.append(str(arguments[0]).rpartition("/")[2].partition("?")[0])
+        super().__init__(*arguments, **options)
+pysqlite3.dbapi2.Connection = Connection
+pysqlite3.dbapi2.connect = lambda *arguments, **options: sqlite3.connect(*arguments, **options, factory=Connection)
+sqlite3.Connection = None
+
+import peewee
+from vulcan_store import backup_store, create_workload, list_workloads, open_store, restore_store
+assert peewee.sqlite3 is pysqlite3.dbapi2
+with open_store("one.db"):
+    create_workload(runtime="go")
+    backup_store("two.db")
+    restore_store("two.db")
+    assert list_workloads().total == 1
+print(sorted({name for name in opened if name.endswith(".db")}))
+""",
+        cwd=tmp_path,
+    )
+
+    assert done.stdout == "['one.db', 'two.db']\n"

@@ -7,9 +7,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
-import types
 
-import peewee
 import pytest
 
 from vulcan_store import StoreUnavailableError, create_workload, list_workloads, open_store
@@ -134,13 +132,3 @@ def test_reading_through_a_link_leaves_a_dead_writers_wal(tmp_path):
     assert found == ["last"]
     assert {entry: entry.read_bytes() for entry in before} == before
     assert os.path.exists(path + "-wal")
-
-
-def test_another_copy_of_sqlite_behind_peewee_is_refused(path, monkeypatch):
-    monkeypatch.setattr(peewee, "sqlite3", types.ModuleType("pysqlite3.dbapi2"))
-
-    with pytest.raises(StoreUnavailableError) as refusal:
-        open_store(path)
-
-    assert "pysqlite3.dbapi2" in refusal.value.reason
-    assert not os.path.exists(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 
-from peewee import IntegrityError
+from peewee import IntegrityError, OperationalError
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
@@ -32,7 +32,7 @@ class StoreError(Exception):
         return f"{type(self).__name__}({str(self)!r})"
 
 
-class StoreUnavailableError(StoreError):
+class StoreUnavailableError(StoreError, OperationalError):
     """The store cannot be used now.
 
     Nothing was changed, unless ``maybe_done`` says that it may have been; a purge keeps the batches that it finished.

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import NoReturn, Self
 
 from vulcan_store.engines.contract import Engine
+from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.operations import claims, creation, housekeeping, logs, reading, updates, waiting
 
 
@@ -19,16 +20,18 @@ class Store:
         database (peewee.Database): the Peewee database, a ``SqliteDatabase`` or a ``PostgresqlDatabase``, for queries
             (``Workload.select().bind(store.database)``) and transactions (``store.database.atomic()``) of your own.
 
-    ``database`` lends a connection for one statement or one transaction, so ``connect()``, ``close()`` and
-    ``connection_context()`` change nothing, and ``connection()`` works inside a transaction alone. What is set on one
-    connection (a PRAGMA, a TEMP table) does not reach the others: give pragmas to ``open_store``. Functions,
-    collations and attached files that are registered through Peewee reach all of them. ``.iterator()`` of a query of
-    your own reads ahead; :meth:`iter_workloads` is the stream in constant memory. A ``datetime`` anywhere in such a
-    query about workloads is compared as the instant that it is; one without a time zone raises InvalidWorkloadError.
+    ``database`` is Peewee's, but for this. It lends a connection for one statement or one transaction: ``connect()``,
+    ``close()`` and ``connection_context()`` change nothing, ``is_closed()`` says whether the store is closed,
+    ``connection()`` works inside a transaction alone, ``init()`` is not for it, and what is set on one connection (a
+    raw PRAGMA, a TEMP table, an attached ``":memory:"``) does not last. What is registered through Peewee (functions,
+    collations, attached files) reaches every connection, and so does a pragma that is set outside of a transaction
+    (``database.foreign_keys = 0``). ``.iterator()`` and server-side cursors read ahead; :meth:`iter_workloads` is the
+    stream in constant memory. What a block (``atomic()``) cannot begin or end raises StoreUnavailableError, which is a
+    ``peewee.OperationalError``. A ``datetime`` anywhere in a query about workloads is compared as the instant that it
+    is; one without a time zone beside a column of times raises InvalidWorkloadError.
 
-    Never open the same file in this process with another copy of SQLite (``pysqlite3``, ``sqlcipher3``, an extension
+    Never open the same file in this process with another copy of SQLite than Peewee's (``sqlcipher3``, an extension
     that brings its own): the two break each other's locks, https://www.sqlite.org/howtocorrupt.html, section 2.2.1.
-    Where Peewee itself uses such a copy, ``open_store`` refuses; copies that other libraries use cannot be seen.
     """
 
     def __init__(self, target: str, database: Engine) -> None:
@@ -37,8 +40,11 @@ class Store:
     def close(self) -> None:
         """Close every connection. If this is the current store, the one opened before it is current again.
 
-        Calls that are under way in other threads are waited for, at most ``busy_timeout``; a transaction that another
-        thread has open between two statements is rolled back. Closing again does nothing.
+        Calls and transactions that are under way in other threads are waited for, at most ``busy_timeout``; a
+        transaction that is still open then is rolled back, and its thread is told. Closing again does nothing.
+
+        Raises:
+            StoreUnavailableError: this thread was in a transaction, which was rolled back; everything is closed.
         """
         self.database.shutdown()
 
@@ -48,7 +54,11 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except StoreUnavailableError:
+            if kind is None:  # or what happened before is what matters
+                raise
 
     def __copy__(self) -> Self:
         return self

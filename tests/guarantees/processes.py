@@ -71,6 +71,11 @@ def _received(pipe):
     return value
 
 
+def idle_connection(store):
+    """The driver's connection that lies idle, which the next call will have."""
+    return store.database.with_connection(lambda connection: connection)
+
+
 def in_threads(count, work, *arguments):
     """What ``work(barrier, place, *arguments)`` returns in each of so many threads, in the order of places."""
     barrier = threading.Barrier(count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import sqlite3
 import threading
@@ -10,7 +11,7 @@ from contextlib import closing
 
 import pytest
 
-from guarantees.processes import HURRIED, PATIENCE, PATIENT, forked, in_threads, integrity, rows
+from guarantees.processes import HURRIED, PATIENCE, forked, in_threads, rows
 from vulcan_store import (
     StoreUnavailableError,
     Workload,
@@ -21,7 +22,6 @@ from vulcan_store import (
     open_store,
     update_workload,
 )
-from vulcan_store.engines import slots
 
 
 def descriptors():
@@ -61,7 +61,33 @@ def test_a_thread_that_ends_within_a_transaction_leaves_no_lock(path):
 
         create_workload(runtime="go", id="mine")
 
-        assert store.database.pool.kept == set()
+    assert rows(path) == [("mine", "pending")]
+
+
+def test_a_thread_that_threading_did_not_make_and_that_ends_within_a_transaction_leaves_no_lock(path):
+    ended = threading.Event()
+
+    class Ends:
+        def __del__(self):
+            ended.set()
+
+    def begin():
+        here.it = Ends()
+        store.database.execute_sql("BEGIN IMMEDIATE")
+        create_workload(runtime="go", id="theirs")
+
+    here = threading.local()
+    with open_store(path, pragmas={"busy_timeout": 0}) as store:
+        _thread.start_new_thread(begin, ())
+        assert ended.wait(PATIENCE)
+
+        while True:
+            try:
+                create_workload(runtime="go", id="mine")
+                break
+            except StoreUnavailableError:
+                continue  # what the thread had goes one by one as it ends
+
     assert rows(path) == [("mine", "pending")]
 
 
@@ -97,6 +123,11 @@ def test_a_transaction_is_committed_or_rolled_back_within_its_block_as_in_peewee
     assert [key for key, _ in rows(path)] == ["kept", "kept too"]
 
 
+def connection_of(store):
+    with store.database.atomic("DEFERRED"):
+        return store.database.connection()
+
+
 def test_a_function_of_sql_that_calls_the_store_does_not_give_its_connection_away(path):
     def total():
         return list_workloads().total
@@ -107,12 +138,10 @@ def test_a_function_of_sql_that_calls_the_store_does_not_give_its_connection_awa
 
         assert store.database.execute_sql("SELECT total_so_far()").fetchall() == [(1,)]
 
-        pool = store.database.pool
-        assert len(pool.idle) == len(set(pool.idle)) == len(pool.slots) == 1
         with store.database.atomic():
             create_workload(runtime="go")
-            assert in_threads(1, lambda barrier, place: store.database.in_transaction()) == [False]
-            assert pool.idle == []
+            mine = store.database.connection()
+            assert in_threads(1, lambda barrier, place: connection_of(store) is mine) == [False]
 
 
 def test_a_connection_outside_of_a_transaction_says_how_to_get_one(path):
@@ -174,7 +203,6 @@ def test_a_generator_given_to_create_workloads_closes_the_store_and_all_or_nothi
     except StoreUnavailableError:
         count = 0
 
-    assert store.database.pool.slots == []
     with pytest.raises(StoreUnavailableError):
         store.get_workload("any")
     if kind == "file":
@@ -229,16 +257,3 @@ def test_a_clock_that_stands_still_hangs_neither_opening_nor_writing_nor_closing
     with open_store(path):
         create_workload(runtime="go", id="mine")
     assert rows(path) == [("mine", "pending")]
-
-
-def test_slots_that_interruptions_lost_are_reclaimed(path, monkeypatch):
-    monkeypatch.setattr(slots, "LOST_AFTER", 0)
-    with open_store(path, pragmas=PATIENT) as store:
-        pool = store.database.pool
-        before = descriptors()
-        for _ in range(50):
-            pool.take()  # and then it is interrupted
-        assert descriptors() < before + 30
-        create_workload(runtime="go")
-    assert pool.slots == []
-    assert integrity(path) == "ok"

@@ -28,7 +28,6 @@ from vulcan_store import (
     wait_workload,
 )
 from vulcan_store.current import CURRENT
-from vulcan_store.engines.sqlite import kept
 from vulcan_store.operations.log_tail import LogTail
 
 WRITES = {
@@ -86,67 +85,8 @@ def test_a_write_to_a_file_that_was_taken_away_is_refused_and_the_one_in_its_pla
     assert (Path(path).read_bytes() if os.path.exists(path) else None) == before
 
 
-@pytest.fixture
-def settled(monkeypatch, tmp_path):
-    """Makes a folder pass for one that has not changed for long, once its time is past: writes look at it alone."""
-    def settle(folder):
-        beside = tmp_path / "clock"
-        beside.mkdir(exist_ok=True)
-        while os.stat(beside).st_ctime_ns <= os.stat(folder).st_ctime_ns:
-            (beside / "tick").touch()
-            (beside / "tick").unlink()
-        create_workload(runtime="go")
-
-    monkeypatch.setattr(kept, "SETTLED", 0)
-    return settle
-
-
-@pytest.mark.parametrize("take_away", [remove, remove_all, rename, replace, replace_all])
-def test_a_file_that_is_taken_out_of_a_folder_where_nothing_had_changed_for_long_is_missed(
-    tmp_path, settled, take_away
-):
-    folder = tmp_path / "data"
-    folder.mkdir()
-    path = str(folder / "vulcan.db")
-    a_store(path + ".other")
-
-    with open_store(path) as store:
-        create_workload(runtime="go", id="mine")
-        settled(folder)
-        looked = store.database.file.unchanged_since
-        take_away(path)
-
-        with pytest.raises(StoreUnavailableError, match="deleted or replaced"):
-            create_workload(runtime="go")
-
-    assert looked
-
-
-def test_a_wal_that_is_taken_out_of_a_folder_where_nothing_had_changed_for_long_is_missed(tmp_path, settled):
-    folder = tmp_path / "data"
-    folder.mkdir()
-    path = str(folder / "vulcan.db")
-
-    with open_store(path):
-        create_workload(runtime="go", id="mine")
-        settled(folder)
-        take_the_wal_away(path)
-
-        with pytest.raises(StoreUnavailableError, match="-wal was taken away"):
-            create_workload(runtime="go")
-
-
-def test_a_folder_that_has_just_changed_is_not_counted_on(path, monkeypatch):
-    monkeypatch.setattr(kept, "SETTLED", 10**18)
-
-    with open_store(path) as store:
-        create_workload(runtime="go")
-
-        assert not store.database.file.unchanged_since
-
-
 @pytest.mark.parametrize("above", [False, True])
-def test_a_folder_that_another_takes_the_place_of_is_missed_with_the_file_in_it(tmp_path, settled, above):
+def test_a_folder_that_another_takes_the_place_of_is_missed_with_the_file_in_it(tmp_path, above):
     folder = tmp_path / "releases" / "data"
     folder.mkdir(parents=True)
     path = str(folder / "vulcan.db")
@@ -154,7 +94,6 @@ def test_a_folder_that_another_takes_the_place_of_is_missed_with_the_file_in_it(
 
     with open_store(path):
         create_workload(runtime="go", id="mine")
-        settled(folder)
         shutil.copytree(moved, str(moved) + ".new")
         os.rename(moved, str(moved) + ".old")
         os.rename(str(moved) + ".new", moved)
@@ -163,7 +102,7 @@ def test_a_folder_that_another_takes_the_place_of_is_missed_with_the_file_in_it(
             create_workload(runtime="go")
 
 
-def test_a_file_behind_a_link_into_another_folder_is_missed(tmp_path, settled):
+def test_a_file_behind_a_link_into_another_folder_is_missed(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
     path, real = str(tmp_path / "vulcan.db"), str(folder / "vulcan.db")
@@ -171,7 +110,6 @@ def test_a_file_behind_a_link_into_another_folder_is_missed(tmp_path, settled):
 
     with open_store(path):
         create_workload(runtime="go", id="mine")
-        settled(tmp_path)
         os.rename(real, real + ".old")
 
         with pytest.raises(StoreUnavailableError, match="deleted or replaced"):

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from guarantees.processes import PATIENCE, PATIENT, integrity, rows
+from guarantees.processes import PATIENCE, PATIENT, idle_connection, integrity, rows
 from vulcan_store import (
     StoreUnavailableError,
     create_workload,
@@ -111,8 +111,8 @@ def test_a_write_waits_for_a_lock_that_is_given_back_in_time(path):
         def write():
             create_workload(runtime="go", id="patient")
 
-        (slot,) = store.database.pool.idle
-        slot.connection.set_trace_callback(lambda sql: begun.set())
+        connection = idle_connection(store)
+        connection.set_trace_callback(lambda sql: begun.set())
         with another_process_holds_the_lock(path) as holder:
             writer = threading.Thread(target=write)
             writer.start()

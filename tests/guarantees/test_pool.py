@@ -3,187 +3,144 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 
 import pytest
 
 from guarantees.processes import PATIENCE
 from vulcan_store import StoreUnavailableError
-from vulcan_store.engines import pool as pools
-from vulcan_store.engines import slots
-from vulcan_store.engines.pool import Pool
+from vulcan_store.engines.pool import Borrower, Pool
 
 
 class Connection:
-    closed = False
+    closed = in_transaction = False
 
 
-def close(connection):
-    connection.closed = True
+class Connections(Pool):
+    """Counts the connections that were opened, and the most that were open at once."""
+
+    def __init__(self, **options):
+        self.opened, self.open, self.most = 0, 0, 0
+        options = {"max_idle": 2, "size": 2, "timeout": PATIENCE, **options}
+        super().__init__(
+            "server", self.make, self.end, lambda connection: connection.in_transaction,
+            lambda connection: not connection.closed, **options,
+        )  # fmt: skip
+
+    def make(self, note):
+        self.opened += 1
+        self.open += 1
+        self.most = max(self.most, self.open)
+        note(Connection())
+
+    def end(self, connection):
+        connection.closed = True
+        self.open -= 1
 
 
-def a_pool(size=1, timeout=PATIENCE):
-    return Pool(
-        "server", Connection, close, lambda connection: False, lambda connection: not connection.closed,
-        max_idle=1, size=size, timeout=timeout,
-    )  # fmt: skip
+def in_thread(work):
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
 
 
-def give_back(pool, slot):
-    with slot.lock:
-        pool.give_back(slot)
+def test_many_threads_share_a_few_connections_which_stay_open():
+    pool, together, calls = Connections(), threading.Barrier(20), []
+
+    def call_often():
+        borrower = Borrower(pool)
+        together.wait(PATIENCE)
+        for _ in range(50):
+            pool.lend(borrower, calls.append)
+
+    threads = [in_thread(call_often) for _ in range(20)]
+    for thread in threads:
+        thread.join(PATIENCE)
+
+    assert len(calls) == 1000
+    assert pool.most <= 2 and pool.opened <= 2
 
 
-class Taker(threading.Thread):
-    """Takes a slot; returns once it waits for its turn."""
+def test_a_caller_waits_for_a_connection_no_longer_than_it_may():
+    pool = Connections(size=1, timeout=0.01)
 
-    def __init__(self, pool):
-        super().__init__(daemon=True)
-        self.pool, self.slot = pool, None
-        before = len(pool.waiting)
-        self.start()
-        while len(pool.waiting) == before and self.is_alive():
-            pass
+    with pytest.raises(StoreUnavailableError, match="none of its 1 connections was free for 0.01 s"):
+        pool.lend(Borrower(pool), lambda connection: pool.lend(Borrower(pool), id))
 
-    def run(self):
-        with suppress(StoreUnavailableError):
-            self.slot = self.pool.take()
+    assert pool.lend(Borrower(pool), lambda connection: "free") == "free"
 
 
-def test_what_is_given_back_goes_to_who_waits_and_not_to_who_asks_next():
-    pool = a_pool()
-    slot = pool.take()
-    waiting = Taker(pool)
+def test_one_that_waits_goes_on_when_a_connection_is_given_back():
+    pool, waits, got = Connections(size=1), threading.Event(), []
 
-    give_back(pool, slot)
-    pool.timeout = 0
-    with pytest.raises(StoreUnavailableError, match="none of its 1 connections was free"):
-        pool.take()
+    def wait():
+        waits.set()
+        got.append(pool.lend(Borrower(pool), lambda connection: connection))
 
-    waiting.join(PATIENCE)
-    assert waiting.slot is slot and not slot.connection.closed
+    def hold(connection):
+        thread = in_thread(wait)
+        waits.wait(PATIENCE)
+        return connection, thread
 
-
-def test_they_are_served_in_the_order_in_which_they_came():
-    pool = a_pool()
-    slot = pool.take()
-    first = Taker(pool)
-    second = Taker(pool)
-
-    give_back(pool, slot)
-    first.join(PATIENCE)
-
-    assert (first.slot, second.slot) == (slot, None)
-    give_back(pool, slot)
-    second.join(PATIENCE)
-    assert second.slot is slot
-
-
-def test_a_connection_on_its_way_to_its_user_is_not_closed_by_who_looks_for_one():
-    pool = a_pool(timeout=0)
-    slot = pool.take()
-
-    with pytest.raises(StoreUnavailableError):
-        pool.take()
-
-    assert not slot.connection.closed
-
-
-def test_one_that_an_interruption_lost_is_closed_and_its_place_used_again(monkeypatch):
-    monkeypatch.setattr(slots, "LOST_AFTER", 0)
-    monkeypatch.setattr(pools, "LOST_AFTER", 0.001)
-    pool = a_pool()
-    lost = pool.take()
-
-    slot = pool.take()
-
-    assert lost.connection is None
-    assert slot is not lost and pool.slots == [slot]
-
-
-def test_what_was_handed_to_one_who_gave_up_goes_to_the_next():
-    pool = a_pool()
-    slot = pool.take()
-    with pool.lock:
-        gave_up = pools.Waiter()
-        pool.waiting.append(gave_up)
-    next_one = Taker(pool)
-
-    give_back(pool, slot)
-    pool._give_up(gave_up)
-
-    next_one.join(PATIENCE)
-    assert next_one.slot is slot
-
-
-def test_one_who_was_forgotten_by_an_interrupted_hand_tries_again(monkeypatch):
-    monkeypatch.setattr(pools, "LOST_AFTER", 0.001)
-    pool = a_pool()
-    slot = pool.take()
-    forgotten = Taker(pool)
-
-    with pool.lock:
-        pool.waiting.pop(0)
-        give_back(pool, slot)
-
-    forgotten.join(PATIENCE)
-    assert forgotten.slot is slot
-
-
-class Interrupted(Exception):
-    pass
-
-
-@pytest.mark.parametrize("end", ["give_back", "discard"])
-def test_one_whom_an_interruption_kept_from_being_served_finds_what_there_is(monkeypatch, end):
-    monkeypatch.setattr(pools, "LOST_AFTER", 0.001)
-    pool = a_pool()
-    slot = pool.take()
-    waiting = Taker(pool)
-
-    def interrupted():
-        raise Interrupted
-
-    with monkeypatch.context() as patch, slot.lock, pytest.raises(Interrupted):
-        patch.setattr(pool, "serve", interrupted)
-        getattr(pool, end)(slot)
+    held, waiting = pool.lend(Borrower(pool), hold)
 
     waiting.join(PATIENCE)
-    assert waiting.slot is not None
+    assert got == [held]
 
 
-def test_one_that_waited_no_more_when_it_was_its_turn_keeps_nobody_from_having_it(monkeypatch):
-    monkeypatch.setattr(pools, "LOST_AFTER", 0.001)
-    pool = a_pool()
-    slot = pool.take()
-    pool.waiting.append(pools.Waiter())  # an interruption came before it could wait
-    waiting = Taker(pool)
+def test_a_transaction_keeps_its_connection_until_it_ends_or_its_thread_does():
+    pool = Connections(size=2)
+    mine, theirs = Borrower(pool), Borrower(pool)
 
-    with slot.lock:
-        pool.discard(slot)
+    def begin(connection):
+        connection.in_transaction = True
+        return connection
 
-    waiting.join(PATIENCE)
-    assert waiting.slot is not None
+    def end(connection):
+        connection.in_transaction = False
+        return connection
+
+    first, left = pool.lend(mine, begin), pool.lend(theirs, begin)
+    assert first is not left
+    assert pool.lend(mine, end) is first
+    assert pool.lend(Borrower(pool), lambda connection: connection) is first
+    del theirs  # as its thread ends
+
+    pool.lend(mine, begin)
+
+    assert left.closed and not first.closed
 
 
-def test_a_caller_that_may_not_wait_gets_what_is_idle():
-    pool = a_pool(timeout=0)
-    slot = pool.take()
-    give_back(pool, slot)
+def test_what_an_interruption_left_lent_is_closed_at_the_threads_next_call():
+    pool = Connections(size=1)
+    borrower = Borrower(pool)
+    left = pool._enter(borrower)  # and then a signal handler raises
+    borrower.in_call, borrower.connection = False, None
 
-    assert pool.take() is slot
+    assert pool.lend(borrower, lambda connection: connection) is not left
+    assert left.closed and pool.open == 1
+
+
+def test_a_connection_that_was_idle_for_too_long_is_closed_at_the_next_call(monkeypatch):
+    pool = Connections(idle_for=60)
+    old = pool.lend(Borrower(pool), lambda connection: pool.lend(Borrower(pool), lambda other: other))
+    now = vars(threading)["_time"]() + 61
+    monkeypatch.setattr("vulcan_store.engines.pool.time.monotonic", lambda: now)
+
+    pool.lend(Borrower(pool), id)
+
+    assert old.closed and pool.open == 1
 
 
 def test_while_a_fork_is_prepared_nobody_is_given_a_connection():
-    pool = a_pool(size=None)
-    slot = pool.take()
+    pool, mine = Connections(size=None), Borrower(Connections())
+    first = pool.lend(Borrower(pool), lambda connection: connection)
     pool.pause()
-    waiting = Taker(pool)
+    got = []
+    waiting = in_thread(lambda: got.append(pool.lend(Borrower(pool), lambda connection: connection)))
 
-    give_back(pool, slot)
-    pool.drain(PATIENCE)
+    pool.drain(mine, PATIENCE)
 
-    assert waiting.slot is None and pool.slots == []
+    assert got == [] and first.closed
     pool.resume()
     waiting.join(PATIENCE)
-    assert waiting.slot is not None
+    assert got[0] is not first

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from guarantees.processes import PATIENCE, PATIENT, in_threads, integrity, rows
+from guarantees.processes import PATIENCE, PATIENT, idle_connection, in_threads, integrity, rows
 from vulcan_store import (
     StoreUnavailableError,
     Workload,
@@ -206,13 +206,15 @@ def test_closing_in_the_middle_of_the_calls_of_other_threads_breaks_none_of_them
     assert integrity(path) == "ok"
 
 
-def test_closing_in_the_middle_of_another_threads_transaction_undoes_it_and_says_so(opened, path):
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_closing_undoes_another_threads_transaction_that_does_not_end_and_says_so(path, kind):
     inside, closed = threading.Event(), threading.Event()
     raised = []
+    store = open_store(":memory:" if kind == "memory" else path, pragmas={"busy_timeout": 50})
 
     def transact():
         try:
-            with opened.database.atomic():
+            with store.database.atomic():
                 create_workload(runtime="go")
                 inside.set()
                 closed.wait(PATIENCE)
@@ -223,13 +225,49 @@ def test_closing_in_the_middle_of_another_threads_transaction_undoes_it_and_says
     thread = threading.Thread(target=transact)
     thread.start()
     inside.wait(PATIENCE)
-    opened.close()
+    store.close()
     closed.set()
     thread.join(PATIENCE)
 
     assert [type(error) for error in raised] == [StoreUnavailableError]
     with open_store(path):
         assert list_workloads(0).total == 0
+
+
+def test_closing_waits_for_another_threads_transaction_which_goes_on_while_others_are_refused(path, tmp_path):
+    inside, refused, refusals = threading.Event(), threading.Event(), []
+
+    def transact():
+        with store.database.atomic():
+            store.create_workload(runtime="go", id="one")
+            inside.set()
+            refused.wait(PATIENCE)
+            store.create_workload(runtime="go", id="two")
+            with store.database.atomic():
+                Workload.insert(id="three", runtime="go").execute(store.database)
+
+    def call_until_refused():
+        try:
+            while True:
+                store.list_workloads(1)
+        except StoreUnavailableError as error:
+            refusals.append(error.reason)
+            refused.set()
+
+    store = open_store(path, pragmas=PATIENT)
+    transacting = threading.Thread(target=transact)
+    transacting.start()
+    inside.wait(PATIENCE)
+    calling = threading.Thread(target=call_until_refused)
+    calling.start()
+
+    store.close()
+
+    for thread in (transacting, calling):
+        thread.join(PATIENCE)
+    assert "it was closed" in refusals[0]
+    assert [key for key, _ in rows(path)] == ["one", "three", "two"]
+    assert os.listdir(tmp_path) == [os.path.basename(path)]
 
 
 def test_closing_waits_for_a_call_that_itself_needs_other_stores_threads_and_connections(path, tmp_path):
@@ -269,9 +307,8 @@ def test_closing_within_a_transaction_undoes_it_says_so_and_keeps_nobody_waiting
     with pytest.raises(StoreUnavailableError, match="rolled back"):
         with store.database.atomic():
             create_workload(runtime="go", id="mine")
-            in_threads(1, lambda barrier, place: list_workloads())
-            (slot,) = store.database.pool.idle
-            slot.connection.set_trace_callback(lambda sql: began.set())
+            (connection,) = in_threads(1, lambda barrier, place: idle_connection(store))
+            connection.set_trace_callback(lambda sql: began.set())
             writing = threading.Thread(target=write)
             writing.start()
             began.wait(PATIENCE)
@@ -279,6 +316,19 @@ def test_closing_within_a_transaction_undoes_it_says_so_and_keeps_nobody_waiting
 
     writing.join(PATIENCE)
     assert rows(path) == [("theirs", "pending")]
+    store.close()
+
+
+@pytest.mark.parametrize("raised", [ZeroDivisionError, StoreUnavailableError])
+def test_a_store_left_within_a_transaction_says_so_unless_an_error_is_on_its_way(path, raised):
+    with pytest.raises(raised):
+        with open_store(path) as store:
+            store.database.atomic().__enter__()
+            create_workload(runtime="go")
+            if raised is ZeroDivisionError:
+                raise ZeroDivisionError
+
+    assert rows(path) == []
 
 
 def test_an_error_within_a_transaction_is_seen_though_the_store_was_closed_meanwhile(path):
@@ -287,7 +337,8 @@ def test_an_error_within_a_transaction_is_seen_though_the_store_was_closed_meanw
     with pytest.raises(ZeroDivisionError):
         with store.database.atomic():
             create_workload(runtime="go")
-            store.close()
+            with pytest.raises(StoreUnavailableError, match="rolled back"):
+                store.close()
             raise ZeroDivisionError
 
     assert rows(path) == []
@@ -305,7 +356,7 @@ def test_closing_that_was_interrupted_can_be_done_again(path, tmp_path):
         raise KeyboardInterrupt
 
     def signal_once_it_closes():
-        while not store.database.ended:
+        while not store.database.pool.closed:
             time.sleep(0.001)
         os.kill(os.getpid(), signal.SIGUSR1)
 

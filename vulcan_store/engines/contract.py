@@ -1,27 +1,47 @@
-"""What the store needs of a database, and so what a further engine has to fill in."""
+"""What the store needs of a database: Peewee's, which lends its connections, with what engines have in common."""
 
 from __future__ import annotations
 
+import copy
+import logging
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
-from peewee import IntegrityError, Model, SchemaManager
-from peewee import sort_models  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+from peewee import (  # type: ignore[attr-defined]
+    Database,
+    IntegrityError,
+    Model,
+    PeeweeException,
+    _ConnectionLocal,
+    _manual,
+    sort_models,  # pyright: ignore[reportAttributeAccessIssue]
+)
 
+from vulcan_store.engines import forks
+from vulcan_store.engines.blocks import Atomic, Savepoint, Transaction
+from vulcan_store.engines.cursor import Cursor
 from vulcan_store.engines.cursor import Row as Row
-from vulcan_store.engines.lending import LendingDatabase
-from vulcan_store.errors import SchemaMismatchError, StoreUnavailableError
+from vulcan_store.engines.pool import ENDED, Borrower, Pool
+from vulcan_store.errors import SchemaMismatchError, StoreError, StoreUnavailableError
 
 T = TypeVar("T")
 Convert = Callable[..., Any]
 Statement = tuple[str, Sequence[Any]]
 """The text of a statement, and the values that it takes."""
+Ran = tuple[Any, list[Row]]
+"""A driver's cursor that a statement has run on, and the rows that it gave."""
 Pragmas = Mapping[str, Any] | Iterable[tuple[str, Any]]
 """Pragmas with their values: a mapping or, as in Peewee, pairs."""
 
 READ_ONLY = "it was opened with read_only=True, so nothing can be written"
+ROLLED_BACK = (
+    "the transaction was rolled back by an earlier error, or ended by a COMMIT or ROLLBACK of your own; "
+    "leave its block before going on"
+)
 
+logger = logging.getLogger("peewee")
 
 # Compiled when they are used, like every expression here: the package is to be imported quickly.
 _HOST = r"(\[[^][]*\]|[^][:]*)(:\d*)?"
@@ -65,42 +85,172 @@ class ReferredError(StoreUnavailableError):
     """A row cannot be deleted while another table refers to it."""
 
 
-class Engine(LendingDatabase):
+class Engine(Database):
     """A Peewee database that keeps the store's promises.
 
-    Every method raises StoreUnavailableError, with the driver's error as its cause, for what the database cannot do.
+    Its methods raise StoreUnavailableError, with the driver's error as its cause, for what the database cannot do; a
+    statement of the user's own raises what it raises in Peewee.
 
     Attributes:
         target: what the user gave to open it, without a password.
         read_only: whether it is opened without being changed.
+        ended: whether it is not open: not yet, or not any more.
+        patience: seconds for which closing waits for calls and transactions.
+        errors: what its driver raises, and Peewee around that.
     """
 
     target: str
     read_only: bool
+    pool: Pool[Any]
+    patience: float
+    errors: tuple[type[Exception], ...] = (PeeweeException,)
+    ended = True
+    _state: Any
+
+    if TYPE_CHECKING:  # what Peewee's stubs leave out
+        _log_query: Callable[[str, Any], None]
+        _notify_hooks: Callable[[str, Any, float, Exception | None], None]
+        _clear_commit_callbacks: Callable[[], None]
+        execute_sql: Callable[..., Cursor]
 
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> Engine:
         """The database that a target names, not connected yet."""
         raise NotImplementedError
 
+    # What an engine says of its driver
+
+    def run_read(self, connection: Any, sql: str, values: Sequence[Any]) -> Ran:
+        """Run a statement to its end on a connection."""
+        cursor = connection.cursor()
+        cursor.execute(sql, values)
+        return cursor, cursor.fetchall() if cursor.description else []
+
+    def run_write(self, connection: Any, sql: str, values: Sequence[Any]) -> Ran:
+        """As :meth:`run_read`, for a statement that writes; its error leaves a transaction as it was before."""
+        return self.run_read(connection, sql, values)
+
+    def run_any(self, connection: Any, sql: str, values: Sequence[Any]) -> Ran:
+        """As :meth:`run_read`, for a statement of the user's own."""
+        return self.run_read(connection, sql, values)
+
+    def run_many(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> Any:
+        """Run a statement for each of several rows; the driver's cursor."""
+        cursor = connection.cursor()
+        cursor.executemany(sql, rows)
+        return cursor
+
+    def run_script(self, connection: Any, script: str) -> Any:
+        """Run several statements, where the driver can; its cursor."""
+        return connection.cursor().executescript(script)
+
+    def adapted(self, values: Sequence[Any]) -> Sequence[Any]:
+        """The values of a statement of the user's own, as the driver takes them."""
+        return values
+
     def converter_for(self, name: str, convert: Convert) -> Convert:
         """The conversion of a value for this engine, which may refuse what it cannot hold."""
         return convert
 
+    def fail(self, error: Exception) -> NoReturn:
+        """Raise what an error of the driver's, or of Peewee's around it, means."""
+        if isinstance(error, StoreError):
+            raise error
+        cause: Exception = getattr(error, "orig", error)
+        raise StoreUnavailableError(self.target, str(cause)) from cause
+
+    def check_still_there(self) -> None:
+        """Raise StoreUnavailableError if what is open was deleted or replaced, so that no change would be seen."""
+
+    def table_and_index_names(self) -> set[str]:
+        """The names of the tables and indexes that are there."""
+        raise NotImplementedError
+
+    # Lending
+
+    def borrower(self) -> Borrower[Any]:
+        """This thread, as the pool knows it."""
+        # The dictionary of a thread-local once, since each attribute of one costs as much.
+        state = self._state.__dict__
+        try:
+            return state["borrower"]  # type: ignore[no-any-return]
+        except KeyError:
+            return state.setdefault("borrower", Borrower(self.pool))  # type: ignore[no-any-return]
+
+    def with_connection(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Call ``work(connection, *arguments)`` with the connection of this thread's transaction, or with any.
+
+        It is given back afterwards, unless a transaction is open on it: then this thread keeps it until that ends.
+        """
+        borrower = self.borrower()
+        if borrower.in_call:
+            return work(borrower.connection, *arguments)  # within a call of this thread's, which goes on afterwards
+        if borrower.connection is None and (stack := self._state.transactions) and type(stack[-1]) is not _manual:
+            self._refuse_lost(borrower)
+        return self.pool.lend(borrower, work, *arguments)
+
+    def _refuse_lost(self, borrower: Borrower[Any]) -> NoReturn:
+        lost, borrower.lost = borrower.lost or self.ended, False
+        raise StoreUnavailableError(self.target, ENDED if lost else ROLLED_BACK)
+
+    def is_transaction_open(self) -> bool:
+        """Whether this thread has a connection on which a transaction is open."""
+        connection = self.borrower().connection
+        return connection is not None and self.pool.is_in_transaction(connection)
+
+    # Opening, closing and forks
+
     def start(self) -> None:
         """Connect for the first time."""
-        raise NotImplementedError
+        forks.watch(self)
+        self.ended = False
+        self.with_connection(lambda connection: None)
 
     def settle(self) -> None:
         """Change what has to be changed about a database that is known to be a store."""
 
     def shutdown(self) -> None:
-        """Close every connection, each after the call that it is in, and open none any more."""
-        raise NotImplementedError
+        """Close every connection, each after the call or the transaction that it is in, and open none any more.
+
+        Raises:
+            StoreUnavailableError: this thread was in a transaction, which was rolled back.
+        """
+        try:
+            rolled_back = self.pool.close(self.borrower(), self.patience)
+        finally:
+            self.ended = True
+        self._closed()
+        if rolled_back:
+            raise StoreUnavailableError(
+                self.target, "it was closed in the middle of a transaction of this thread's, which was rolled back"
+            )
+
+    def _closed(self) -> None:
+        """Forget what goes with the connections."""
+        forks.unwatch(self)
+
+    def before_fork(self) -> None:
+        """Let the calls that are under way end, begin none, and close what has to be closed."""
+
+    def is_ready(self) -> bool:
+        """Whether :meth:`before_fork` has been called and nothing was opened since."""
+        return True
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+
+    def after_fork_in_child(self) -> None:
+        """Go on with connections of the child's own, or refuse to."""
+
+    def forget_threads(self) -> None:
+        """In a forked child: no thread is in the middle of anything."""
+        self._state = _ConnectionLocal()
+
+    # Statements
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one statement that only reads, to its end, and return its rows."""
-        raise NotImplementedError
+        return self._run(self.run_read, sql, values)
 
     def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """Run one statement that writes, as :meth:`read` does; outside a transaction it is one by itself.
@@ -108,12 +258,33 @@ class Engine(LendingDatabase):
         Raises:
             peewee.IntegrityError: a key is taken.
         """
-        raise NotImplementedError
+        if self.read_only:
+            self.require_writable()
+        return self._run(self.run_write, sql, values)
+
+    def _run(self, run: Callable[[Any, str, Sequence[Any]], Ran], sql: str, values: Sequence[Any]) -> list[Row]:
+        try:
+            if self.query_hooks or logger.isEnabledFor(logging.DEBUG):
+                return self._run_shown(run, sql, values)
+            return self.with_connection(run, sql, values)[1]
+        except self.errors as error:
+            self.fail(error)
+
+    def _run_shown(self, run: Callable[..., Ran], sql: str, values: Sequence[Any]) -> list[Row]:
+        self._log_query(sql, values)
+        start = time.perf_counter()
+        try:
+            _, rows = self.with_connection(run, sql, values)
+        except Exception as error:
+            self._notify_hooks(sql, values, start, error)
+            raise
+        self._notify_hooks(sql, values, start, None)
+        return rows
 
     def write_if(self, look: Statement, change: Callable[[], Statement]) -> list[Row] | None:
         """Run one statement that writes if another, which only reads, finds something; None if it does not.
 
-        What is there may be gone when it is to be changed. Who finds nothing makes no other writer wait.
+        What is there may be gone when it is to be changed. A caller that finds nothing takes no write lock.
 
         Args:
             change: gives the statement that writes, once something was found.
@@ -126,7 +297,7 @@ class Engine(LendingDatabase):
         Raises:
             KeyTakenError: a key is taken.
         """
-        raise NotImplementedError
+        self.write_each(sql, rows)
 
     def write_each(self, sql: str, rows: Iterable[Sequence[Any]], first: int = 0) -> None:
         """As :meth:`write_many`, one by one; ``first`` is the index of the first row."""
@@ -136,45 +307,153 @@ class Engine(LendingDatabase):
             except IntegrityError as error:
                 raise KeyTakenError(index, row) from error
 
-    def snapshot(self, work: Callable[[], T]) -> T:
-        """Call a function whose reads all see the same state."""
-        raise NotImplementedError
-
-    def atomically(self, work: Callable[[], T]) -> T:
-        """Call a function whose writes happen together or not at all; within another transaction, as a part of it."""
-        raise NotImplementedError
-
-    def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
-        """Write a copy to a new file; see :func:`vulcan_store.backup_store`."""
-        raise NotImplementedError
-
-    def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:
-        """Put a backup's content in place of what is stored; see :func:`vulcan_store.restore_store`.
-
-        Args:
-            columns: the names of the columns that each table of the backup needs.
-        """
-        raise NotImplementedError
-
-    def vacuum(self) -> int:
-        """Give back the room of what was deleted; see :func:`vulcan_store.operations.housekeeping.vacuum_store`."""
-        raise NotImplementedError
-
-    def fail(self, error: Exception) -> NoReturn:
-        """Raise what an error of the driver's, or of Peewee's around it, means."""
-        raise NotImplementedError
-
-    def check_still_there(self) -> None:
-        """Raise StoreUnavailableError if what is open was deleted or replaced, so that no change would be seen."""
-
     def require_writable(self) -> None:
         """Raise StoreUnavailableError if the store is read only, also where there happens to be nothing to write."""
         if self.read_only:
             raise StoreUnavailableError(self.target, READ_ONLY)
 
-    def table_and_index_names(self) -> set[str]:
-        """The names of the tables and indexes that are there."""
+    # Transactions
+
+    def snapshot(self, work: Callable[[], T]) -> T:
+        """Call a function whose reads all see the same state."""
+        try:
+            found: T = self.with_connection(self.read_together, work)
+            return found
+        except self.errors as error:
+            self.fail(error)
+
+    def read_together(self, connection: Any, work: Callable[[], T]) -> T:
+        """Call a function, in a transaction on a connection unless one is open."""
         raise NotImplementedError
+
+    def atomically(self, work: Callable[[], T]) -> T:
+        """Call a function whose writes happen together or not at all; within another transaction, as a part of it."""
+        self.require_writable()
+        try:
+            with self.atomic():
+                return work()
+        except IntegrityError:
+            raise
+        except self.errors as error:
+            self.fail(error)
+
+    def atomic(self, *args: Any, **kwargs: Any) -> Atomic:
+        return Atomic(self, *args, **kwargs)
+
+    def transaction(self, *args: Any, **kwargs: Any) -> Transaction:
+        return Transaction(self, *args, **kwargs)
+
+    def savepoint(self) -> Savepoint:
+        return Savepoint(self)
+
+    def begin(self, *args: Any, **kwargs: Any) -> None:
+        """As in Peewee, but not refused within a block: ``transaction.commit()`` and ``.rollback()`` begin it anew."""
+        try:
+            self._outside_of_blocks(lambda: super(Engine, self).begin(*args, **kwargs))
+        except self.errors as error:
+            self.fail(error)
+
+    def commit(self) -> None:
+        borrower = self.borrower()
+        if borrower.connection is None:
+            self._refuse_lost(borrower)
+        try:
+            self.with_connection(self.run_any, "COMMIT", ())
+        except self.errors as error:
+            self.fail(error)
+
+    def rollback(self) -> None:
+        # What the engine or whoever closed has rolled back already raises nothing; the error to be seen is the first.
+        if self.is_transaction_open():
+            self.with_connection(self.run_any, "ROLLBACK", ())
+
+    def undo(self) -> None:
+        """Roll back what this thread has open, come what may."""
+        self._clear_commit_callbacks()
+        try:
+            self.rollback()
+        except Exception:
+            pass
+        if self.is_transaction_open():
+            self.pool.discard(self.borrower())
+
+    def undo_savepoint(self, name: str) -> None:
+        """Roll back to a savepoint, or all of the transaction if that cannot be done."""
+        if self.is_transaction_open():
+            try:
+                self.execute_sql(f"ROLLBACK TO SAVEPOINT {name};")
+                self.execute_sql(f"RELEASE SAVEPOINT {name};")
+            except Exception as error:
+                if not self.is_gone(error):
+                    self.undo()
+
+    def is_gone(self, error: Exception) -> bool:
+        """Whether an error of :meth:`undo_savepoint` says that the savepoint was not begun, or is released."""
+        return False
+
+    def _run_commit_callbacks(self) -> None:
+        self._outside_of_blocks(super()._run_commit_callbacks)  # type: ignore[misc]
+
+    def _outside_of_blocks(self, work: Callable[[], object]) -> None:
+        stack = self._state.transactions
+        outer = stack[:]
+        del stack[:]
+        try:
+            work()
+        finally:
+            stack[:] = outer
+
+    # Peewee's own ways
+
+    def cursor(self, named_cursor: Any = None) -> Cursor:
+        return Cursor(self)
+
+    def connection(self) -> Any:
+        """The driver's connection of this thread's transaction.
+
+        Raises:
+            StoreUnavailableError: the thread is in no transaction, so none is its own.
+        """
+        connection = self.borrower().connection
+        if connection is None:
+            self.connect()
+            raise StoreUnavailableError(
+                self.target,
+                "a connection is borrowed for one statement or one transaction; take it inside of "
+                "`with store.database.atomic():`",
+            )
+        return connection
+
+    def connect(self, reuse_if_open: bool = False) -> bool:
+        """Change nothing: connections are borrowed as they are needed."""
+        if self.ended:
+            self.with_connection(lambda connection: None)  # says that it is closed
+        return False
+
+    def close(self) -> bool:
+        """Change nothing: what closes the connections is :meth:`vulcan_store.Store.close`."""
+        return False
+
+    def is_closed(self) -> bool:
+        return self.ended
+
+    # The schema
+
+    def create_tables(self, models: Iterable[type[Model]], **options: Any) -> None:
+        """As in Peewee, but in this database whichever one the models are bound to."""
+        for model in sort_models(models):
+            self._here(model).create_table(**options)
+
+    def drop_tables(self, models: Iterable[type[Model]], **options: Any) -> None:
+        """As in Peewee, but in this database whichever one the models are bound to."""
+        for model in reversed(sort_models(models)):
+            self._here(model).drop_table(**options)
+
+    def _here(self, model: type[Model]) -> Any:
+        # A class of its own, whose schema is this database's, and which ModelBase does not take for a new model.
+        schema = copy.copy(model._schema)  # type: ignore[attr-defined]
+        schema.database = self
+        return type.__new__(type(model), model.__name__, (_Unannounced, model), {"_schema": schema})
 
     def ensure_schema(self, models: Sequence[type[Model]]) -> None:
         """Create what is missing of the tables and their indexes; repeat it as often as you like.
@@ -182,17 +461,15 @@ class Engine(LendingDatabase):
         Raises:
             SchemaMismatchError: a table is there, but lacks columns.
         """
-        self._check_columns(models)
-        self.settle()
-        wanted = {name for model in models for name in _names_of(model)}
-        there = self.table_and_index_names()
-        if not self.read_only and not wanted <= there:
-            self._create_missing(models, there)
-
-    def create_tables(self, models: Iterable[type[Model]], **options: Any) -> None:
-        """As in Peewee, but for this database whichever one the models are bound to."""
-        for model in sort_models(models):
-            SchemaManager(model, self).create_all(**options)
+        try:
+            self._check_columns(models)
+            self.settle()
+            wanted = {name for model in models for name in _names_of(model)}
+            there = self.table_and_index_names()
+            if not self.read_only and not wanted <= there:
+                self._create_missing(models, there)
+        except self.errors as error:
+            self.fail(error)
 
     def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
         """Create what is missing of the tables and their indexes, of which some names are there."""
@@ -212,8 +489,36 @@ class Engine(LendingDatabase):
                 raise SchemaMismatchError(self.target, table, missing)
             if there and table not in {name.lower() for name in self.get_tables()}:
                 raise StoreUnavailableError(self.target, f"{table!r} is no table, but a view of another program")
+            # A server shows columns to those alone who have a right on them. Looked at again: it may just be made.
+            if not there and self.table_exists(table) and not self.get_columns(table):
+                raise StoreUnavailableError(self.target, f"this role may not read its table {table!r}")
             if not there and self.read_only:
                 raise StoreUnavailableError(self.target, f"it has no table {table!r}, and read_only=True creates none")
+
+    # Copies
+
+    def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
+        """Write a copy to a new file; see :func:`vulcan_store.backup_store`."""
+        raise NotImplementedError
+
+    def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:
+        """Put a backup's content in place of what is stored; see :func:`vulcan_store.restore_store`.
+
+        Args:
+            columns: the names of the columns that each table of the backup needs.
+        """
+        raise NotImplementedError
+
+    def vacuum(self) -> int:
+        """Give back the room of what was deleted; see :func:`vulcan_store.operations.housekeeping.vacuum_store`."""
+        raise NotImplementedError
+
+
+class _Unannounced:
+    """Keeps a class that is made for one call from those that a model's own ``__init_subclass__`` registers."""
+
+    def __init_subclass__(cls) -> None:
+        pass
 
 
 def _names_of(model: type[Model]) -> list[str]:

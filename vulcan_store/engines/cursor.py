@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from vulcan_store.engines.lending import LendingDatabase
+    from vulcan_store.engines.contract import Engine
 
 Row = tuple[Any, ...]
 
@@ -15,12 +15,12 @@ Row = tuple[Any, ...]
 class Cursor:
     """A cursor of the DB-API that holds no connection, no lock and no snapshot once a statement has run.
 
-    https://peps.python.org/pep-0249/#cursor-objects
+    https://peps.python.org/pep-0249/#cursor-objects; what is not said here is the cursor's of the driver.
     """
 
     arraysize = 1
 
-    def __init__(self, database: LendingDatabase) -> None:
+    def __init__(self, database: Engine) -> None:
         self.database = database
         self.driver_cursor: Any = None
         self.rows: Iterator[Row] = iter(())
@@ -28,13 +28,20 @@ class Cursor:
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Self:
         """Run a statement and read all of its rows."""
         database = self.database
-        self.driver_cursor, rows = database.run(database.execute_whole, sql, database.adapted(parameters))
+        self.driver_cursor, rows = database.with_connection(database.run_any, sql, database.adapted(parameters))
         self.rows = iter(rows)
         return self
 
-    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> Self:
-        """Run a statement for each of several rows, as one transaction if none is open."""
-        self.database.write_many(sql, map(self.database.adapted, rows))
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> Self:
+        """Run a statement for each of several rows, all or none of them."""
+        database = self.database
+        with database.savepoint() if database.is_transaction_open() else database.atomic():
+            self.driver_cursor = database.with_connection(database.run_many, sql, map(database.adapted, rows))
+        return self
+
+    def executescript(self, script: str) -> Self:
+        """Run several statements, on SQLite."""
+        self.driver_cursor = self.database.with_connection(self.database.run_script, script)
         return self
 
     @property
@@ -47,10 +54,8 @@ class Cursor:
         """How many rows a statement has changed."""
         return -1 if self.driver_cursor is None else self.driver_cursor.rowcount
 
-    @property
-    def lastrowid(self) -> Any:
-        """The number of the row that was inserted last, on SQLite."""
-        return self.driver_cursor.lastrowid
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__.get("driver_cursor"), name)
 
     def fetchone(self) -> Row | None:
         """The next row."""

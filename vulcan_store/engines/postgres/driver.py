@@ -71,6 +71,7 @@ def connect(parameters: str, lock_timeout: int | None, prepare_threshold: int | 
             connection.execute("SET DateStyle = ISO")
         if lock_timeout is not None:
             connection.execute(f"SET lock_timeout = {lock_timeout}")
+            connection.execute("SET default_transaction_isolation = 'read committed'")
     except BaseException:
         connection.close()
         raise

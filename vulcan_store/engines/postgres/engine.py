@@ -1,4 +1,4 @@
-"""PostgreSQL as an engine, through Peewee and psycopg 3: its statements and its transactions.
+"""PostgreSQL as an engine, through Peewee and psycopg 3.
 
 A connection that the server has dropped while it lay idle is replaced before anything is sent on it; a forked child
 leaves its parent's alone. What was sent is never sent again.
@@ -8,71 +8,107 @@ leaves its parent's alone. What was sent is never sent again.
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
-from peewee import IntegrityError, PeeweeException
+from peewee import (  # type: ignore[attr-defined]
+    IntegrityError,
+    Model,
+    PeeweeException,
+    PostgresqlDatabase,
+    SchemaManager,
+    sort_models,  # pyright: ignore[reportAttributeAccessIssue]
+)
 
-from vulcan_store.engines.contract import Convert
-from vulcan_store.engines.cursor import Row
-from vulcan_store.engines.postgres.driver import Connection, driver, is_in_transaction
-from vulcan_store.engines.postgres.server import ServerDatabase
-from vulcan_store.engines.postgres.statements import rows_of
-from vulcan_store.engines.postgres.values import batches, sendable
+from vulcan_store.engines.contract import READ_ONLY, Convert, Engine, Ran, ReferredError, logger, without_password
+from vulcan_store.engines.pool import Pool
+from vulcan_store.engines.postgres.driver import Connection, connect, driver, is_in_transaction, is_of_key, is_usable
+from vulcan_store.engines.postgres.statements import Sender, one_line, rows_of
+from vulcan_store.engines.postgres.urls import CONNECT_TIMEOUT, Settings, read_url
+from vulcan_store.engines.postgres.values import PostgresContext, batches, sendable
 from vulcan_store.errors import StoreUnavailableError
 
 T = TypeVar("T")
 
+MIGRATION_LOCK = 0x76756C63616E
+"""The advisory lock that those who open a store for the first time take in turn."""
+IDLE_FOR = 60.0
+"""Seconds after which a connection that is idle is closed."""
 
-class PostgresEngine(ServerDatabase):
+
+class PostgresEngine(Engine, PostgresqlDatabase):
     """A PostgreSQL server."""
 
-    def execute_whole(
-        self, connection: Connection, sql: str, values: Sequence[Any]
-    ) -> tuple[driver.Cursor[Row], list[Row]]:
+    context_class = PostgresContext
+    errors = (driver.Error, PeeweeException)
+    patience = CONNECT_TIMEOUT
+
+    @classmethod
+    def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> Self:
+        if pragmas:
+            raise StoreUnavailableError(
+                without_password(target), f"pragmas are SQLite's; a server has none, so leave out {pragmas!r}"
+            )
+        shown, parameters, settings = read_url(target)
+        return cls(shown, parameters, settings, read_only)
+
+    def __init__(self, target: str, parameters: str, settings: Settings, read_only: bool) -> None:
+        self.target, self.read_only, self._parameters = target, read_only, parameters
+        # What is kept for a session is kept only where it was asked for, and never what must not fail.
+        self._prepare_threshold = None if read_only else settings.prepare_threshold
+        self._lock_timeout = settings.lock_timeout
+        self.sender = Sender(target, read_only, settings.lock_timeout, self._prepare_threshold is None)
+        self.pool: Pool[Connection] = Pool(
+            target, self._open, lambda connection: connection.close(), is_in_transaction, is_usable,
+            max_idle=settings.pool_size, idle_for=IDLE_FOR, size=settings.pool_size, timeout=settings.pool_timeout,
+        )  # fmt: skip
+        super().__init__(target, prefer_psycopg3=True, isolation_level=None if read_only else "READ COMMITTED")
+
+    def _open(self, note: Callable[[Connection], None]) -> None:
+        try:
+            connection = connect(
+                self._parameters, None if self.sender.several else self._lock_timeout, self._prepare_threshold
+            )
+        except driver.Error as error:
+            raise StoreUnavailableError(self.target, one_line(error)) from error
+        if self.server_version is None:
+            self._set_server_version(connection)  # type: ignore[attr-defined]
+        note(connection)
+
+    def after_fork_in_child(self) -> None:
+        # A fork does no harm to the parent's connections, so nothing is waited for and nothing closed.
+        self.pool.keep_inherited()
+        self.pool.begin(os.getpid())
+        self.forget_threads()
+
+    # Statements
+
+    def run_read(self, connection: Connection, sql: str, values: Sequence[Any]) -> Ran:
         cursor = self.sender.execute(connection, sql, values)
         return cursor, rows_of(cursor)
 
-    def _fetch(self, connection: Connection, sql: str, values: Sequence[Any]) -> list[Row]:
-        return rows_of(self.sender.execute(connection, sql, values))
-
-    def _fetch_in_savepoint(self, connection: Any, sql: str, values: Sequence[Any]) -> list[Row]:
-        return rows_of(self.sender.execute_in_savepoint(connection, sql, values))
+    def run_write(self, connection: Connection, sql: str, values: Sequence[Any]) -> Ran:
+        if not is_in_transaction(connection):
+            return self.run_read(connection, sql, values)
+        # An error would make the rest of the transaction impossible; back to a savepoint, it does not.
+        cursor = self.sender.execute_in_savepoint(connection, sql, values)
+        return cursor, rows_of(cursor)
 
     def converter_for(self, name: str, convert: Convert) -> Convert:
         field = getattr(convert, "__self__", None)
         name = getattr(field, "name", name)
         return lambda value, *liberal: sendable(field, name, convert(value, *liberal))
 
-    def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        try:
-            if self.is_watched():
-                return self.execute_sql(sql, values).fetchall()
-            return self.run(self._fetch, sql, values)
-        except (driver.Error, PeeweeException) as error:
-            self.fail(error)
-
-    def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        self.require_writable()
-        if not self.is_transaction_open():
-            return self.read(sql, values)
-        try:
-            # An error would make the rest of the transaction impossible; back to a savepoint, it does not.
-            with self.shown(sql, values):
-                return self.run(self._fetch_in_savepoint, sql, values)
-        except driver.Error as error:
-            self.fail(error)
-
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        if not self.is_transaction_open():
-            return self.atomically(lambda: self.write_many(sql, rows))
-        if self.is_watched():
+        if self.query_hooks or logger.isEnabledFor(logging.DEBUG):
             return self.write_each(sql, rows)
         # The rows are taken before they are sent: taking them may itself need the connection.
         sent = 0
         for batch in batches(rows):
             try:
-                self.run(self.sender.execute_for_each, sql, batch)
+                self.with_connection(self.sender.execute_for_each, sql, batch)
             except driver.errors.UniqueViolation:
                 # A batch is sent as one, so which of its rows it was has to be found out one by one.
                 self.write_each(sql, batch, sent)
@@ -80,59 +116,53 @@ class PostgresEngine(ServerDatabase):
                 self.fail(error)
             sent += len(batch)
 
-    # Transactions
-
-    def snapshot(self, work: Callable[[], T]) -> T:
-        def transact(connection: Connection) -> T:
-            if is_in_transaction(connection):
-                return work()
-            try:
-                connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                return work()
-            finally:
-                self._roll_back(connection)
-
-        return self._run_transaction(transact)
-
-    def atomically(self, work: Callable[[], T]) -> T:
-        def transact(connection: Connection) -> T:
-            if is_in_transaction(connection):
-                with self.savepoint():
-                    return work()
-            transaction = self.transaction()
-            try:
-                self.sender.execute(connection, "BEGIN")
-                self.push_transaction(transaction)
-                try:
-                    result = work()
-                finally:
-                    if transaction in self._state.transactions:
-                        self._state.transactions.remove(transaction)
-                self.sender.execute(connection, "COMMIT")
-            finally:
-                self._roll_back(connection)
-            return result
-
-        self.require_writable()
-        result = self._run_transaction(transact)
-        if not self._state.transactions:
-            self._run_commit_callbacks()
-        return result
-
-    def _run_transaction(self, transact: Callable[[Connection], T]) -> T:
-        try:
-            return self.with_connection(transact)
-        except IntegrityError:
-            raise
-        except (driver.Error, PeeweeException) as error:
-            self.fail(error)
-
-    def _roll_back(self, connection: Connection) -> None:
+    def read_together(self, connection: Connection, work: Callable[[], T]) -> T:
         if is_in_transaction(connection):
-            try:
-                connection.execute("ROLLBACK")
-            except driver.Error:
-                connection.close()  # the error that led here is the one to be seen
+            return work()
+        try:
+            connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return work()
+        finally:
+            if is_in_transaction(connection):
+                try:
+                    connection.execute("ROLLBACK")
+                except driver.Error:
+                    connection.close()  # the error that led here is the one to be seen
+
+    # The schema
+
+    def table_and_index_names(self) -> set[str]:
+        tables = "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
+        indexes = "SELECT indexname FROM pg_catalog.pg_indexes WHERE schemaname = current_schema()"
+        return {name for (name,) in self.read(f"{tables} UNION ALL {indexes}")}
+
+    def _create(self, models: Sequence[type[Model]]) -> None:
+        # CREATE ... IF NOT EXISTS fails for some of several at once; the lock goes with the transaction. Whoever is
+        # first may take longer than others are to wait for a row.
+        self.read("SET LOCAL lock_timeout = 0")
+        self.read("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+        self.read(f"SET LOCAL lock_timeout = {self._lock_timeout}")
+        self._check_columns(models)
+        there = self.table_and_index_names()
+        for model in sort_models(models):
+            manager = SchemaManager(model, self)
+            if model._meta.table_name not in there:
+                manager.create_all(safe=True)
+                continue
+            for index in model._meta.fields_to_index():
+                if index._name not in there:
+                    self._create_index(manager, index)
+
+    def _create_index(self, manager: Any, index: Any) -> None:
+        try:
+            with self.savepoint():
+                self.execute(manager._create_index(index, safe=True))  # type: ignore[no-untyped-call]
+        except PeeweeException as error:
+            # Only a table's owner may; everything works without it, if more slowly.
+            if not isinstance(getattr(error, "orig", None), driver.errors.InsufficientPrivilege):
+                raise
+
+    # Copies
 
     def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
         raise StoreUnavailableError(self.target, "a server is backed up by its own pg_dump, which writes a copy too")
@@ -142,3 +172,30 @@ class PostgresEngine(ServerDatabase):
 
     def vacuum(self) -> int:
         raise StoreUnavailableError(self.target, "a server gives room back by its own VACUUM, and does so by itself")
+
+    # Errors
+
+    def fail(self, error: Exception) -> NoReturn:
+        cause: Exception = getattr(error, "orig", error)
+        if isinstance(cause, driver.errors.UniqueViolation) and is_of_key(cause):
+            raise IntegrityError(cause, *cause.args) from cause
+        if isinstance(cause, driver.errors.ForeignKeyViolation):
+            raise ReferredError(self.target, one_line(cause)) from cause
+        if isinstance(cause, driver.Error):
+            raise StoreUnavailableError(self.target, self._reason(cause)) from cause
+        super().fail(error)
+
+    def _reason(self, cause: Exception) -> str:
+        if isinstance(cause, driver.errors.ReadOnlySqlTransaction) and self.read_only:
+            return READ_ONLY
+        if isinstance(cause, driver.errors.LockNotAvailable):
+            return (
+                f"somebody else has had what it needs locked for {self._lock_timeout / 1000:g} s "
+                "(?lock_timeout= in the URL); nothing was changed, so try again"
+            )
+        if isinstance(cause, driver.errors.InvalidSchemaName):
+            return (
+                "no schema of its search_path is there, or this role may not use it; CREATE SCHEMA one, GRANT USAGE, "
+                "CREATE on it, or set ?options=-c%20search_path%3Dname"
+            )
+        return one_line(cause)

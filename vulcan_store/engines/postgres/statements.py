@@ -37,7 +37,9 @@ class Sender:
 
     def __init__(self, target: str, read_only: bool, lock_timeout: int, several: bool) -> None:
         self.target, self.read_only, self.several = target, read_only, several
-        self.bound = "SET TRANSACTION READ ONLY" if read_only else f"SET LOCAL lock_timeout = {lock_timeout}"
+        # In the order in which they have to come: the isolation before anything is read.
+        self.isolation = "SET TRANSACTION READ ONLY" if read_only else "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
+        self.patience = "" if read_only else f"SET LOCAL lock_timeout = {lock_timeout}"
 
     def execute(self, connection: Connection, sql: str, values: Sequence[Any] = ()) -> driver.Cursor[Row]:
         """Run a statement to its end, which outside a transaction is one by itself.
@@ -51,9 +53,9 @@ class Sender:
         before = after = ""
         if self.several and alone:
             if verb in BEGINS:
-                after = self.bound
+                after = self.isolation if self.read_only else self.patience
             elif self.read_only or verb in WRITES or verb in READS and _is_locking(sql):
-                before = self.bound
+                before = "; ".join(filter(None, [self.isolation, self.patience]))
         commits = verb in ENDS or alone and verb not in READS and verb not in BEGINS
         cursor = self._send(connection, before, sql, values, after, commits)
         if verb in ENDS and cursor.statusmessage == "ROLLBACK":
@@ -105,7 +107,7 @@ class Sender:
                 # A comment at the end of the statement ends with its line.
                 text = f"{before}{before and '; '}{sql}{after and chr(10) + '; '}{after}"
                 cursor = connection.execute(text, values)
-                if before:
+                for _ in range(before.count(";") + 1 if before else 0):
                     cursor.nextset()
                 return cursor
             if before:

@@ -6,13 +6,16 @@ import contextlib
 import ctypes
 import fcntl
 import os
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from vulcan_store.engines import forks
-from vulcan_store.engines.sqlite.files import FileDatabase
+from vulcan_store.engines.sqlite.driver import sqlite3
 from vulcan_store.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from vulcan_store.engines.sqlite.engine import SqliteEngine
 
 PAGES_PER_STEP = 1_000
 """How many pages are copied before others get the interpreter and hear of the progress."""
@@ -25,7 +28,7 @@ AT_FDCWD, RENAME_NOREPLACE = -100, 1
 Progress = Callable[[int, int], object]
 
 
-def copy_to(database: FileDatabase, path: str, progress: Progress | None = None) -> None:
+def copy_to(database: SqliteEngine, path: str, progress: Progress | None = None) -> None:
     """Copy a database to a new file while others go on writing; the file has its name only once it is whole.
 
     Raises:
@@ -110,7 +113,7 @@ def _sync(path: str) -> None:
         os.close(descriptor)
 
 
-def _copy(database: FileDatabase, path: str, progress: Progress | None) -> None:
+def _copy(database: SqliteEngine, path: str, progress: Progress | None) -> None:
     def tell(status: int, remaining: int, total: int) -> None:
         if progress is not None:
             progress(total - remaining, total)
@@ -124,7 +127,7 @@ def _copy(database: FileDatabase, path: str, progress: Progress | None) -> None:
             source.backup(copy, pages=PAGES_PER_STEP, progress=tell)
 
     # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
-    database.pool.lend(copy_from)
+    database.pool.lend_another(copy_from)
     database.file.check()
 
 

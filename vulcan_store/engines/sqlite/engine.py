@@ -1,42 +1,282 @@
-"""SQLite as an engine: its statements and its transactions."""
+"""SQLite as an engine: how a file, or memory, is opened, its statements and its transactions."""
 
 from __future__ import annotations
 
-import sqlite3
+import contextlib
+import functools
+import itertools
+import logging
+import operator
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
-from logging import DEBUG
+from operator import attrgetter
 from typing import Any, NoReturn, TypeVar, cast
 
-from peewee import IntegrityError, Model, PeeweeException
+from peewee import SENTINEL, IntegrityError, Model, PeeweeException, SchemaManager, SqliteDatabase  # type: ignore
 
-from vulcan_store.engines.contract import Engine, KeyTakenError, ReferredError, Statement
+from vulcan_store.engines import forks
+from vulcan_store.engines.contract import Engine, KeyTakenError, Ran, ReferredError, logger
 from vulcan_store.engines.cursor import Row
-from vulcan_store.engines.lending import logger
+from vulcan_store.engines.pool import FORKED, Pool
 from vulcan_store.engines.sqlite.backup import copy_to
-from vulcan_store.engines.sqlite.files import FileDatabase, has_code
-from vulcan_store.engines.sqlite.indexing import make_missing_indexes
+from vulcan_store.engines.sqlite.driver import has_code, sqlite3
+from vulcan_store.engines.sqlite.kept import KeptFile
+from vulcan_store.engines.sqlite.paths import identity_of, path_of, require_one_name, uri_of
+from vulcan_store.engines.sqlite.pragmas import PRAGMAS, checked_pragmas
 from vulcan_store.engines.sqlite.reasons import reason_of
 from vulcan_store.engines.sqlite.restore import restore_from
-from vulcan_store.engines.sqlite.undecodable import replaces, run
 from vulcan_store.engines.sqlite.vacuum import vacuum
 from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
 
 T = TypeVar("T")
 
-CHANGES = ("INSERT", "UPDATE", "DELETE", "REPLAC", "COMMIT")
-"""How a statement of Peewee's begins that would be lost in a file that was taken away."""
+MAX_IDLE = 4
+"""How many idle connections to a file are kept: sixteen threads get as much done with 4 as with 16."""
+PAUSE = 0.002
+"""Seconds between two tries to open a file that is locked."""
+READS = ("SELECT", "VALUES", "EXPLAI", "SAVEPO", "ROLLBA")
+"""How a statement of the user's own begins that writes nothing which could be lost."""
+OF_THE_FILE = {
+    "application_id", "auto_vacuum", "encoding", "incremental_vacuum", "journal_mode", "optimize", "page_size",
+    "schema_version", "user_version", "wal_checkpoint",
+}  # fmt: skip
+"""Pragmas that are the file's, or an order: https://www.sqlite.org/pragma.html. Each connection has the others anew."""
 TOO_LARGE = "smaller: SQLite holds at most 1,000,000,000 bytes in a row"
 TAKEN = "SQLITE_CONSTRAINT_PRIMARYKEY"
 
+_names = itertools.count()
+_decode = operator.methodcaller("decode", "utf-8", "replace")
+
 
 # Peewee's own classes differ in what is not said here.
-class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
-    """A SQLite file or memory."""
+class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
+    """A SQLite file or memory.
+
+    Args:
+        target: a path, ``":memory:"``, or a ``sqlite:///`` URL.
+        pragmas: what is set on every connection instead of the defaults.
+        read_only: whether the file is opened without being changed.
+    """
+
+    errors = (sqlite3.Error, PeeweeException, OverflowError)
+
+    def __init__(self, target: str, pragmas: Mapping[str, Any], read_only: bool) -> None:
+        self.target, self.path, self.read_only = target, path_of(target), read_only
+        pragmas = checked_pragmas(target, pragmas)
+        self.in_memory = self.path == ":memory:"
+        self.is_store = self.left_behind = False
+        self.file = KeptFile(target, self.path)
+        self.open, self.drained = 0, False
+        if self.in_memory:
+            # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
+            self.uri = f"file:/vulcan_store-{os.getpid()}-{next(_names)}?vfs=memdb"
+            # Neither means anything here, and setting one waits for whoever is writing.
+            pragmas = {
+                name: value for name, value in pragmas.items()
+                if name != "journal_mode" and (name, value) != ("synchronous", PRAGMAS["synchronous"])
+            }
+        else:
+            self.uri = uri_of(self.path, "ro" if read_only else "rwc")
+        self.wanted_mode = str(pragmas.get("journal_mode", "")).lower()
+        self.busy_timeout = self.patience = float(pragmas["busy_timeout"]) / 1000
+        self.left: float | None = self.busy_timeout  # for what is left of the opening; None once it is done
+        self.pool: Pool[Any] = Pool(
+            target, self._open, self._close_connection, attrgetter("in_transaction"), max_idle=MAX_IDLE
+        )
+        super().__init__(
+            self.path,
+            pragmas={name: value for name, value in pragmas.items() if name not in ("journal_mode", "busy_timeout")},
+            # A transaction that reads first and then writes would be refused at once, however long the timeout:
+            # https://www.sqlite.org/rescode.html#busy_snapshot
+            lock_type=None if read_only else "IMMEDIATE",
+        )
 
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> SqliteEngine:
         return cls(target, pragmas, read_only)
+
+    # Opening and closing connections
+
+    def start(self) -> None:
+        identity = None if self.in_memory else identity_of(self.path)
+        for other in forks.watched():
+            if isinstance(other, SqliteEngine) and other.file.identity == identity is not None:
+                if other.pool.process != os.getpid():  # SQLite would count on locks that only the parent has
+                    raise StoreUnavailableError(self.target, FORKED)
+        if self.in_memory:
+            self._open(functools.partial(setattr, self, "anchor"))  # what is in memory lives as long as a connection
+        elif not self.read_only:
+            require_one_name(self.target, self.path)
+        self.left_behind = self.read_only and not self.in_memory and not os.path.exists(self.file.wal_path)
+        super().start()
+        if not self.in_memory:
+            self.file.identity = identity_of(self.path)
+            self.uri = uri_of(self.path, "ro" if self.read_only else "rw")  # it never makes a new file
+
+    def ensure_schema(self, models: Sequence[type[Model]]) -> None:
+        if self.left is None:
+            super().ensure_schema(models)
+            return
+        self._patiently(lambda: super(SqliteEngine, self).ensure_schema(models))
+        self.left = None
+        self.with_connection(self._set_busy_timeout)
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """Call a function again and again while somebody has the file locked, for the busy timeout at most.
+
+        An opening waits here, between tries that wait for nothing, and not in SQLite: a fork can come in between.
+        """
+        left = self.busy_timeout if self.left is None else self.left
+        while True:
+            try:
+                return work()
+            except (sqlite3.Error, StoreUnavailableError) as error:
+                if left <= 0 or not has_code(error.__cause__ or error, "SQLITE_BUSY"):
+                    raise
+            time.sleep(PAUSE)
+            left -= PAUSE  # what was slept is counted, and no clock read: tests of users freeze clocks
+            if self.left is not None:
+                self.left = left
+
+    def _open(self, note: Callable[[Any], None]) -> None:
+        try:
+            self._patiently(lambda: self._try_to_open(note))
+        except (sqlite3.Error, PeeweeException) as error:
+            self.fail(error)
+
+    def _try_to_open(self, note: Callable[[Any], None]) -> None:
+        self.file.check_file()
+        with forks.opening_or_closing:
+            connection = sqlite3.connect(
+                self.uri, timeout=0, isolation_level=None, check_same_thread=False, uri=True
+            )
+            self.open += 1
+            try:
+                self._add_conn_hooks(connection)  # type: ignore[attr-defined]
+                if self.is_store:
+                    self._set_journal_mode(connection)
+                if self.left is None:
+                    self._set_busy_timeout(connection)
+                self.file.check_file()  # or it would be one to the file that took its place meanwhile
+                note(connection)
+            except BaseException:
+                self._close_connection(connection)
+                raise
+
+    def _close_connection(self, connection: Any) -> None:
+        with forks.opening_or_closing:
+            self.open -= 1
+            if not self.open:
+                self.file.wal_identity = None  # the last one takes it away
+            connection.close()
+
+    def _set_busy_timeout(self, connection: Any) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {round(self.busy_timeout * 1000)}")
+
+    def settle(self) -> None:
+        """Set the journal mode, which is the file's: from now on this is known to be a store."""
+        self.is_store = True
+        self.with_connection(self._set_journal_mode)
+
+    def _set_journal_mode(self, connection: Any) -> None:
+        if self.wanted_mode and not self.read_only:
+            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+            if mode != self.wanted_mode:
+                mode = connection.execute(f"PRAGMA journal_mode = {self.wanted_mode}").fetchone()[0]
+            if mode != self.wanted_mode:
+                raise StoreUnavailableError(
+                    self.target,
+                    f"its journal mode is {mode!r} and could not be made {self.wanted_mode!r}; "
+                    "a network file system, for one, has no WAL: https://www.sqlite.org/wal.html",
+                )
+        if self.file.wal_identity is None and self.file.identity is not None and self.wanted_mode == "wal":
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # a read opens it
+            self.file.wal_identity = identity_of(self.file.wal_path)
+
+    def _closed(self) -> None:
+        if self.pool.process != os.getpid():
+            return
+        super()._closed()
+        if anchor := self.__dict__.pop("anchor", None):
+            self._close_connection(anchor)
+        if self.left_behind:
+            self._remove_empty_wal()
+
+    def _remove_empty_wal(self) -> None:
+        # A read-only connection to a file in WAL mode has to create -wal and -shm and cannot remove them; SQLite
+        # itself removes them, once nobody uses them, when a connection that may write is closed.
+        with contextlib.suppress(sqlite3.Error), forks.opening_or_closing, contextlib.closing(
+            sqlite3.connect(uri_of(self.path, "rw"), uri=True, timeout=0)
+        ) as connection:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+
+    # Forks
+
+    def before_fork(self) -> None:
+        self.pool.pause()
+        mine = self.borrower()
+        if self.in_memory:
+            self.pool.wait_for_calls(mine, self.busy_timeout)
+        else:
+            self.drained = self.pool.drain(mine, self.busy_timeout)
+
+    def is_ready(self) -> bool:
+        return not self.pool.lending and not (self.drained and self.open)
+
+    def after_fork_in_parent(self) -> None:
+        self.pool.resume()
+
+    def after_fork_in_child(self) -> None:
+        # What is in memory was copied with the process, so the connections go on with the copy.
+        if self.in_memory and self.pool.go_on_in_child(self.borrower()):
+            return
+        inherited = self.pool.keep_inherited()
+        self.pool.begin(None if inherited else os.getpid())
+        self.open, self.file.wal_identity = 0, None
+        self.forget_threads()
+
+    # Statements
+
+    def run_read(self, connection: Any, sql: str, values: Sequence[Any]) -> Ran:
+        """Run a statement to its end.
+
+        Until it comes across text that is not UTF-8, which the server can store, a connection decodes as sqlite3 does
+        by itself: with a function in its place every value would cost more. The cursor stands before the row that
+        failed then, so whoever reads on gets that row, and nothing has to be run again.
+        """
+        cursor: Any = None
+        found: list[Row] = []
+        try:
+            cursor = connection.execute(sql, values)
+            found.extend(cursor)
+        except BaseException as error:
+            if not _is_about_text(error) or connection.text_factory is _decode:
+                del cursor, connection  # or a traceback that somebody keeps would keep the statement, and the file open
+                if has_code(error, "SQLITE_TOOBIG") or isinstance(error, OverflowError):
+                    raise _too_large(values) from error
+                raise
+            connection.text_factory = _decode
+            found.extend(cursor)
+        return cursor, found
+
+    def run_write(self, connection: Any, sql: str, values: Sequence[Any]) -> Ran:
+        self.file.check()
+        return self.run_read(connection, sql, values)
+
+    def run_any(self, connection: Any, sql: str, values: Sequence[Any]) -> Ran:
+        if not sql.lstrip()[:6].upper().startswith(READS):
+            self.file.check()
+        return self.run_read(connection, sql, values)
+
+    def run_many(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> Any:
+        self.file.check()
+        return connection.executemany(sql, rows)
+
+    def run_script(self, connection: Any, script: str) -> Any:
+        self.file.check()
+        return connection.executescript(script)
 
     def adapted(self, values: Sequence[Any]) -> Sequence[Any]:
         # Times are text here, and sqlite3's own text for them does not sort.
@@ -44,105 +284,36 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
             return [_time_text(value) if isinstance(value, datetime) else value for value in values]
         return values
 
-    def execute_whole(
-        self, connection: sqlite3.Connection, sql: str, values: Sequence[Any]
-    ) -> tuple[sqlite3.Cursor, list[Row]]:
-        if sql.lstrip()[:6].upper() in CHANGES:
-            self.file.check()
-        cursor = connection.cursor()
-        try:
-            return cursor, run(cursor, sql, values)
-        except BaseException as error:
-            del cursor
-            if _is_too_large(error):
-                raise _too_large(values) from error
-            raise
-
-    def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        try:
-            if self.query_hooks or logger.isEnabledFor(DEBUG):
-                return self.execute_sql(sql, values).fetchall()
-            return self.run(_fetch, sql, values)
-        except (sqlite3.Error, PeeweeException, OverflowError) as error:
-            self.fail(error)
-
-    def write(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        self._check_writable()
-        try:
-            if self.query_hooks or logger.isEnabledFor(DEBUG):
-                return self.execute_sql(sql, values).fetchall()
-            return self.run(run, sql, values)
-        except (sqlite3.Error, PeeweeException, OverflowError) as error:
-            self.fail(error)
-
-    def write_if(self, look: Statement, change: Callable[[], Statement]) -> list[Row] | None:
-        self._check_writable()
-        if self.is_watched():
-            return super().write_if(look, change)
-        try:
-            return self.run(_write_if, look, change)
-        except (sqlite3.Error, PeeweeException, OverflowError) as error:
-            self.fail(error)
-
-    def _check_writable(self) -> None:
-        if self.read_only:
-            self.require_writable()
-        self.file.check()
-
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        index, row = -1, cast(Sequence[Any], ())
+        index, row, start = -1, cast(Sequence[Any], ()), 0.0
+        watched = self.query_hooks or logger.isEnabledFor(logging.DEBUG)
 
         def counted() -> Iterator[Sequence[Any]]:
-            nonlocal index, row
+            nonlocal index, row, start
             for index, row in enumerate(rows):
+                if watched:
+                    self._log_query(sql, row)
+                    start = time.perf_counter()
                 yield row
+                if watched:
+                    self._notify_hooks(sql, row, start, None)
 
-        if self.is_watched():
-            self.write_each(sql, rows)
-            return
+        self.require_writable()
         try:
-            self.run(_execute_many, sql, counted())
-        except sqlite3.IntegrityError as error:
-            if not has_code(error, TAKEN):
-                self.fail(error)
-            raise KeyTakenError(index, row) from error
+            self.with_connection(self.run_many, sql, counted())
         except (sqlite3.Error, OverflowError) as error:
+            if watched:
+                self._notify_hooks(sql, row, start, error)
+            if has_code(error, TAKEN):
+                raise KeyTakenError(index, row) from error
             self.fail(error)
 
-    def snapshot(self, work: Callable[[], T]) -> T:
-        try:
-            read: T = self.run(_read_together, "BEGIN", work)
-        except (sqlite3.Error, PeeweeException) as error:
-            self.fail(error)
-        return read
-
-    def atomically(self, work: Callable[[], T]) -> T:
-        self._check_writable()
-        try:
-            result = self.with_connection(lambda connection: self._write_together(connection, work))
-        except IntegrityError:
-            raise
-        except (sqlite3.Error, PeeweeException) as error:
-            self.fail(error)
-        if not self._state.transactions:
-            self._run_commit_callbacks()
-        return result
-
-    def _write_together(self, connection: sqlite3.Connection, work: Callable[[], T]) -> T:
+    def read_together(self, connection: Any, work: Callable[[], T]) -> T:
         if connection.in_transaction:
-            with self.savepoint():
-                return work()
-        transaction, transactions = self.transaction(), self._state.transactions
-        outside = len(transactions)
-        # The connection commits or rolls back in C, so that no interruption comes in between; nor does one before an
-        # item of a list is deleted.
+            return work()
         with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                transactions.append(transaction)
-                return work()
-            finally:
-                del transactions[outside:]
+            connection.execute("BEGIN")
+            return work()
 
     def check_still_there(self) -> None:
         self.file.check_file()
@@ -151,10 +322,51 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
         return {name for (name,) in self.read("SELECT name FROM sqlite_master")}
 
     def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
-        if all(model._meta.table_name in there for model in models):
-            make_missing_indexes(self, models, there)
-        else:
+        if not all(model._meta.table_name in there for model in models):
             super()._create_missing(models, there)
+            return
+        # Beside others that go on writing: each in a transaction of its own, with pauses as long. One that cannot be
+        # made now is left to the next opening: everything works without it, if more slowly.
+        seconds = 0.0
+        with contextlib.suppress(StoreUnavailableError):
+            for model in models:
+                manager: Any = SchemaManager(model, self)
+                for index in model._meta.fields_to_index():
+                    if index._name not in there:
+                        time.sleep(seconds)  # SQLite's lock is not a queue
+                        make = functools.partial(self._make, manager._create_index(index, safe=True))
+                        seconds = self._patiently(functools.partial(self.atomically, make))
+
+    def _make(self, index: Any) -> float:
+        start = time.monotonic()
+        self.execute(index)  # type: ignore[no-untyped-call]
+        return time.monotonic() - start
+
+    def is_gone(self, error: Exception) -> bool:
+        return getattr(getattr(error, "orig", error), "sqlite_errorname", "") == "SQLITE_ERROR"
+
+    # Peewee's own ways
+
+    def pragma(self, key: str, value: Any = SENTINEL, permanent: bool = False, schema: str | None = None) -> Any:
+        """As in Peewee; outside of a transaction a value reaches every connection."""
+        answer = super().pragma(key, value, permanent, schema)
+        name = key.lower()
+        if value is not SENTINEL and not self.is_transaction_open() and name not in OF_THE_FILE:
+            if name == "busy_timeout":
+                self.busy_timeout = self.patience = float(value) / 1000
+            elif schema is None:
+                self._pragmas: Any = [*((key, old) for key, old in self._pragmas if key != name), (name, value or 0)]
+            self.pool.retire()
+        return answer
+
+    def attach(self, filename: str, name: str) -> bool:
+        """As in Peewee."""
+        if self.in_memory and filename and not filename.startswith((":", "file:")):
+            # Without a VFS it would be a database in memory, as the main one is.
+            filename = uri_of(os.path.abspath(filename), "rwc") + f"&vfs={'win32' if os.name == 'nt' else 'unix'}"
+        return super().attach(filename, name)
+
+    # Copies
 
     def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
         try:
@@ -163,27 +375,58 @@ class SqliteEngine(FileDatabase, Engine):  # pyright: ignore
             self.fail(error)
 
     def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:
-        self._check_writable()
+        self.require_writable()
+        self.with_connection(lambda connection: self.file.check())
         if self._state.transactions or self.is_transaction_open():
             raise StoreUnavailableError(self.target, "it is in a transaction, and a restore cannot be part of one")
         restore_from(self, path, columns)
 
     def vacuum(self) -> int:
-        self._check_writable()
+        self.require_writable()
         try:
             return vacuum(self)
         except (sqlite3.Error, PeeweeException) as error:
             self.fail(error)
 
+    # Errors
+
     def fail(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)
         if has_code(cause, TAKEN):
             raise IntegrityError(cause, *cause.args) from cause
-        if _is_too_large(cause):
+        if has_code(cause, "SQLITE_TOOBIG") or isinstance(cause, OverflowError):
             raise _too_large(()) from cause
         if has_code(cause, "SQLITE_CONSTRAINT_FOREIGNKEY"):
             raise ReferredError(self.target, reason_of(self, cause)) from cause
-        raise StoreUnavailableError(self.target, reason_of(self, cause)) from cause
+        if isinstance(cause, sqlite3.Error):
+            raise StoreUnavailableError(self.target, reason_of(self, cause)) from cause
+        super().fail(error)
+
+
+def _reaching_every_connection(method: Callable[..., Any]) -> Callable[..., Any]:
+    # Peewee registers on the thread's connection and on those that it opens later.
+    @functools.wraps(method)
+    def register(self: SqliteEngine, *args: Any, **kwargs: Any) -> Any:
+        if self.ended:
+            return method(self, *args, **kwargs)
+        registered = self.with_connection(lambda connection: method(self, *args, **kwargs))
+        self.pool.retire()
+        return registered
+
+    return register
+
+
+for _name in (
+    "register_aggregate", "register_collation", "register_function", "register_window_function",
+    "unregister_aggregate", "unregister_collation", "unregister_function", "unregister_window_function",
+    "load_extension", "attach", "detach",
+):  # fmt: skip
+    setattr(SqliteEngine, _name, _reaching_every_connection(getattr(SqliteEngine, _name)))
+
+
+def _is_about_text(error: BaseException) -> bool:
+    # The only OperationalError of sqlite3's own, and so the only one without a code of SQLite's.
+    return type(error) is sqlite3.OperationalError and not hasattr(error, "sqlite_errorcode")
 
 
 def _time_text(moment: datetime) -> str:
@@ -192,35 +435,6 @@ def _time_text(moment: datetime) -> str:
     return moment.isoformat(" ")  # as sqlite3 itself would write it
 
 
-def _is_too_large(error: BaseException) -> bool:
-    return has_code(error, "SQLITE_TOOBIG") or isinstance(error, OverflowError)
-
-
 def _too_large(values: Sequence[Any]) -> InvalidWorkloadError:
     largest = max((value for value in values if isinstance(value, (bytes, str))), key=len, default=b"")
     return InvalidWorkloadError("output" if isinstance(largest, bytes) else "text", largest, TOO_LARGE)
-
-
-def _fetch(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[Row]:
-    try:
-        return connection.execute(sql, values).fetchall()
-    except sqlite3.OperationalError as error:
-        if not replaces(connection, error):
-            raise
-    return connection.execute(sql, values).fetchall()
-
-
-def _write_if(connection: sqlite3.Connection, look: Statement, change: Callable[[], Statement]) -> list[Row] | None:
-    return run(connection, *change()) if _fetch(connection, *look) else None
-
-
-def _read_together(connection: sqlite3.Connection, begin: str, work: Callable[[], T]) -> T:
-    if connection.in_transaction:
-        return work()
-    with connection:
-        connection.execute(begin)
-        return work()
-
-
-def _execute_many(connection: sqlite3.Connection, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-    connection.executemany(sql, rows)  # the connection's own: tools that watch statements put another in its place

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 import stat
-from typing import Any
 
-import peewee
-
+from vulcan_store.engines.sqlite.driver import sqlite3
 from vulcan_store.errors import StoreUnavailableError
 
 OLDEST = (3, 35, 0)  # RETURNING: https://www.sqlite.org/lang_returning.html
@@ -25,16 +22,9 @@ def path_of(target: str) -> str:
     """The absolute path that a target names, or ``":memory:"``.
 
     Raises:
-        StoreUnavailableError: it names none, or SQLite is too old, or is not the one that Peewee uses.
+        StoreUnavailableError: it names none, or SQLite is too old.
     """
     path = _named_path(target)
-    theirs: Any = getattr(peewee, "sqlite3")
-    if theirs is not sqlite3:
-        raise StoreUnavailableError(
-            target,
-            f"Peewee uses {theirs.__name__} here, and two copies of SQLite in a process break each other's "
-            "locks (https://www.sqlite.org/howtocorrupt.html, section 2.2.1); uninstall pysqlite3",
-        )
     oldest = OLDEST_IN_MEMORY if path == ":memory:" else OLDEST
     if sqlite3.sqlite_version_info < oldest:
         needed = ".".join(map(str, oldest))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 from vulcan_store.engines import forks
+from vulcan_store.engines.sqlite.driver import sqlite3
 from vulcan_store.errors import StoreUnavailableError
 
 PRAGMAS: Mapping[str, Any] = {

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import TYPE_CHECKING
 
 from vulcan_store.engines.contract import READ_ONLY
-from vulcan_store.engines.sqlite.files import FileDatabase, has_code
+from vulcan_store.engines.sqlite.driver import has_code
+
+if TYPE_CHECKING:
+    from vulcan_store.engines.sqlite.engine import SqliteEngine
 
 
-def reason_of(database: FileDatabase, error: Exception) -> str:
+def reason_of(database: SqliteEngine, error: Exception) -> str:
     """Why a statement or an opening failed, and what would help."""
     if not database.in_memory and os.path.isdir(database.path):
         return "it is a folder"
@@ -37,7 +41,7 @@ def reason_of(database: FileDatabase, error: Exception) -> str:
     return str(error)
 
 
-def _obstacle(database: FileDatabase) -> str:
+def _obstacle(database: SqliteEngine) -> str:
     exhausted = _exhausted()
     if exhausted:
         return exhausted
@@ -71,7 +75,7 @@ def _exhausted() -> str:
     return ""
 
 
-def _forbidden(database: FileDatabase, path: str, folder: str) -> str:
+def _forbidden(database: SqliteEngine, path: str, folder: str) -> str:
     if os.path.exists(path) and not os.access(path, os.R_OK):
         return "this user may not read the file"
     if database.read_only:

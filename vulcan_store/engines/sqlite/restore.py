@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from vulcan_store.engines import forks
-from vulcan_store.engines.sqlite.files import FileDatabase, has_code
+from vulcan_store.engines.sqlite.driver import has_code, sqlite3
 from vulcan_store.engines.sqlite.paths import uri_of
 from vulcan_store.errors import SchemaMismatchError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from vulcan_store.engines.sqlite.engine import SqliteEngine
 
 _BUSY, _LOCKED = 5, 6
 """https://www.sqlite.org/rescode.html#busy"""
@@ -19,7 +22,7 @@ _PAUSE = 0.01
 """Seconds between two tries to begin."""
 
 
-def restore_from(database: FileDatabase, path: str, columns: Mapping[str, Sequence[str]]) -> None:
+def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequence[str]]) -> None:
     """Copy a file over a database, in one transaction.
 
     Raises:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
+from typing import TYPE_CHECKING, Any
 
-from vulcan_store.engines.sqlite.files import FileDatabase
 from vulcan_store.errors import StoreUnavailableError
 
+if TYPE_CHECKING:
+    from vulcan_store.engines.sqlite.engine import SqliteEngine
 
-def vacuum(database: FileDatabase) -> int:
+
+def vacuum(database: SqliteEngine) -> int:
     """Write the file anew, and return by how many bytes it is smaller.
 
     Raises:
@@ -18,7 +20,7 @@ def vacuum(database: FileDatabase) -> int:
     if database.is_transaction_open():
         raise StoreUnavailableError(database.target, "it cannot be vacuumed within a transaction; end that first")
 
-    def work(connection: sqlite3.Connection) -> int:
+    def work(connection: Any) -> int:
         before = _size(connection)
         # What is in the -wal has to be in the file, and nobody may need the old state, or the file could not shrink.
         if _is_in_use(connection):
@@ -35,13 +37,13 @@ def vacuum(database: FileDatabase) -> int:
     return database.with_connection(work)
 
 
-def _size(connection: sqlite3.Connection) -> int:
+def _size(connection: Any) -> int:
     ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
     ((page_size,),) = connection.execute("PRAGMA page_size").fetchall()
     return int(pages * page_size)
 
 
-def _is_in_use(connection: sqlite3.Connection) -> bool:
+def _is_in_use(connection: Any) -> bool:
     # https://www.sqlite.org/pragma.html#pragma_wal_checkpoint
     ((busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return bool(busy)

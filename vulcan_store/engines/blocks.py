@@ -1,0 +1,172 @@
+"""Peewee's blocks (``atomic()``, ``transaction()``, ``savepoint()``), which no signal handler can leave open.
+
+Python looks for signals as it begins a function, so an exception of a handler can keep an ``__exit__`` that is written
+in Python from being run at all: of short blocks hit at random one in four stayed open. As it resumes a generator, it
+raises where that stands. So a block is a generator, whose one ``try`` reaches from its beginning to its end, and
+``with`` resumes it through callables made of C alone, which it fetches before the block is entered.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from peewee import _atomic, _manual, _savepoint, _transaction
+
+from vulcan_store.engines.pool import FORKED
+from vulcan_store.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from vulcan_store.engines.contract import Engine
+
+Steps = Generator[Any, Any, None]
+"""A block: begun by the first step, and ended by the second of four, to which ``EXIT`` sends None, the type of an
+exception or None, the exception and its traceback."""
+
+
+class Step:
+    """``__enter__`` or ``__exit__`` of a block, as a callable made of C.
+
+    Args:
+        resume: makes it of the block's generator.
+    """
+
+    def __init__(self, resume: Callable[[Steps], Callable[..., Any]]) -> None:
+        self.resume = resume
+
+    def __get__(self, block: Any, kind: object = None) -> Any:
+        if block is None:
+            return self
+        if block.running is None or block.running.gi_frame is None:
+            block.running = block.steps(block)
+        return self.resume(block.running)
+
+    def __call__(self, block: Any, *error: Any) -> Any:
+        """As ``contextlib.ExitStack`` calls it: on the class."""
+        return self.__get__(block)(*error)
+
+
+# max() calls its key for each of its arguments, None and the three that ``with`` gives, and returns the first of those
+# whose key is the largest: None, so that no exception is swallowed.
+ENTER, EXIT = Step(lambda steps: steps.__next__), Step(lambda steps: partial(max, None, key=steps.send))
+LARGEST, SMALLER = 1, 0
+
+
+class Transaction(_transaction):
+    """Peewee's transaction.
+
+    It belongs to the thread that entered it. Left in another one, as a framework does that runs the two halves of a
+    generator in different threads, it is rolled back and says so.
+    """
+
+    db: Engine
+    running: Steps | None = None
+    _begin_args: Any
+    if not TYPE_CHECKING:
+        __enter__, __exit__ = ENTER, EXIT
+
+    def steps(self, block: Any) -> Steps:
+        """The steps of a block, which is this one or an :class:`Atomic` in its place."""
+        stack, process, borrower = self.db._state.transactions, os.getpid(), self.db.borrower().key
+        outermost = not stack
+        try:
+            if outermost:
+                self._begin()
+            stack.append(self)
+            yield self
+            error = yield LARGEST
+            if self.db._state.transactions is not stack:
+                self._end_elsewhere(stack, process, borrower, error)
+            elif error is not None:
+                self._undo(stack)
+            else:
+                del stack[stack.index(self):]
+                if outermost:
+                    self.commit(False)
+        except GeneratorExit:  # it was never left, as a session that Peewee's session_commit() has ended
+            raise
+        except BaseException:
+            self._undo(stack)
+            raise
+        block.running = None
+        for _ in range(3):
+            yield SMALLER
+
+    def _begin(self) -> None:
+        args, kwargs = self._begin_args
+        self.db.begin(*args, **kwargs)
+
+    def _undo(self, stack: list[Any]) -> None:
+        if self in stack:
+            del stack[stack.index(self):]
+        if not stack:
+            self.db.undo()
+
+    def _end_elsewhere(self, stack: list[Any], process: int, borrower: Any, error: Any) -> None:
+        if self in stack:
+            stack.remove(self)
+        reason = FORKED
+        if process == os.getpid():
+            reason = (
+                "this transaction was left in another thread than it was entered in, and was rolled back; enter and "
+                "leave `atomic()` in the same function"
+            )
+            entered_by = borrower()
+            if entered_by is not None:
+                self.db.pool.discard(entered_by)
+        if error is None:
+            raise StoreUnavailableError(self.db.target, reason)
+
+
+class Savepoint(_savepoint):
+    """Peewee's savepoint."""
+
+    db: Engine
+    running: Steps | None = None
+    _begin: Callable[[], None]
+    if not TYPE_CHECKING:
+        __enter__, __exit__ = ENTER, EXIT
+
+    def steps(self, block: Any) -> Steps:
+        """As :meth:`Transaction.steps`."""
+        try:
+            self._begin()
+            yield self
+            error = yield LARGEST
+            if error is None:
+                self.commit(False)
+            else:
+                self.db.undo_savepoint(self.quoted_sid)
+        except GeneratorExit:
+            raise
+        except self.db.errors as failure:
+            self.db.undo_savepoint(self.quoted_sid)
+            self.db.fail(failure)
+        except BaseException:
+            self.db.undo_savepoint(self.quoted_sid)
+            raise
+        block.running = None
+        for _ in range(3):
+            yield SMALLER
+
+
+class Atomic(_atomic):
+    """Peewee's choice of a transaction or, within one, a savepoint."""
+
+    db: Engine
+    running: Steps | None = None
+    _transaction_args: Any
+    if not TYPE_CHECKING:
+        __enter__, __exit__ = ENTER, EXIT
+
+    def steps(self, block: Any) -> Steps:
+        """The steps of what is chosen when the block is entered."""
+        args, kwargs = self._transaction_args
+        stack = self.db._state.transactions
+        if not stack:
+            return self.db.transaction(*args, **kwargs).steps(block)
+        if isinstance(stack[-1], _manual):
+            raise ValueError("Cannot enter atomic commit block while in manual commit mode.")
+        return self.db.savepoint().steps(block)

@@ -63,7 +63,7 @@ class Transaction(_transaction):
 
     db: Engine
     running: Steps | None = None
-    _begin_args: Any
+    _begin: Callable[[], None]
     if not TYPE_CHECKING:
         __enter__, __exit__ = ENTER, EXIT
 
@@ -94,9 +94,23 @@ class Transaction(_transaction):
         for _ in range(3):
             yield SMALLER
 
-    def _begin(self) -> None:
-        args, kwargs = self._begin_args
-        self.db.begin(*args, **kwargs)
+    def commit(self, begin: bool = True) -> None:
+        """As in Peewee."""
+        self._outside_of_blocks(super().commit, begin)
+
+    def rollback(self, begin: bool = True) -> None:
+        """As in Peewee."""
+        self._outside_of_blocks(super().rollback, begin)
+
+    def _outside_of_blocks(self, end: Callable[[bool], None], begin: bool) -> None:
+        # What is called after a commit, and what begins the transaction anew, is in no transaction.
+        stack = self.db._state.transactions
+        outer = stack[:]
+        del stack[:]
+        try:
+            end(begin)
+        finally:
+            stack[:] = outer
 
     def _undo(self, stack: list[Any]) -> None:
         if self in stack:

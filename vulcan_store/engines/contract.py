@@ -262,6 +262,10 @@ class Engine(Database):
             self.require_writable()
         return self._run(self.run_write, sql, values)
 
+    def is_watched(self) -> bool:
+        """Whether somebody wants to see each statement: Peewee's logger, or its query hooks."""
+        return bool(self.query_hooks) or logger.isEnabledFor(logging.DEBUG)
+
     def _run(self, run: Callable[[Any, str, Sequence[Any]], Ran], sql: str, values: Sequence[Any]) -> list[Row]:
         try:
             if self.query_hooks or logger.isEnabledFor(logging.DEBUG):
@@ -289,7 +293,7 @@ class Engine(Database):
         Args:
             change: gives the statement that writes, once something was found.
         """
-        return self.write(*change()) if self.read(*look) else None
+        return self.with_connection(lambda connection: self.write(*change()) if self.read(*look) else None)
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each of any number of rows, within a transaction.
@@ -347,9 +351,8 @@ class Engine(Database):
         return Savepoint(self)
 
     def begin(self, *args: Any, **kwargs: Any) -> None:
-        """As in Peewee, but not refused within a block: ``transaction.commit()`` and ``.rollback()`` begin it anew."""
         try:
-            self._outside_of_blocks(lambda: super(Engine, self).begin(*args, **kwargs))
+            super().begin(*args, **kwargs)
         except self.errors as error:
             self.fail(error)
 
@@ -390,18 +393,6 @@ class Engine(Database):
     def is_gone(self, error: Exception) -> bool:
         """Whether an error of :meth:`undo_savepoint` says that the savepoint was not begun, or is released."""
         return False
-
-    def _run_commit_callbacks(self) -> None:
-        self._outside_of_blocks(super()._run_commit_callbacks)  # type: ignore[misc]
-
-    def _outside_of_blocks(self, work: Callable[[], object]) -> None:
-        stack = self._state.transactions
-        outer = stack[:]
-        del stack[:]
-        try:
-            work()
-        finally:
-            stack[:] = outer
 
     # Peewee's own ways
 

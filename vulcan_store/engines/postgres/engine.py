@@ -8,8 +8,8 @@ leaves its parent's alone. What was sent is never sent again.
 
 from __future__ import annotations
 
-import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, Self, TypeVar
 
@@ -22,7 +22,7 @@ from peewee import (  # type: ignore[attr-defined]
     sort_models,  # pyright: ignore[reportAttributeAccessIssue]
 )
 
-from vulcan_store.engines.contract import READ_ONLY, Convert, Engine, Ran, ReferredError, logger, without_password
+from vulcan_store.engines.contract import READ_ONLY, Convert, Engine, Ran, ReferredError, without_password
 from vulcan_store.engines.pool import Pool
 from vulcan_store.engines.postgres.driver import Connection, connect, driver, is_in_transaction, is_of_key, is_usable
 from vulcan_store.engines.postgres.statements import Sender, one_line, rows_of
@@ -102,11 +102,10 @@ class PostgresEngine(Engine, PostgresqlDatabase):
         return lambda value, *liberal: sendable(field, name, convert(value, *liberal))
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        if self.query_hooks or logger.isEnabledFor(logging.DEBUG):
-            return self.write_each(sql, rows)
         # The rows are taken before they are sent: taking them may itself need the connection.
-        sent = 0
+        sent, watched = 0, self.is_watched()
         for batch in batches(rows):
+            start = time.perf_counter()
             try:
                 self.with_connection(self.sender.execute_for_each, sql, batch)
             except driver.errors.UniqueViolation:
@@ -114,6 +113,10 @@ class PostgresEngine(Engine, PostgresqlDatabase):
                 self.write_each(sql, batch, sent)
             except driver.Error as error:
                 self.fail(error)
+            else:
+                for row in batch if watched else ():
+                    self._log_query(sql, row)
+                    self._notify_hooks(sql, row, start, None)
             sent += len(batch)
 
     def read_together(self, connection: Connection, work: Callable[[], T]) -> T:

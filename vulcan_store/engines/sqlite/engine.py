@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import logging
 import operator
 import os
 import time
@@ -17,7 +16,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from peewee import SENTINEL, IntegrityError, Model, PeeweeException, SchemaManager, SqliteDatabase  # type: ignore
 
 from vulcan_store.engines import forks
-from vulcan_store.engines.contract import Engine, KeyTakenError, Ran, ReferredError, logger
+from vulcan_store.engines.contract import Engine, KeyTakenError, Ran, ReferredError
 from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.pool import FORKED, Pool
 from vulcan_store.engines.sqlite.backup import copy_to
@@ -286,7 +285,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         index, row, start = -1, cast(Sequence[Any], ()), 0.0
-        watched = self.query_hooks or logger.isEnabledFor(logging.DEBUG)
+        watched = self.is_watched()
 
         def counted() -> Iterator[Sequence[Any]]:
             nonlocal index, row, start

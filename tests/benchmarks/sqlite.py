@@ -1,4 +1,4 @@
-"""How much slower than hand-written sqlite3 are the store's functions? Run it: python tests/benchmark.py --help
+"""How much slower than hand-written sqlite3 are the store's functions? Run it: python tests/benchmarks/sqlite.py --help
 
 Every operation runs in rounds; in each round every contender runs it, one after another, on a file of its own with the
 same rows, schema, indexes and pragmas. What is printed is, for each contender, the median of its times, and the median
@@ -22,8 +22,8 @@ import time
 from pathlib import Path
 
 import peewee
-from benchmark_reading import reading, results, size
-from benchmark_writing import writing
+from reading import reading, results, size
+from writing import writing
 from contenders import contenders, fields
 
 import vulcan_store

@@ -1,4 +1,4 @@
-"""What fewer indexes do for rare filters, statistics and the size of a file: rows of ``tests/benchmark.py``."""
+"""What fewer indexes do for rare filters, statistics and the size of a file: rows of ``tests/benchmarks/sqlite.py``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 
-from benchmark_writing import leave_indexes
+from writing import leave_indexes
 from contenders import SELECT, fields
 
 import vulcan_store

@@ -1,4 +1,4 @@
-"""How much many processes get done on one file at once, beside plain sqlite3: ``python tests/contention.py``.
+"""How much many processes get done on one file beside plain sqlite3: python tests/benchmarks/contention.py
 
 All processes create workloads, then claim them, then complete what they claimed; each call is one transaction. The
 two kinds take turns in the same run, on files with the same tables, indexes and pragmas, so that their ratio says

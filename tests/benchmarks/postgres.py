@@ -1,4 +1,4 @@
-"""The store on PostgreSQL beside plain psycopg, and beside SQLite: python tests/benchmark_postgres.py
+"""The store on PostgreSQL beside plain psycopg, and beside SQLite: python tests/benchmarks/postgres.py
 
 Takes the server of $VULCAN_TEST_POSTGRES_URL, or starts one in a temporary folder. First single calls, in rounds in
 which each contender has its turn, as medians of the ratios to plain psycopg, with statements that the server keeps
@@ -19,10 +19,12 @@ from pathlib import Path
 
 import psycopg
 from contenders import COLUMNS, fields, row
-from support.postgres_server import PostgresServer, fresh_schema
 
 import vulcan_store
 from vulcan_store.models.ids import new_id
+
+sys.path.append(str(Path(__file__).parents[1]))
+from support.postgres_server import PostgresServer, fresh_schema  # noqa: E402
 
 NAMES = ", ".join(COLUMNS)
 INSERT = f"INSERT INTO workloads ({NAMES}) VALUES ({', '.join(['%s'] * len(COLUMNS))})"

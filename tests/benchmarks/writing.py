@@ -1,4 +1,4 @@
-"""What a write costs beside hand-written sqlite3, with the store's indexes and with one: rows of ``benchmark.py``.
+"""What a write costs beside hand-written sqlite3, with the store's indexes and with one: rows of ``sqlite.py``.
 
 Every contender writes the same durable rows, one transaction a call, ``synchronous=normal``. The functions of the store
 check every value, notice a file that was replaced, keep what is final, and return the workload; raw statements do not.

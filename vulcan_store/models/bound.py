@@ -39,6 +39,18 @@ def current_store() -> Any:
     return last.get(_this_thread()) or next(iter(last.values()), None)
 
 
+def current_database() -> Any:
+    """The current store's database.
+
+    Raises:
+        StoreUnavailableError: no store is open.
+    """
+    store = current_store()
+    if store is None:
+        raise StoreUnavailableError(None, "no store is open; call open_store() first")
+    return store.database
+
+
 class CurrentDatabase(Proxy):
     """The database of the current store, asked for when a query runs.
 
@@ -62,7 +74,7 @@ class CurrentDatabase(Proxy):
         return Context(**options) if database is None else database.get_sql_context(**options)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(resolved(self), name)
+        return getattr(current_database(), name)
 
     __enter__: Any
     __exit__: Any
@@ -74,17 +86,8 @@ DATABASE: Any = CurrentDatabase()
 
 
 def resolved(database: Any) -> Any:
-    """A database, or the current store's in place of :data:`DATABASE`.
-
-    Raises:
-        StoreUnavailableError: no store is open.
-    """
-    if database is not DATABASE:
-        return database
-    found = DATABASE.obj
-    if found is None:
-        raise StoreUnavailableError(None, "no store is open; call open_store() first")
-    return found
+    """A database, or the current store's in place of :data:`DATABASE`; raises as :func:`current_database`."""
+    return current_database() if database is DATABASE else database
 
 
 class OfStore:

@@ -7,7 +7,7 @@ for whatever stands beside a column, only converts; so a comparison may hold any
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -30,6 +30,7 @@ from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.models import clock
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 if TYPE_CHECKING:
     # Peewee's fields are generic to type checkers only.
@@ -108,7 +109,7 @@ class StrictTextField(StrictField[T]):
         return self.refuse(value)
 
 
-class IdField(StrictTextField[T]):
+class IdField(StrictTextField[str]):
     """A text primary key of the caller's own: not empty, and without a NUL."""
 
     expected = "a str of valid Unicode that is not empty and holds no NUL"
@@ -125,7 +126,7 @@ class _OptionalTextAccessor(FieldAccessor):
         super().__set__(instance, "" if value is None else value)
 
 
-class OptionalTextField(StrictTextField[T]):
+class OptionalTextField(StrictTextField[str]):
     """Optional text: None is stored as ``""``, because the server cannot scan NULL; NULL reads as ``""``."""
 
     accessor_class = _OptionalTextAccessor
@@ -139,12 +140,12 @@ class OptionalTextField(StrictTextField[T]):
     python_value = db_value
 
 
-class EnumField(StrictTextField[T]):
+class EnumField(StrictTextField[E]):
     """TEXT that is one of an enumeration's values; a value in the file that it does not know reads as ``str``."""
 
-    def __init__(self, members: type[StrEnum], *args: Any, also: tuple[str, ...] = (), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.members: Mapping[str, StrEnum] = {member.value: member for member in members}
+    def __init__(self, members: type[E], also: tuple[str, ...] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self.members = {member.value: member for member in members}
         self.stored = {text: text for text in (*self.members, *also)}
         self.expected = "one of " + ", ".join(text or "''" for text in self.stored)
 
@@ -163,8 +164,8 @@ class StrictIntegerField(StrictField[T]):
 
     field_type = "BIGINT"
 
-    def __init__(self, *args: Any, least: int = -(2**63), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, least: int = -(2**63), **options: Any) -> None:
+        super().__init__(**options)
         self.least = least
         self.expected = f"an int from {least} to 2**63-1"
 
@@ -177,7 +178,7 @@ class StrictIntegerField(StrictField[T]):
         return self.refuse(value)
 
 
-class BytesField(StrictField[T]):
+class BytesField(StrictField[bytes | None]):
     """A BLOB that is bytes-like."""
 
     field_type = "BLOB"
@@ -241,7 +242,7 @@ class _LogAccessor(BackrefAccessor):
         return query if instance is None else query.bind(instance.database_of_row())
 
 
-class WorkloadKeyField(IdField[Any], ForeignKeyField):
+class WorkloadKeyField(IdField, ForeignKeyField):
     """A reference to a workload by its id, as strict as the id itself; it leads to the store of the row."""
 
     accessor_class = _WorkloadAccessor

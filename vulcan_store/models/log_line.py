@@ -35,9 +35,9 @@ class LogLine(StoreModel):
 
     id: AutoField[int] = LogIdField()
     workload = WorkloadKeyField(Workload, column_name="workload_id", backref="log_lines", index=False)
-    seq: StrictIntegerField[int] = StrictIntegerField(least=0)
-    line: StrictTextField[str] = StrictTextField()
-    created_at: TimeField[datetime] = TimeField(constraints=[SQL("DEFAULT CURRENT_TIMESTAMP")], default=clock.now)
+    seq = StrictIntegerField[int](least=0)
+    line = StrictTextField[str]()
+    created_at = TimeField[datetime](constraints=[SQL("DEFAULT CURRENT_TIMESTAMP")], default=clock.now)
 
     if TYPE_CHECKING:
         workload_id: str

@@ -142,17 +142,12 @@ class StoreModel(Model):
 
     @classmethod
     def insert_many(cls, rows: Iterable[Any], fields: Iterable[Any] | None = None) -> Insert:
-        """As in Peewee, but any row may have names that the first one lacks."""
-        all_but_number = cls._meta.sorted_fields[int(cls._meta.auto_increment):]
-        names = all_but_number if fields is None else list(fields)
+        """As in Peewee, but a row may have names that the first one lacks, and one of values has to have them all."""
+        names = cls._meta.sorted_fields[int(cls._meta.auto_increment):] if fields is None else list(fields)
         checked = []
         for place, row in enumerate(rows):
             try:
-                if not isinstance(row, Mapping):
-                    if len(row) > len(names):
-                        raise InvalidWorkloadError("row", row, f"at most {len(names)} values, one a column")
-                    row = dict(zip(names, row))
-                checked.append(cls._checked(row))
+                checked.append(cls._checked(row if isinstance(row, Mapping) else dict(zip(names, row, strict=True))))
             except InvalidWorkloadError as error:
                 error.position = place
                 raise

@@ -23,7 +23,7 @@ from vulcan_store.models.fields import (
     TimeField,
 )
 from vulcan_store.models.ids import new_id
-from vulcan_store.models.json_form import from_json, to_json, without_what_is_empty
+from vulcan_store.models.json_form import from_json, to_json
 from vulcan_store.models.store_model import StoreModel
 
 
@@ -62,22 +62,22 @@ class Workload(StoreModel):
     NULL where the server wrote the time, or ``fn.substr(Workload.created_at, 1, 4)``.
     """
 
-    id: IdField[str] = IdField(primary_key=True)
-    status: EnumField[Status] = EnumField(Status, default=Status.PENDING)
-    isolation: EnumField[Isolation] = EnumField(Isolation, default=Isolation.AUTO, also=("",))
-    runtime: EnumField[Runtime] = EnumField(Runtime)
-    node_id: StrictTextField[str] = StrictTextField(default="")
-    input_hash: OptionalTextField[str] = OptionalTextField(null=True, default="")
-    output: BytesField[bytes | None] = BytesField(null=True)
-    exit_code: StrictIntegerField[int | None] = StrictIntegerField(null=True)
-    error: OptionalTextField[str] = OptionalTextField(null=True, default="")
-    cpu_limit: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
-    mem_limit: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
-    timeout_s: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
-    duration_ms: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
-    created_at: TimeField[datetime] = TimeField()
-    started_at: TimeField[datetime | None] = TimeField(null=True)
-    finished_at: TimeField[datetime | None] = TimeField(null=True)
+    id = IdField(primary_key=True)
+    status = EnumField(Status, default=Status.PENDING)
+    isolation = EnumField(Isolation, default=Isolation.AUTO, also=("",))
+    runtime = EnumField(Runtime)
+    node_id = StrictTextField[str](default="")
+    input_hash = OptionalTextField(null=True, default="")
+    output = BytesField(null=True)
+    exit_code = StrictIntegerField[int | None](null=True)
+    error = OptionalTextField(null=True, default="")
+    cpu_limit = StrictIntegerField[int | None](null=True, least=0)
+    mem_limit = StrictIntegerField[int | None](null=True, least=0)
+    timeout_s = StrictIntegerField[int | None](null=True, least=0)
+    duration_ms = StrictIntegerField[int | None](null=True, least=0)
+    created_at = TimeField[datetime]()
+    started_at = TimeField[datetime | None](null=True)
+    finished_at = TimeField[datetime | None](null=True)
 
     class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
         table_name = "workloads"
@@ -98,11 +98,11 @@ class Workload(StoreModel):
         Returns:
             The number of rows written, 0 when nothing was changed or no such row is left.
         """
-        if force_insert or self.id is None or "id" in self._dirty:
-            # Of a new workload the fields that have defaults are dirty as well; one that was stored is not copied.
-            if not force_insert and self.id is not None and "isolation" not in self._dirty:
-                raise InvalidWorkloadError("id", self.id, "as it was stored; None and save() stores a copy")
+        # Of a new workload the fields that have defaults are dirty as well; one that was stored is not copied.
+        if force_insert or self.id is None or {"id", "isolation"} <= self._dirty:
             return self._insert(only)
+        if "id" in self._dirty:
+            raise InvalidWorkloadError("id", self.id, "as it was stored; None and save() stores a copy")
         names = self._dirty if only is None else _names_of(only)
         changes = {name: self.__data__.get(name) for name in names}
         return self.save_changes(self.database_of_row(), changes) if changes else 0
@@ -116,11 +116,6 @@ class Workload(StoreModel):
         self.__data__ = data
         self._dirty -= stored.keys()
         return 1
-
-    def become(self, stored: Workload) -> None:
-        """Take over what is stored, and where."""
-        self.__data__, self._stored_in, self.run = stored.__data__, stored._stored_in, stored.run
-        self._dirty.clear()
 
     def read_from(self, database: Any) -> None:
         """Note the database that this workload was read from, and its run."""
@@ -166,8 +161,7 @@ class Workload(StoreModel):
             "finished_at": None if finished_at is None else from_text(finished_at),
         }
         workload.__rel__, workload._dirty, workload._stored_in = {}, set(), database
-        if status == "running":
-            workload.run = node_id, workload.__data__["started_at"]
+        workload.run = (node_id, workload.__data__["started_at"]) if status == "running" else None
         return workload
 
     def to_dict(self) -> dict[str, Any]:
@@ -177,7 +171,9 @@ class Workload(StoreModel):
         ``output`` is in base64, and times are in RFC 3339 with ``Z``. :meth:`from_dict` makes the same workload of
         it, but for an ``output`` of no bytes, which becomes None.
         """
-        return without_what_is_empty({name: to_json(self.__data__.get(name)) for name in COLUMNS})
+        form = {name: to_json(self.__data__.get(name)) for name in COLUMNS}
+        absent = {name for name, value in form.items() if value is None or value == "" and name in LEFT_OUT_WHEN_EMPTY}
+        return {name: value for name, value in form.items() if name not in absent}
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
@@ -230,6 +226,8 @@ FIELDS: tuple[StrictField[Any], ...] = tuple(Workload._meta.sorted_fields)
 COLUMNS: tuple[str, ...] = tuple(field.name for field in FIELDS)
 FILLED_IN: dict[str, Callable[[], Any]] = {"id": new_id, "created_at": clock.now}
 """What a workload gets when it is stored, if it was not given."""
+LEFT_OUT_WHEN_EMPTY = ("input_hash", "output", "error")
+"""What the server leaves out of its JSON form when it is empty; what is absent is left out whatever it is."""
 
 
 def _filled_in(data: dict[str, Any]) -> dict[str, Any]:

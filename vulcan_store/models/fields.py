@@ -100,13 +100,14 @@ class StrictTextField(StrictField[T]):
     expected = "a str of valid Unicode"
 
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
+        if type(value) is str and value.isascii():
+            return value
         try:
             text = str.__str__(value)  # an object may lie about its __class__, not about its type
-            if text.isascii() or text.encode():
-                return text
+            text.encode()
         except (TypeError, UnicodeEncodeError):
-            pass
-        return self.refuse(value)
+            return self.refuse(value)
+        return text
 
 
 class IdField(StrictTextField[str]):
@@ -132,7 +133,7 @@ class OptionalTextField(StrictTextField[str]):
     accessor_class = _OptionalTextAccessor
 
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
-        return super().stored_value(self.db_value(value))
+        return "" if value is None else super().stored_value(value)
 
     def db_value(self, value: Any) -> Any:
         return "" if value is None else value

@@ -82,6 +82,7 @@ class Workload(StoreModel):
     class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
         table_name = "workloads"
 
+    __rel__: Any = {}  # of a row that this package read; a workload refers to nothing
     run: tuple[Any, Any] | None = None
     """The node and the start of a workload that was running when it was read, which nothing that happens to this object
     changes: the proof of a claim."""
@@ -160,8 +161,9 @@ class Workload(StoreModel):
             "started_at": None if started_at is None else from_text(started_at),
             "finished_at": None if finished_at is None else from_text(finished_at),
         }
-        workload.__rel__, workload._dirty, workload._stored_in = {}, set(), database
-        workload.run = (node_id, workload.__data__["started_at"]) if status == "running" else None
+        workload._dirty, workload._stored_in = set(), database
+        if status == "running":
+            workload.run = node_id, workload.__data__["started_at"]
         return workload
 
     def to_dict(self) -> dict[str, Any]:

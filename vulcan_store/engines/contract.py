@@ -23,7 +23,7 @@ from vulcan_store.engines import forks
 from vulcan_store.engines.blocks import Atomic, Savepoint, Transaction
 from vulcan_store.engines.cursor import Cursor
 from vulcan_store.engines.cursor import Row as Row
-from vulcan_store.engines.pool import ENDED, Borrower, Pool
+from vulcan_store.engines.pool import Borrower, Pool
 from vulcan_store.errors import SchemaMismatchError, StoreError, StoreUnavailableError
 
 T = TypeVar("T")
@@ -190,8 +190,8 @@ class Engine(Database):
         return self.pool.lend(borrower, work, *arguments)
 
     def _refuse_lost(self, borrower: Borrower[Any]) -> NoReturn:
-        lost, borrower.lost = borrower.lost or self.ended, False
-        raise StoreUnavailableError(self.target, ENDED if lost else ROLLED_BACK)
+        self.pool.require_use(borrower)
+        raise StoreUnavailableError(self.target, ROLLED_BACK)
 
     def is_transaction_open(self) -> bool:
         """Whether this thread has a connection on which a transaction is open."""

@@ -67,7 +67,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         self.in_memory = self.path == ":memory:"
         self.is_store = self.left_behind = False
         self.file = KeptFile(target, self.path)
-        self.open, self.drained = 0, False
+        self.drained = False
         if self.in_memory:
             # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
             self.uri = f"file:/vulcan_store-{os.getpid()}-{next(_names)}?vfs=memdb"
@@ -151,7 +151,6 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             connection = sqlite3.connect(
                 self.uri, timeout=0, isolation_level=None, check_same_thread=False, uri=True
             )
-            self.open += 1
             try:
                 self._add_conn_hooks(connection)  # type: ignore[attr-defined]
                 if self.is_store:
@@ -166,8 +165,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def _close_connection(self, connection: Any) -> None:
         with forks.opening_or_closing:
-            self.open -= 1
-            if not self.open:
+            if self.pool.is_empty():
                 self.file.wal_identity = None  # the last one takes it away
             connection.close()
 
@@ -217,12 +215,12 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         self.pool.pause()
         mine = self.borrower()
         if self.in_memory:
-            self.pool.wait_for_calls(mine, self.busy_timeout)
+            self.pool.drain(mine, self.busy_timeout, keep=True)
         else:
             self.drained = self.pool.drain(mine, self.busy_timeout)
 
     def is_ready(self) -> bool:
-        return not self.pool.lending and not (self.drained and self.open)
+        return not self.pool.lending and (self.pool.is_empty() or not self.drained)
 
     def after_fork_in_parent(self) -> None:
         self.pool.resume()
@@ -233,7 +231,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             return
         inherited = self.pool.keep_inherited()
         self.pool.begin(None if inherited else os.getpid())
-        self.open, self.file.wal_identity = 0, None
+        self.file.wal_identity = None
         self.forget_threads()
 
     # Statements

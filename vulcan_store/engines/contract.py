@@ -488,7 +488,7 @@ class Engine(Database):
 
     # Copies
 
-    def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
+    def backup(self, path: str, progress: Callable[[int, int, int], object] | None = None) -> None:
         """Write a copy to a new file; see :func:`vulcan_store.backup_store`."""
         raise NotImplementedError
 

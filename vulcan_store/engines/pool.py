@@ -126,10 +126,11 @@ class Pool(Generic[C]):
         """Call a function with a connection that is in no transaction, whatever this thread is in."""
         return self.lend(Borrower(self), work)
 
-    def _lend_idle(self, borrower: Borrower[C]) -> None:
+    def _lend_idle(self, borrower: Borrower[C]) -> C:
         connection, _ = self.idle[-1]
         self.lent[borrower.key] = borrower.connection = connection
         del self.idle[-1]
+        return connection
 
     def _wait(self, borrower: Borrower[C]) -> None:
         """Wait for a connection, and open one where there may be another."""
@@ -139,7 +140,7 @@ class Pool(Generic[C]):
             self._close_unused(borrower)
             with self.lock:
                 if self.lending and self.idle:
-                    self._lend_idle(borrower)
+                    connection = self._lend_idle(borrower)
                     borrower.in_call = True
                 elif self.lending and (self.size is None or len(self.lent) < self.size):
                     self.lent[borrower.key] = None
@@ -148,7 +149,7 @@ class Pool(Generic[C]):
                     continue
             if not borrower.in_call:
                 self._open(borrower)
-            elif self.is_usable is not None and not self.is_usable(borrower.connection):
+            elif self.is_usable is not None and not self.is_usable(connection):
                 borrower.in_call = False
                 self.discard(borrower)
 

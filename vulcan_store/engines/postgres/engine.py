@@ -167,7 +167,7 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     # Copies
 
-    def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
+    def backup(self, path: str, progress: Callable[[int, int, int], object] | None = None) -> None:
         raise StoreUnavailableError(self.target, "a server is backed up by its own pg_dump, which writes a copy too")
 
     def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:

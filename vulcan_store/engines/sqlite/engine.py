@@ -20,7 +20,7 @@ from vulcan_store.engines.contract import Engine, KeyTakenError, Ran, ReferredEr
 from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.pool import FORKED, Pool
 from vulcan_store.engines.sqlite.backup import copy_to
-from vulcan_store.engines.sqlite.driver import has_code, sqlite3
+from vulcan_store.engines.sqlite.driver import has_code, opened, sqlite3
 from vulcan_store.engines.sqlite.kept import KeptFile
 from vulcan_store.engines.sqlite.paths import identity_of, path_of, require_one_name, uri_of
 from vulcan_store.engines.sqlite.pragmas import PRAGMAS, checked_pragmas
@@ -204,9 +204,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def _remove_empty_wal(self) -> None:
         # A read-only connection to a file in WAL mode has to create -wal and -shm and cannot remove them; SQLite
         # itself removes them, once nobody uses them, when a connection that may write is closed.
-        with contextlib.suppress(sqlite3.Error), forks.opening_or_closing, contextlib.closing(
-            sqlite3.connect(uri_of(self.path, "rw"), uri=True, timeout=0)
-        ) as connection:
+        with contextlib.suppress(sqlite3.Error), opened(uri_of(self.path, "rw")) as connection:
             connection.execute("SELECT 1 FROM sqlite_master").fetchall()
 
     # Forks
@@ -365,7 +363,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     # Copies
 
-    def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
+    def backup(self, path: str, progress: Callable[[int, int, int], object] | None = None) -> None:
         try:
             copy_to(self, path, progress)
         except (sqlite3.Error, PeeweeException) as error:

@@ -75,8 +75,6 @@ def _exhausted() -> str:
     except OSError as error:
         if error.errno == errno.EMFILE:
             return "this process has no file descriptor left (ulimit -n); close files that it opened, or allow more"
-        if error.errno == errno.ENFILE:
-            return "the system has no room for another open file (fs.file-max)"
     return ""
 
 
@@ -94,7 +92,4 @@ def _forbidden(database: SqliteEngine, path: str, folder: str) -> str:
         return "this user may not write the file"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"this user may not create files in the folder {folder!r}, where SQLite needs -wal and -shm"
-    for companion in (path + "-wal", path + "-shm", path + "-journal"):
-        if os.path.exists(companion) and not os.access(companion, os.R_OK | os.W_OK):
-            return f"this user may not read and write {companion!r}, which somebody else has left"
-    return "SQLite could not open it, though this user may read and write the file and its folder"
+    return "SQLite could not open it, though this user may write the file and its folder; look at its -wal and -shm"

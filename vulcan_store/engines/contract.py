@@ -428,6 +428,9 @@ class Engine(Database):
     def is_closed(self) -> bool:
         return self.ended
 
+    def is_connection_usable(self) -> bool:
+        return not self.ended
+
     # The schema
 
     def create_tables(self, models: Iterable[type[Model]], **options: Any) -> None:

@@ -78,7 +78,7 @@ def from_text(text: Any) -> Any:
         return moment
     if moment.tzinfo is None:  # CURRENT_TIMESTAMP, which is in UTC: https://www.sqlite.org/lang_createtable.html
         return moment.replace(tzinfo=UTC)
-    return _in_utc(moment, text)
+    return _in_utc(moment, str(text))
 
 
 def is_before(text: Any, moment: datetime) -> bool:

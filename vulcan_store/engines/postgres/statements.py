@@ -21,7 +21,7 @@ BEGINS, ENDS, READS = ("BEGIN", "START"), ("COMMIT", "END"), ("SELECT", "SHOW", 
 SAVE, RELEASE, UNDO = "SAVEPOINT vulcan", "RELEASE vulcan", "ROLLBACK TO vulcan; RELEASE vulcan"
 WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE", "WITH")
 
-_VERB = re.compile(r"[\s(]*([A-Za-z]*)")
+_VERB = re.compile(r"(?:[\s(]|--[^\n]*|/\*.*?\*/)*([A-Za-z]*)", re.DOTALL)
 
 
 class Sender:
@@ -47,7 +47,7 @@ class Sender:
             psycopg.Error: the server refuses it; nothing was changed.
             StoreUnavailableError: the connection was lost; ``maybe_done`` if a commit was under way.
         """
-        verb = _VERB.match(sql)[1].upper()  # type: ignore[index]
+        verb = _verb_of(sql)
         alone = not is_in_transaction(connection)
         before = after = ""
         if self.several and alone:
@@ -134,6 +134,15 @@ class Sender:
         if commits:
             reason += "; what was under way may or may not have been done"
         raise StoreUnavailableError(self.target, reason, maybe_done=commits) from error
+
+
+def is_change(sql: str) -> bool:
+    """Whether a statement changes rows or the schema."""
+    return _verb_of(sql) in (*WRITES, "CREATE", "ALTER", "DROP")
+
+
+def _verb_of(sql: str) -> str:
+    return _VERB.match(sql)[1].upper()  # type: ignore[index]
 
 
 def is_loss(error: driver.Error) -> bool:

@@ -64,7 +64,7 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     stored = Workload.from_row(values, database)
     if workload is None:
         return stored
-    workload.become(stored)
+    vars(workload).update({"run": None, **vars(stored)})
     return workload
 
 

@@ -260,7 +260,7 @@ def _purgeable(lock: bool) -> Any:
     order = Workload.created_at, Workload.id
     query = Workload.select(Workload.id, Workload.created_at, Workload.finished_at).where(
         Workload.status == Param("status"),
-        Workload.created_at < Param("before", Workload.created_at.bound_value),
+        Workload.created_at < Param("before", Workload.created_at.adapt),
         Tuple(*order) > Tuple(Param("after_time"), Param("after_id")),
     )
     query = query.order_by(*order).limit(Param("most"))

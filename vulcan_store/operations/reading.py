@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Unpack
 
-from peewee import SQL, Tuple
+from peewee import SQL, Tuple, fn
 
 from vulcan_store.engines.contract import Engine, OpenStore, Row
 from vulcan_store.errors import InvalidWorkloadError
@@ -188,7 +188,7 @@ def _page(with_output: bool, numbered: bool, *shape: Filter) -> Any:
 
 @Compiled
 def _count(*shape: Filter) -> Any:
-    return filtered(Workload.select(), shape).counting()
+    return filtered(Workload.select(fn.COUNT(SQL("*"))), shape)
 
 
 @Compiled

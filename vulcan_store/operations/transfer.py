@@ -87,7 +87,7 @@ def export_workloads(store: OpenStore, write: Callable[[str], object]) -> int:
     database = store.database
 
     def export() -> int:
-        total = Workload.select().count(database)
+        total = int(Workload.select().count(database))
         write(json.dumps({COUNT: total}) + "\n")
         for workload in walk(database):
             form = workload.to_dict()

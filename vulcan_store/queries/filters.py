@@ -111,7 +111,7 @@ def filtered(query: Any, shape: Shape) -> Any:
     for each in shape:
         if each.name in TIMES:
             column = Workload._meta.fields[TIMES[each.name]]
-            bound = Param((each.name, 0), column.bound_value)
+            bound = Param((each.name, 0), column.adapt)
             query = query.where(column >= bound if each.name.endswith("since") else column < bound)
         else:
             query = _among(query, each, range(each.length))

@@ -44,7 +44,7 @@ def append_log_lines(store: OpenStore, workload_id: str, lines: Iterable[str]) -
     if isinstance(lines, (str, bytes)):
         raise InvalidWorkloadError("lines", lines, "an iterable of str, one for each line")
     row = {"workload": lookup_key(workload_id), "created_at": clock.now()}
-    sql, _ = insert_line.text(database)
+    sql = insert_line.text(database).sql
     texts = enumerate(map(_without_break, lines))
     rows = [insert_line(database, {**row, "seq": seq, "line": text})[1] for seq, text in texts]
 

@@ -12,16 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from peewee import IntegrityError
-
 from vulcan_store.engines.contract import Engine, OpenStore
 from vulcan_store.errors import InvalidWorkloadError, StoreError, WorkloadExistsError, shown
 from vulcan_store.models import clock
 from vulcan_store.models.fields import EnumField, StrictIntegerField
 from vulcan_store.models.json_form import from_json
 from vulcan_store.models.log_line import LogLine
-from vulcan_store.models.workload import COLUMNS, Workload
-from vulcan_store.operations.creation import insertion, row_builder
+from vulcan_store.models.workload import Workload
+from vulcan_store.operations.creation import new_row, store_row
 from vulcan_store.operations.logs import insert_line, lines_of
 from vulcan_store.operations.reading import walk
 
@@ -184,23 +182,17 @@ def _check_count(number: int, announced: _Announced | None, count: int) -> None:
         )
 
 
-_ID = COLUMNS.index("id")
-
-
 def _store(database: Engine, found: dict[str, Any], unknown: dict[str, list[Any]]) -> None:
     entries = found.pop(LOG_LINES, None) or []
     if not isinstance(entries, list):
         raise InvalidWorkloadError(LOG_LINES, entries, "a list of objects")
     fields = Workload.fields_of(found)
     _note_unknown(fields, unknown)
-    values = row_builder(database, fields, liberal=True).values(fields, with_times=False)
-    rows = [_log_row(database, values[_ID], entry) for entry in entries]
-    try:
-        database.write(insertion(database), values)
-    except IntegrityError:
-        raise WorkloadExistsError(values[_ID]) from None
+    row = new_row(database, fields, liberal=fields, with_times=False)
+    rows = [_log_row(database, row["id"], entry) for entry in entries]
+    store_row(database, row)
     if rows:
-        database.write_many(insert_line.text(database)[0], rows)
+        database.write_many(insert_line.text(database).sql, rows)
 
 
 def _note_unknown(fields: dict[str, Any], unknown: dict[str, list[Any]]) -> None:

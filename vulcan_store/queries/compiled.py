@@ -7,7 +7,7 @@ only on the query's shape and on the database class, so it is kept; each run the
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from peewee import ColumnBase, Context
 
@@ -58,8 +58,17 @@ class StoredParam(Param):
         return super().__sql__(ctx.literal("CAST(")).literal(" AS TEXT)")
 
 
-Text = tuple[str, list[tuple[Hashable, Convert]]]
-"""The text of a query, and for each of the values that it takes its name and its conversion."""
+class Text(NamedTuple):
+    """The text of a query.
+
+    Attributes:
+        params: for each of the values that it takes its name and its conversion.
+        converters: the conversions by name.
+    """
+
+    sql: str
+    params: list[tuple[Any, Convert]]
+    converters: dict[Any, Convert]
 
 
 class Compiled:
@@ -79,14 +88,14 @@ class Compiled:
 
     def __call__(self, database: Engine, values: Mapping[Any, Any], *shape: Hashable) -> tuple[str, list[Any]]:
         """The text of the query and its values, checked and converted, as a driver takes them."""
-        sql, params = self.text(database, *shape)
+        sql, params, _ = self.text(database, *shape)
         converted = []
         for name, convert in params:
             converted.append(convert(values[name]))
         return sql, converted
 
     def text(self, database: Engine, *shape: Hashable) -> Text:
-        """The query's text and the list of its values, built once and kept.
+        """The query's text, built once and kept.
 
         Constants become part of the text: to give a driver one with each run costs more than the driver's own work.
         """
@@ -109,7 +118,7 @@ class Compiled:
                 sql += database.param + other
             else:
                 sql += _literal(value) + other
-        return sql, params
+        return Text(sql, params, dict(params))
 
 
 def _literal(value: str | int | None) -> str:

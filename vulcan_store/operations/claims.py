@@ -87,13 +87,11 @@ def release_workloads(
         raise TypeError("release_workloads() needs node_id, started_before, or both")
     database = store.database
     database.require_writable()
-    filters: dict[str, Any] = {"status": Status.RUNNING}
-    if node_id is not None:
-        filters["node_id"] = Workload.node_id.stored_value(node_id)
+    node = None if node_id is None else Workload.node_id.stored_value(node_id)
     if started_before is not None:
         aware_time_text("started_before", started_before, clock.to_text)
     released, found = 0, (
-        running for running in walk(database, False, filters)
+        running for running in walk(database, False, {"status": Status.RUNNING, "node_id": node})
         if started_before is None or clock.is_before(running.started_at, started_before)
     )
     while batch := list(islice(found, WORKLOADS_PER_BATCH)):

@@ -38,12 +38,8 @@ def get_workload(store: OpenStore, workload_id: str) -> Workload:
         InvalidWorkloadError: the id is not a ``str``.
         StoreUnavailableError: the store cannot be read.
     """
-    return stored_workload(store.database, workload_id)
-
-
-def stored_workload(database: Engine, workload_id: str) -> Workload:
-    """As :func:`get_workload`."""
-    rows = database.read(*select_by_id(database, {"id": workload_id}))
+    database = store.database
+    rows = database.read(*_select_by_id(database, {"id": workload_id}))
     if not rows:
         raise WorkloadNotFoundError(workload_id)
     return Workload.from_row(rows[0], database)
@@ -153,8 +149,7 @@ def lookup_key(workload_id: Any) -> str:
 
 
 @Compiled
-def select_by_id() -> Any:
-    """The workload of an ``id``."""
+def _select_by_id() -> Any:
     return Workload.select().where(Workload.id == Param("id", lookup_key))
 
 

@@ -167,7 +167,7 @@ def test_a_broken_line_17_leaves_nothing_changed(path):
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == (
-        "vulcan-store: line 17: this is no JSON: Expecting value at column 24; nothing was imported\n"
+        "vulcan-store: line 17: this is no JSON: Expecting value: column 24 (char 23); nothing was imported\n"
     )
     assert rows(path, "SELECT * FROM workloads") == before
 

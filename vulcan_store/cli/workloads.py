@@ -12,8 +12,7 @@ from vulcan_store.cli.arguments import TIMES, Parser, add_fields, add_id, add_id
 from vulcan_store.cli.display import counted, plain, show_id, show_workloads
 from vulcan_store.engines.sqlite.paths import path_of
 from vulcan_store.errors import StoreError
-from vulcan_store.models.workload import COLUMNS
-from vulcan_store.operations.updates import MUTABLE
+from vulcan_store.models.workload import COLUMNS, MUTABLE
 from vulcan_store.store import Store
 
 

@@ -97,6 +97,7 @@ class Engine(Database):
         ended: whether it is not open: not yet, or not any more.
         patience: seconds for which closing waits for calls and transactions.
         errors: what its driver raises, and Peewee around that.
+        store: the store that it is the database of.
     """
 
     target: str
@@ -105,6 +106,7 @@ class Engine(Database):
     patience: float
     errors: tuple[type[Exception], ...] = (PeeweeException,)
     ended = True
+    store: Any = None
     _state: Any
 
     if TYPE_CHECKING:  # what Peewee's stubs leave out

@@ -76,7 +76,7 @@ def test_a_servers_file_piped_from_export_into_import_gives_an_equal_store(serve
             [SCRIPT, "--db", path, "import"], stdin=exporting.stdout, capture_output=True, env=environment()
         )
 
-    assert (importing.stdout, importing.stderr, exporting.returncode) == (b"3 workloads imported\n", b"", 0)
+    assert (importing.stdout, importing.stderr, exporting.returncode) == (b"3 imported\n", b"", 0)
     assert everything(path) == everything(servers)
     plain = "id, isolation, node_id, COALESCE(input_hash, ''), output, exit_code, COALESCE(error, ''), cpu_limit"
     for query in (

@@ -105,14 +105,13 @@ def test_a_worker_runs_what_comes_and_survives_every_kind_of_job(shop):
     assert (ended, list_workloads().total) == ((0, ""), 7)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_that_is_asked_to_stop_puts_its_workload_back(shop, number):
+def test_a_worker_that_is_asked_to_stop_puts_its_workload_back(shop):
     save_worker(shop, ["time.sleep(60)"])
     workload = make_workload()
 
     with started(shop, "worker.py", "node-1") as worker:
         until(lambda: get_workload(workload.id).status == "running", worker)
-        ended = ends(worker, number)
+        ended = ends(worker, signal.SIGINT)
 
     put_back = get_workload(workload.id)
     assert (ended, put_back.status, put_back.node_id) == ((0, ""), "pending", "")
@@ -198,7 +197,7 @@ NODE = """
 
     with started(shop, "async_worker.py", "node-1") as worker:
         until((shop / "waiting").exists, worker)
-        worker.send_signal(signal.SIGINT)
+        worker.send_signal(signal.SIGTERM)
         (shop / "interrupted").touch()
         worker.communicate(timeout=60)
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-import signal
-import sqlite3
 import sys
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,22 +12,16 @@ import pytest
 from readme import TEXT, blocks, needs, python, run, save, section, started
 
 import vulcan_store
-from vulcan_store import (
-    claim_workload,
-    get_workload,
-    list_workloads,
-    open_store,
-    update_workload,
-    wait_workload,
-)
+from vulcan_store import claim_workload, get_workload, list_workloads, open_store, update_workload
 from vulcan_store.cli.main import COMMANDS
 from vulcan_store.testing import make_workload
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=40)
 BY_THEMSELVES = [block for block in blocks("python") if block.name is None]
-TRIED_ELSEWHERE = {
-    "worker.py", "async_worker.py", "client.py", "janitor.py", "nightly.py", "restore.py", "conftest.py",
-    "test_mine.py", "app.py", "main.py",  # the last two in test_readme_services.py
+TRIED = {
+    "client.py", "janitor.py", "nightly.py", "restore.py", "conftest.py", "test_mine.py",
+    "worker.py", "async_worker.py",  # in test_readme_workers.py
+    "app.py", "main.py",  # in test_readme_services.py
 }
 
 
@@ -57,160 +48,7 @@ def test_the_example_has_ten_lines_at_most():
 
 
 def test_every_program_is_tried():
-    assert {block.name for block in blocks("python")} - {None} == TRIED_ELSEWHERE
-
-
-def save_worker(folder, jobs, changes=()):
-    """Paste the worker with a job of the test's own, and with less patience than a user has."""
-    patience = {"time.sleep(5)": "time.sleep(0.05)", "open_store()": "open_store(pragmas={'busy_timeout': 100})"}
-    job = {'return f"{workload.runtime} ran".encode()': "import os, resource\n    " + "\n    ".join(jobs)}
-    save(folder, "worker.py", {**job, **patience, **dict(changes)})
-
-
-def ends(worker, number=signal.SIGTERM):
-    """Ask a worker to stop; its exit status and what it complained about."""
-    worker.send_signal(number)
-    complaints = worker.communicate(timeout=60)[1]
-    return worker.returncode, complaints
-
-
-def until(condition, worker):
-    while not condition():
-        assert worker.poll() is None, worker.stderr.read()
-
-
-def test_a_worker_runs_what_comes_and_survives_every_kind_of_job(shop):
-    save_worker(shop, [
-        "if workload.runtime == 'go': raise RuntimeError('trap')", "if workload.runtime == 'node': return 'nonsense'",
-        "if workload.exit_code: sys.exit(workload.exit_code)",
-        "if workload.runtime == 'oci':",
-        "    store.release_workloads(node_id=NODE)", "    store.claim_workload('other')",  # as somebody else would
-        "if workload.cpu_limit: store.update_workload(workload.id, status='killed')",
-        "if workload.mem_limit: store.delete_workload(workload.id)", "return b'done'",
-    ])
-    made = [make_workload(runtime=runtime) for runtime in ("go", "node", "python")] + [make_workload(exit_code=3)]
-    taken, killed, _ = make_workload(runtime="oci"), make_workload(cpu_limit=1), make_workload(mem_limit=1)
-
-    with started(shop, "worker.py", "node-1") as worker:
-        later = wait_workload(make_workload(runtime="wasm").id, timeout=60)
-        ended = ends(worker)
-
-    stored = [get_workload(workload.id) for workload in [*made, taken, killed, later]]
-    assert [(workload.status, workload.output) for workload in stored] == [
-        ("failed", None), ("failed", None), ("completed", b"done"), ("failed", None),
-        ("running", None), ("killed", None), ("completed", b"done"),
-    ]
-    assert (stored[0].error, stored[3].error) == ("RuntimeError('trap')", "SystemExit(3)")
-    assert "output is 'nonsense'" in stored[1].error
-    assert (ended, list_workloads().total) == ((0, ""), 7)
-
-
-def test_a_worker_that_is_asked_to_stop_puts_its_workload_back(shop):
-    save_worker(shop, ["time.sleep(60)"])
-    workload = make_workload()
-
-    with started(shop, "worker.py", "node-1") as worker:
-        until(lambda: get_workload(workload.id).status == "running", worker)
-        ended = ends(worker, signal.SIGINT)
-
-    put_back = get_workload(workload.id)
-    assert (ended, put_back.status, put_back.node_id) == ((0, ""), "pending", "")
-
-
-def test_a_job_that_kills_its_worker_is_failed_by_the_next_of_that_name_and_runs_once(shop):
-    save_worker(shop, [
-        "open('runs', 'a').write(workload.runtime + ' ')", "if workload.runtime == 'go': os.kill(os.getpid(), 9)",
-        "return b'done'",
-    ])
-    deadly, harmless = make_workload(runtime="go"), make_workload()
-    others = make_workload(status="running", node_id="node-2")
-
-    killed = python(shop, "worker.py", "node-1")[0]
-    left = get_workload(deadly.id).status
-    with started(shop, "worker.py", "node-1") as worker:
-        done = wait_workload(harmless.id, timeout=60)
-        ended = ends(worker)
-
-    failed = get_workload(deadly.id)
-    assert (killed, left, ended) == (-signal.SIGKILL, "running", (0, ""))
-    assert (failed.status, failed.error, done.status) == ("failed", "its worker died", "completed")
-    assert get_workload(others.id) == others
-    assert (shop / "runs").read_text().split() == ["go", "python"]
-
-
-@pytest.mark.parametrize("moment", ["claim", "result"])
-def test_a_worker_waits_out_a_lock(shop, moment):
-    save_worker(shop, ["while not os.path.exists('go on'): time.sleep(0.01)", "return b'done'"])
-    workload = make_workload()
-
-    with started(shop, "worker.py", "node-1") as worker:
-        if moment == "result":
-            until(lambda: get_workload(workload.id).status == "running", worker)
-        with closing(sqlite3.connect(shop / "vulcan.db")) as other:
-            other.execute("BEGIN IMMEDIATE")
-            (shop / "go on").touch()
-            complaint = worker.stderr.readline()
-        done = wait_workload(workload.id, timeout=60)
-        status, _ = ends(worker)
-
-    assert "locked" in complaint
-    assert (done.status, done.output, status) == ("completed", b"done", 0)
-
-
-def test_a_worker_keeps_its_result_until_the_full_disk_has_room(shop):
-    save_worker(shop, [
-        "limit, (_, most) = resource.RLIMIT_FSIZE, resource.getrlimit(resource.RLIMIT_FSIZE)",
-        "signal.signal(signal.SIGUSR1, lambda *_: resource.setrlimit(limit, (most, most)))",
-        "resource.setrlimit(limit, (100_000, most))", "return bytes(300_000)",
-    ])
-    workload = make_workload()
-
-    with started(shop, "worker.py", "node-1") as worker:
-        complaint = worker.stderr.readline()
-        kept = get_workload(workload.id)
-        worker.send_signal(signal.SIGUSR1)
-        done = wait_workload(workload.id, timeout=60)
-        status, _ = ends(worker)
-
-    assert "trying again" in complaint
-    assert (kept.status, done.status, done.output, status) == ("running", "completed", bytes(300_000), 0)
-
-
-@pytest.mark.parametrize("name", ["worker.py", "async_worker.py"])
-def test_a_worker_without_a_name_does_not_begin(shop, name):
-    save(shop, name)
-
-    assert python(shop, name) == (1, "", f"usage: python {name} NAME\n")
-
-
-def test_a_worker_of_asyncio_leaves_nothing_running_that_its_thread_claims_when_it_is_over(shop):
-    claim_late = """def claim_late(*arguments, **options):
-    open("waiting", "w").close()
-    while not os.path.exists("interrupted"): time.sleep(0.01)
-    return claim_workload(*arguments, **options)
-NODE = """
-    save(shop, "async_worker.py", {
-        "import sys": "import os, sys, time", "to_thread(claim_workload": "to_thread(claim_late", "NODE = ": claim_late,
-        "sleep(0.1)": "sleep(60)",
-    })
-    workload = make_workload()
-
-    with started(shop, "async_worker.py", "node-1") as worker:
-        until((shop / "waiting").exists, worker)
-        worker.send_signal(signal.SIGTERM)
-        (shop / "interrupted").touch()
-        worker.communicate(timeout=60)
-
-    assert get_workload(workload.id).status == "pending"
-
-
-def test_a_worker_of_asyncio_runs_what_comes(shop):
-    save(shop, "async_worker.py")
-
-    with started(shop, "async_worker.py", "node-1"):
-        done = [wait_workload(make_workload().id, timeout=60) for _ in range(2)]
-
-    assert [(workload.status, workload.output) for workload in done] == [("completed", b"42")] * 2
+    assert {block.name for block in blocks("python")} - {None} == TRIED
 
 
 @pytest.mark.parametrize("worker", [True, False])

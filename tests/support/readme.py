@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ class Block(NamedTuple):
 
 def needs(library):
     """Skip a test where a library of the extra `dev` is not installed."""
-    pytest.importorskip(library, reason="for a library of the extra `dev`")
+    return pytest.importorskip(library, reason="for a library of the extra `dev`")
 
 
 def section(heading):
@@ -43,21 +44,19 @@ def blocks(language, text=TEXT):
     return [Block(*block.groups()) for block in found if block[1] == language]
 
 
-def program(name):
-    (found,) = [block for block in blocks("python") if block.name == name]
-    return found
+def save(folder, name, changes=()):
+    """Paste the program of this name into a file of a folder, with parts of it replaced."""
+    (code,) = [block.code for block in blocks("python") if block.name == name]
+    for old, new in dict(changes).items():
+        assert old in code
+        code = code.replace(old, new)
+    (folder / name).write_text(code)
 
 
 def environment():
     """What a user's shell has: the scripts of this interpreter first, and nothing that names a store."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("VULCAN_", "PYTEST", "COV"))}
     return {**kept, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-
-
-def save(folder, *names):
-    """Paste the programs of these names into files of a folder."""
-    for name in names:
-        (folder / name).write_text(program(name).code)
 
 
 def run(folder, *command):
@@ -70,3 +69,14 @@ def run(folder, *command):
 
 def python(folder, *arguments):
     return run(folder, sys.executable, *arguments)
+
+
+@contextmanager
+def started(folder, *arguments):
+    """A Python program that goes on until it ends or the test does, with pipes of text."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment(), **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

@@ -80,7 +80,7 @@ def from_text(text: Any) -> Any:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        return text
+        return str(text)
 
 
 def is_before(text: Any, moment: datetime) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from peewee import Database
 
@@ -25,6 +25,7 @@ from vulcan_store.models.fields import (
 from vulcan_store.models.ids import new_id
 from vulcan_store.models.json_form import from_json, to_json
 from vulcan_store.models.store_model import StoreModel
+from vulcan_store.models.typed import Changes
 
 
 class Workload(StoreModel):
@@ -87,9 +88,6 @@ class Workload(StoreModel):
     """The node and the start of a workload that was running when it was read, which nothing that happens to this object
     changes: the proof of a claim."""
 
-    save_changes: ClassVar[Callable[[Workload, Any, Mapping[str, Any]], int]]
-    """How :meth:`save` writes to a store what was changed; an operation, which this room does not know."""
-
     def save(self, force_insert: bool = False, only: Any = None) -> int:
         """Store the workload if it never was, otherwise write the columns that were changed, and nothing else.
 
@@ -106,7 +104,30 @@ class Workload(StoreModel):
             raise InvalidWorkloadError("id", self.id, "as it was stored; None and save() stores a copy")
         names = self._dirty if only is None else _names_of(only)
         changes = {name: self.__data__.get(name) for name in names}
-        return self.save_changes(self.database_of_row(), changes) if changes else 0
+        return self._save_changes(self.database_of_row(), changes) if changes else 0
+
+    def _save_changes(self, database: Any, changes: Mapping[str, Any]) -> int:
+        fields = {name: value for name, value in changes.items() if name in MUTABLE}
+        fixed = {name: value for name, value in changes.items() if name not in MUTABLE and name in self._dirty}
+        store = getattr(database, "store", None)
+        if store is None:  # a Peewee database that the user has bound the model to
+            query = type(self).update(**fields, **fixed).where(Workload.id == self.id)
+            count = int(query.bind(database).execute())
+        else:
+            try:
+                for name in differing(store.get_workload(self.id), fixed) if fixed else ():
+                    expected = f"as it was stored: what may be changed is {', '.join(MUTABLE)}"
+                    raise InvalidWorkloadError(name, fixed[name], expected)
+                if not fields:
+                    return 0
+                stored = store.update_workload(self.id, **fields)
+            except WorkloadNotFoundError:
+                return 0
+            for name in ("node_id", "started_at", "finished_at"):
+                self.__data__[name] = stored.__data__[name]
+            count = 1
+        self._dirty -= set(changes)
+        return count
 
     def _insert(self, only: Any) -> int:
         data = _filled_in(self.__data__)
@@ -220,12 +241,21 @@ def times_of(status: object) -> tuple[str, ...]:
     return ("finished_at",) if status in FINAL else ()
 
 
+def differing(stored: Workload, values: Mapping[str, Any]) -> list[str]:
+    """The names of the fields of which a workload has other values than those."""
+    fields = Workload._meta.fields
+    converted = {name: fields[name].python_value(fields[name].stored_value(value)) for name, value in values.items()}
+    return [name for name, value in converted.items() if value != stored.__data__[name]]
+
+
 def _names_of(fields: Iterable[Any]) -> set[str]:
     return {getattr(field, "name", field) for field in fields}
 
 
 FIELDS: tuple[StrictField[Any], ...] = tuple(Workload._meta.sorted_fields)
 COLUMNS: tuple[str, ...] = tuple(field.name for field in FIELDS)
+MUTABLE = tuple(Changes.__annotations__)
+"""The fields that may be changed; the others are fixed once created."""
 FILLED_IN: dict[str, Callable[[], Any]] = {"id": new_id, "created_at": clock.now}
 """What a workload gets when it is stored, if it was not given."""
 LEFT_OUT_WHEN_EMPTY = ("input_hash", "output", "error")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import pytest
+from threads import in_threads
 
 from vulcan_store import Workload, create_workload, open_store
 
@@ -57,17 +57,7 @@ def test_ids_rise_when_the_clock_goes_on_or_is_set_back_and_follow_it_again(cloc
 
 
 def test_ids_rise_across_threads(clock):
-    together, made = threading.Barrier(8), [[] for _ in range(8)]
-
-    def work(mine):
-        together.wait()
-        mine += new_ids(500)
-
-    threads = [threading.Thread(target=work, args=(mine,)) for mine in made]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    made = in_threads(*[lambda: new_ids(500)] * 8)
 
     assert len({ulid for mine in made for ulid in mine}) == 4_000
     assert all(mine == sorted(mine) for mine in made)

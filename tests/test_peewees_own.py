@@ -9,6 +9,7 @@ from contextlib import closing
 import peewee
 import pytest
 from calls import CALLS, STATEMENTS, fill
+from threads import in_threads
 
 import vulcan_store
 from vulcan_store import (
@@ -65,85 +66,69 @@ def test_a_hook_sees_what_went_wrong_and_the_error_stays_the_same(store):
     assert [found.id for found in iter_workloads()] == ["w1"]
 
 
-def in_threads(count, work):
-    """What a function returns in each of several threads, all of which are in the middle of it at once."""
-    together, results = threading.Barrier(count), []
-
-    def run():
-        results.append(work(together.wait))
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
 @pytest.fixture(params=["memory", "file"])
 def sqlite(request, path):
     with open_store(":memory:" if request.param == "memory" else path) as store:
         yield store
 
 
-def ask_on_connections_of_their_own(store, sql, count=4):
+def ask(store, sql, count=4):
     """The answers to a query on several connections, all open at once."""
-    def ask(wait):
+    together = threading.Barrier(count)
+
+    def ask_one():
         store.database.begin("DEFERRED")
         try:
-            wait()
+            together.wait()
             return store.database.execute_sql(sql).fetchone()[0]
         finally:
             store.database.rollback()
 
-    return in_threads(count, ask)
+    return in_threads(*[ask_one] * count)
 
 
-def test_a_function_reaches_every_connection_those_that_are_open_too(sqlite):
-    ask_on_connections_of_their_own(sqlite, "SELECT 1")
+class Longest:
+    def __init__(self):
+        self.found = ""
 
-    sqlite.database.register_function(lambda text: text[::-1], "backwards", 1)
+    def step(self, text):
+        self.found = max(self.found, text, key=len)
 
-    assert ask_on_connections_of_their_own(sqlite, "SELECT backwards('abc')") == ["cba"] * 4
-    sqlite.database.unregister_function("backwards")
-    with pytest.raises(peewee.OperationalError, match="no such function"):
-        sqlite.database.execute_sql("SELECT backwards('abc')")
-
-
-def test_a_collation_and_an_aggregate_reach_every_connection(sqlite):
-    ask_on_connections_of_their_own(sqlite, "SELECT 1")
-
-    @sqlite.database.collation("by_length")
-    def by_length(one, other):
-        return len(one) - len(other)
-
-    @sqlite.database.aggregate("longest")
-    class Longest:
-        def __init__(self):
-            self.found = ""
-
-        def step(self, text):
-            self.found = max(self.found, text, key=len)
-
-        def finalize(self):
-            return self.found
-
-    pairs = "(SELECT 'b' AS x UNION ALL SELECT 'aaa')"
-    assert ask_on_connections_of_their_own(sqlite, f"SELECT x FROM {pairs} ORDER BY x COLLATE by_length") == ["b"] * 4
-    assert ask_on_connections_of_their_own(sqlite, f"SELECT longest(x) FROM {pairs}") == ["aaa"] * 4
+    def finalize(self):
+        return self.found
 
 
-def test_an_attached_file_reaches_every_connection_until_it_is_detached(sqlite, tmp_path):
+PAIRS = "(SELECT 'b' AS x UNION ALL SELECT 'aaa')"
+
+
+@pytest.mark.parametrize("add, sql, answer", [
+    (lambda own, path: own.register_function(lambda text: text[::-1], "back", 1), "SELECT back('abc')", "cba"),
+    (lambda own, path: own.register_collation(lambda one, other: len(one) - len(other), "by_length"),
+     f"SELECT x FROM {PAIRS} ORDER BY x COLLATE by_length", "b"),
+    (lambda own, path: own.register_aggregate(Longest, "longest", 1), f"SELECT longest(x) FROM {PAIRS}", "aaa"),
+    (lambda own, path: own.attach(path, "other"), "SELECT id FROM other.workloads", "there"),
+], ids=["function", "collation", "aggregate", "attached file"])
+def test_what_is_registered_reaches_every_connection_those_that_are_open_too(sqlite, tmp_path, add, sql, answer):
     with open_store(tmp_path / "other.db", current=False) as other:
         other.create_workload(id="there", runtime="go")
-    ask_on_connections_of_their_own(sqlite, "SELECT 1")
+    ask(sqlite, "SELECT 1")
 
+    add(sqlite.database, str(tmp_path / "other.db"))
+
+    assert ask(sqlite, sql) == [answer] * 4
+
+
+def test_what_is_taken_away_is_gone_from_every_connection(sqlite, tmp_path):
+    sqlite.database.register_function(lambda text: text[::-1], "back", 1)
     sqlite.database.attach(str(tmp_path / "other.db"), "other")
+    ask(sqlite, "SELECT back('abc')")
 
-    assert ask_on_connections_of_their_own(sqlite, "SELECT id FROM other.workloads") == ["there"] * 4
+    sqlite.database.unregister_function("back")
     sqlite.database.detach("other")
-    with pytest.raises(peewee.OperationalError, match="no such table"):
-        sqlite.database.execute_sql("SELECT id FROM other.workloads")
+
+    for sql in ("SELECT back('abc')", "SELECT * FROM other.sqlite_master"):
+        with pytest.raises(peewee.OperationalError, match="no such"):
+            ask(sqlite, sql)
 
 
 def test_connect_and_close_change_nothing(store):
@@ -162,9 +147,9 @@ def test_connect_and_close_change_nothing(store):
     assert sorted(found.id for found in iter_workloads()) == ["a", "b", "c"]
 
 
-def test_connect_of_a_closed_store_says_that_it_is_closed(path):
-    store = open_store(path)
-    store.close()
+def test_a_closed_store_has_no_connections(path):
+    with open_store(path) as store:
+        pass
 
     for call in (store.database.connect, store.database.connection):
         with pytest.raises(StoreUnavailableError, match="it was closed; call open_store"):

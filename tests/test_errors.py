@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import threading
 
 import peewee
 import pytest
@@ -65,17 +64,6 @@ def test_an_error_carries_its_facts_says_them_and_survives_pickle_and_a_copy(err
 ])
 def test_an_error_is_also_what_it_would_be_elsewhere(error, base):
     assert issubclass(error, base)
-
-
-@pytest.mark.parametrize("value", [threading.Lock(), lambda: None, (number for number in ())], ids=["lock", "f", "g"])
-def test_an_error_survives_pickle_whatever_the_value(store, value):
-    with pytest.raises(InvalidWorkloadError) as refusal:
-        create_workload(runtime="go", node_id=value)
-
-    again = pickle.loads(pickle.dumps(refusal.value))
-
-    assert again.field == "node_id"
-    assert str(again) == str(refusal.value)
 
 
 def test_the_error_of_a_missing_field_survives_pickle(store):

@@ -33,16 +33,10 @@ EVERYWHERE = {
     "HAVING MAX": lambda moment: Workload.select(Workload.runtime).group_by(Workload.runtime).having(
         fn.MAX(Workload.created_at) <= moment
     ),
-    "in COALESCE": lambda moment: Workload.select().where(
-        Workload.created_at <= fn.COALESCE(Workload.started_at, moment)
-    ),
     "in a Case": lambda moment: Workload.select().where(
         Workload.created_at <= Case(None, [(Workload.status == "pending", moment)], moment)
     ),
     "a Value": lambda moment: Workload.select().where(Workload.created_at <= Value(moment)),
-    "beside a scalar subquery": lambda moment: Workload.select().where(
-        Workload.select(fn.MAX(Workload.created_at)) <= moment
-    ),
     "in a tuple": lambda moment: Workload.select().where(
         Tuple(Workload.created_at, Workload.id) <= Tuple(Value(moment), "z")
     ),

@@ -119,7 +119,7 @@ def list_(parser: Parser) -> object:
             workloads, total = iter(page.items), page.total
         if options.json:
             for workload in workloads:
-                show_json(workload.to_dict())
+                show_json(workload)
         elif options.quiet:
             for workload in workloads:
                 print(plain(workload.id))  # in a pipe too, so that a line is an id

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from postgres_server import PostgresServer, fresh_schema, started
 
+from vulcan_store import open_store
 from vulcan_store.testing import store_for_tests
 
 pytest_plugins = ["vulcan_store.testing"]
@@ -120,3 +121,11 @@ def target(store):
 def path(tmp_path):
     """Where a file store may be made, for what is only true of files."""
     return str(tmp_path / "vulcan.db")
+
+
+@pytest.fixture
+def file_store(path, monkeypatch):
+    """A file store that is open here, and that commands take from ``VULCAN_DB_PATH``."""
+    monkeypatch.setenv("VULCAN_DB_PATH", path)
+    with open_store(path) as store:
+        yield store

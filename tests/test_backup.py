@@ -58,8 +58,8 @@ def test_a_backup_opens_as_an_equal_store(store, tmp_path):
 def test_a_backup_is_of_one_moment_and_ends_however_often_another_process_writes(path, tmp_path):
     told = []
 
-    def write_elsewhere(done, pages):
-        told.append((done, pages))
+    def write_elsewhere(status, left, pages):
+        told.append((pages - left, pages))
         if len(told) > 20:
             pytest.fail(f"the backup starts anew at every write: {told}")
         run(SET_ALL, path, len(told))
@@ -105,7 +105,7 @@ def test_nothing_is_left_of_a_backup_that_failed(store, tmp_path):
     before = set(os.listdir(tmp_path))
 
     with pytest.raises(ZeroDivisionError):
-        store.database.backup(str(tmp_path / "copy.db"), lambda done, pages: 1 / 0)
+        store.database.backup(str(tmp_path / "copy.db"), lambda *told: 1 / 0)
     with pytest.raises(StoreUnavailableError):
         backup_store(tmp_path / "missing" / "copy.db")
 

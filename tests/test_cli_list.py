@@ -1,93 +1,88 @@
-"""The command line: pages, all of it, and ids only."""
+"""The command line: filters, pages, all of it, and ids only."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from commandline import vulcan
 
-from vulcan_store import create_workloads, open_store
-from vulcan_store.cli.listing import ROWS_PER_BATCH
-from vulcan_store.cli.main import main
+from vulcan_store import create_workloads
+from vulcan_store.cli.display import ROWS_PER_BATCH
 from vulcan_store.testing import make_workload
 
 NOON = datetime(2026, 2, 18, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def seven(path):
-    """A path to a store with seven workloads, w0 to w6."""
-    with open_store(path):
-        create_workloads(
-            {"runtime": "go", "id": f"w{number}", "created_at": NOON.replace(hour=number)} for number in range(7)
-        )
-    return path
-
-
-@pytest.mark.parametrize("options, expected, footer", [
-    (["--page", "1"], "w6 w5 w4", "1-3 of 7"), (["--page", "2"], "w3 w2 w1", "4-6 of 7"),
-    (["--page", "3"], "w0", "7-7 of 7"), (["--page", "4"], "", "0 of 7"), (["--page", "9" * 30], "", "0 of 7"),
-])
-def test_pages_are_counted_from_1(seven, capsys, options, expected, footer):
-    assert main(["--db", seven, "list", "--limit", "3", *options]) == 0
-
-    *table, last = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in table[1:]] == expected.split()
-    assert last == footer
+def filled(file_store):
+    """A store with workloads of several kinds, a to e."""
+    for number, (workload_id, fields) in enumerate({
+        "a": {"status": "failed", "runtime": "go", "isolation": ""},
+        "b": {"status": "killed", "runtime": "wasm", "node_id": "n1"},
+        "c": {"status": "pending", "runtime": "wasm", "input_hash": "abc"},
+        "d": {"status": "running", "runtime": "oci", "node_id": "n2"},
+        "e": {"status": "pending", "runtime": "go", "isolation": "gvisor"},
+    }.items()):
+        make_workload(id=workload_id, created_at=NOON.replace(hour=number), **fields)
 
 
 @pytest.mark.parametrize("options, expected", [
-    (["--started-since", "2026-02-18T12:00:00Z"], "late"), (["--started-before", "2026-02-18T12:00:00Z"], "early"),
-    (["--finished-since", "2026-02-18T13:00:00Z"], "late"), (["--finished-before", "2026-02-18T13:00:00Z"], "early"),
-    (["--created-since", "2026-02-18T11:00:00Z"], "late"), (["--created-before", "2026-02-18T11:00:00Z"], "early"),
+    ("--status failed,killed", "ba"), ("--status failed --status running", "da"), ("--isolation gvisor,", "ea"),
+    ("--runtime wasm --runtime oci,go --status pending", "ec"), ("--node-id n1 --node-id n2", "db"),
+    ("--node-id n1,n2", ""), ("--input-hash abc", "c"), ("--since 2026-02-18T03:00:00Z", "ed"),
+    ("--before 2026-02-18T02:00:00+01:00", "a"), ("--since '2026-02-18 01:00:00' --before 2026-02-18T03", "cb"),
+    ("--since 2026-02-18", "edcba"), ("--since 1h", ""), ("--limit 2 --offset 1", "dc"),
+    ("--started-since 2026-02-18T03:00:00Z", "d"), ("--started-before 2026-02-18T03:00:00Z", "ba"),
+    ("--finished-since 2026-02-18T01:00:00Z", "b"), ("--finished-before 2026-02-18T01:00:00Z", "a"),
+    ("--created-since 2026-02-18T04:00:00Z", "e"), ("--created-before 2026-02-18T00:00:00.5Z", "a"),
 ])
-def test_every_time_is_a_filter(path, capsys, options, expected):
-    with open_store(path):
-        for workload_id, hour in (("early", 1), ("late", 11)):
-            times = {f"{name}_at": NOON.replace(hour=hour + place) for place, name in enumerate(
-                ("created", "started", "finished"))}
-            make_workload(id=workload_id, status="failed", **times)
-
-    assert main(["--db", path, "list", "--quiet", *options]) == 0
-
-    assert capsys.readouterr().out.split() == [expected]
+def test_list_takes_every_filter_and_any_form_of_time(filled, options, expected):
+    assert vulcan(f"list --quiet {options}") == (0, "".join(f"{one}\n" for one in expected), "")
 
 
-def test_quiet_prints_ids_only(seven, capsys):
-    main(["--db", seven, "list", "--quiet", "--limit", "2"])
+@pytest.mark.parametrize("text, ago", [
+    ("60s", timedelta(seconds=60)), ("15m", timedelta(minutes=15)), ("12h", timedelta(hours=12)),
+    ("30d", timedelta(days=30)), ("4w", timedelta(weeks=4)),
+])
+def test_a_time_may_say_how_long_ago_it_was(file_store, text, ago):
+    for workload_id, seconds in (("earlier", -30), ("later", 30)):
+        make_workload(id=workload_id, created_at=datetime.now(UTC) - ago + timedelta(seconds=seconds))
 
-    assert capsys.readouterr().out == "w6\nw5\n"
+    assert vulcan(f"list --quiet --since {text}").stdout == "later\n"
 
 
-@pytest.mark.parametrize("options", [[], ["--quiet"], ["--json"]])
-def test_all_prints_what_is_beyond_a_page_too(path, capsys, options):
+@pytest.mark.parametrize("options, expected, footer", [
+    ("", "edcba", "1-5 of 5"), ("--limit 2", "ed", "1-2 of 5"), ("--limit 2 --page 1", "ed", "1-2 of 5"),
+    ("--limit 2 --page 3", "a", "5-5 of 5"), ("--limit 2 --offset 3", "ba", "4-5 of 5"), ("--page 4", "", "0 of 5"),
+    ("--page 999999999999999999999999", "", "0 of 5"), ("--offset 5", "", "0 of 5"), ("--limit 0", "", "0 of 5"),
+    ("--status completed", "", "0 of 0"), ("--all", "edcba", "1-5 of 5"), ("--all --status completed", "", "0 of 0"),
+])
+def test_a_table_ends_with_which_part_it_is(filled, options, expected, footer):
+    *table, last = vulcan(f"list {options}").stdout.splitlines()
+
+    assert [line.split()[0] for line in table] == (["ID", *expected] if expected else [])
+    assert last == footer
+
+
+def test_a_page_is_an_aligned_table_of_twenty(file_store):
+    create_workloads({"runtime": "go", "id": f"workload-{number}"} for number in range(4321))
+
+    heading, *table, last = vulcan("list").stdout.splitlines()
+
+    assert heading.split() == ["ID", "STATUS", "ISOLATION", "RUNTIME", "AGE", "DURATION", "NODE"]
+    assert {line.index("auto") for line in table} == {heading.index("ISOLATION")}
+    assert (len(table), last) == (20, "1-20 of 4,321")
+
+
+@pytest.mark.parametrize("options", ["", "--quiet", "--json"])
+def test_all_prints_what_is_beyond_a_page_too(file_store, options):
     count = 2 * ROWS_PER_BATCH + 1
-    with open_store(path):
-        create_workloads({"runtime": "go", "id": f"w{number:04}"} for number in range(count))
+    create_workloads({"runtime": "go", "id": f"w{number:04}"} for number in range(count))
 
-    main(["--db", path, "list", "--all", *options])
+    lines = vulcan(f"list --all {options}").stdout.splitlines()
 
-    lines = capsys.readouterr().out.splitlines()
     shown = lines if options else lines[1:-1]
-    ids = [json.loads(line)["id"] if options == ["--json"] else line.split()[0] for line in shown]
+    ids = [json.loads(line)["id"] if options == "--json" else line.split()[0] for line in shown]
     assert ids == [f"w{number:04}" for number in reversed(range(count))]
-    assert options or lines[-1] == f"1-{count} of {count}"
-
-
-def test_all_of_nothing_says_so(path, capsys):
-    open_store(path).close()
-
-    main(["--db", path, "list", "--all"])
-
-    assert capsys.readouterr().out == "0 of 0\n"
-
-
-@pytest.mark.parametrize("options", [
-    "--all --limit 3", "--all --page 2", "--page 2 --offset 3", "--page 0", "--quiet --json",
-])
-def test_what_does_not_go_together_is_wrong_usage(seven, capsys, options):
-    with pytest.raises(SystemExit) as caught:
-        main(["--db", seven, "list", *options.split()])
-
-    assert (caught.value.code, capsys.readouterr().out) == (2, "")

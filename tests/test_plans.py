@@ -214,8 +214,9 @@ def test_what_is_put_away_or_back_is_found_by_status_in_order_of_creation(filled
     walks = [plan(filled, *statement) for statement in statements(filled, QUERIES[name]) if "ORDER BY" in statement[0]]
 
     assert walks
-    for (step,) in walks:
-        assert "INDEX vulcan_store_by_status (status=?" in step
+    for steps in walks:
+        searches = [step for step in steps if step.startswith(("SEARCH", "SCAN"))]
+        assert searches and all("INDEX vulcan_store_by_status (status=?" in step for step in searches)
 
 
 @pytest.mark.parametrize("count", [

@@ -110,7 +110,7 @@ def test_what_stands_at_the_prompt_works(tmp_path):
     status, shown, complaints = run(tmp_path, "bash", "-euo", "pipefail", "-c", commands.code)
 
     assert (status, complaints) == (0, "")
-    assert shown.splitlines()[-2:] == ["1 workload restored", "1 workload imported"]
+    assert shown.splitlines()[-2:] == ["1 restored", "1 imported"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -151,7 +151,7 @@ def test_a_move_to_a_server_takes_every_workload_along(shop, postgres_target):
     status, shown, complaints = run(shop, "bash", "-euo", "pipefail", "-c", code)
 
     assert (status, complaints) == (0, "")
-    assert "2 workloads imported" in shown and all(workload.id in shown for workload in made)
+    assert "2 imported" in shown and all(workload.id in shown for workload in made)
     with open_store(postgres_target, current=False) as server:
         assert [server.get_workload(workload.id) for workload in made] == made
 

@@ -88,7 +88,7 @@ def test_a_path_is_as_long_as_sqlite_takes(folder, length, opens):
     with pytest.raises(StoreUnavailableError) as refusal:
         open_store(path)
 
-    assert f"its path has {length} bytes and is too long: SQLite takes 504 at most" in refusal.value.reason
+    assert f"its path has {length} bytes and is too long: 504 are the most" in refusal.value.reason
     assert os.listdir(parent) == []
 
 

@@ -76,7 +76,7 @@ def test_a_servers_file_piped_from_export_into_import_gives_an_equal_store(serve
             [SCRIPT, "--db", path, "import"], stdin=exporting.stdout, capture_output=True, env=environment()
         )
 
-    assert (importing.stdout, importing.stderr, exporting.returncode) == (b"3 workloads imported\n", b"", 0)
+    assert (importing.stdout, importing.stderr, exporting.returncode) == (b"3 imported\n", b"", 0)
     assert everything(path) == everything(servers)
     plain = "id, isolation, node_id, COALESCE(input_hash, ''), output, exit_code, COALESCE(error, ''), cpu_limit"
     for query in (
@@ -167,7 +167,7 @@ def test_a_broken_line_17_leaves_nothing_changed(path):
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == (
-        "vulcan-store: line 17: this is no JSON: Expecting value at column 24; nothing was imported\n"
+        "vulcan-store: line 17: this is no JSON: Expecting value: column 24 (char 23); nothing was imported\n"
     )
     assert rows(path, "SELECT * FROM workloads") == before
 

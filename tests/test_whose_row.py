@@ -37,6 +37,7 @@ LINES = {
     "a join": joined,
     "raw SQL": lambda archive: LogLine.raw("SELECT * FROM log_lines").bind(archive.database).execute()[0],
     "a relation": lambda archive: archive.get_workload("a").log_lines.get(),
+    "an alias": lambda archive: LogLine.alias().select().bind(archive.database).get(),
     "a copy": lambda archive: copy.copy(archive.list_log_lines("a")[0]),
     "a deep copy": lambda archive: copy.deepcopy(archive.list_log_lines("a")[0]),
 }
@@ -46,6 +47,7 @@ WORKLOADS = {
     "a query that is bound": lambda archive: Workload.select().bind(archive.database).get(),
     "a join": lambda archive: joined(archive).workload,
     "a relation": lambda archive: archive.list_log_lines("a")[0].workload,
+    "an alias": lambda archive: Workload.alias().select().bind(archive.database).get(),
     "a subclass": lambda archive: Job.select().bind(archive.database).get(),
     "RETURNING": lambda archive: Workload.update(exit_code=1).returning(Workload).bind(archive.database).execute()[0],
 }
@@ -75,6 +77,15 @@ def test_a_workload_is_saved_and_deleted_where_it_was_read(store, archive, way):
         line.delete_instance()
     assert workload.delete_instance() == 1
     assert (archive.list_workloads().total, store.list_workloads().total) == (0, 1)
+
+
+def test_a_row_of_an_alias_has_what_was_selected_and_nothing_that_was_changed(store):
+    other = Workload.alias()
+    create_workload(id="a", runtime="go", status="failed", exit_code=2)
+
+    found = other.select(other.id, (other.exit_code * 2).alias("twice")).get()
+
+    assert (found.id, found.twice, found.status, found.dirty_fields) == ("a", 4, None, [])
 
 
 def test_what_is_new_and_what_was_pickled_goes_to_the_current_store(store, archive):

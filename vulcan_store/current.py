@@ -7,7 +7,7 @@ from typing import Any
 
 from vulcan_store.engines.contract import Pragmas
 from vulcan_store.engines.registry import engine_of
-from vulcan_store.models.bound import DATABASE, current_store, make_current, resolved
+from vulcan_store.models.bound import current_database, current_store, make_current
 from vulcan_store.models.indexes import TABLES
 from vulcan_store.store import Store
 
@@ -25,8 +25,7 @@ class CurrentStore(Store):
     @property
     def database(self) -> Any:  # type: ignore[override]
         """The current store's database; raises StoreUnavailableError while no store is open."""
-        store = current_store()
-        return resolved(DATABASE) if store is None else store.database
+        return current_database()
 
     def __repr__(self) -> str:
         return "the current store"

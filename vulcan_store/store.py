@@ -36,6 +36,7 @@ class Store:
 
     def __init__(self, target: str, database: Engine) -> None:
         self.target, self.database = target, database
+        database.store = self
 
     def close(self) -> None:
         """Close every connection. If this is the current store, the one opened before it is current again.

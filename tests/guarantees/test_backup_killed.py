@@ -22,7 +22,7 @@ BACK_UP = """
 import os, signal, sys
 from vulcan_store import open_store
 steps = int(sys.argv[3])
-def progress(done, total):
+def progress(*told):
     global steps
     steps -= 1
     if steps < 0:
@@ -53,7 +53,7 @@ def test_a_backup_that_was_killed_leaves_no_file_of_its_name_and_is_not_in_the_w
 
 
 def test_a_backup_that_is_under_way_is_not_taken_for_one_that_died(path, tmp_path):
-    def back_up_another(done, total):
+    def back_up_another(*told):
         if not os.path.exists(tmp_path / "second.db"):
             backup_store(tmp_path / "second.db")
 
@@ -70,7 +70,7 @@ def test_a_backup_that_is_under_way_is_not_taken_for_one_that_died(path, tmp_pat
 def test_of_two_backups_of_one_name_the_second_overwrites_nothing(path, tmp_path):
     refused = []
 
-    def back_up_there_too(done, total):
+    def back_up_there_too(*told):
         if not os.path.exists(tmp_path / "copy.db"):
             backup_store(tmp_path / "copy.db")
 
@@ -113,7 +113,7 @@ def test_a_file_that_took_the_name_meanwhile_is_not_overwritten(path, tmp_path, 
     if system != "this one's":
         monkeypatch.setattr(backup, "RENAME_NOREPLACE", 1 << 30)  # which no file system knows
 
-    def take_the_name(done, total):
+    def take_the_name(*told):
         (tmp_path / "copy.db").write_bytes(b"precious")
 
     with open_store(path) as store:

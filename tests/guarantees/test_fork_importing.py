@@ -43,6 +43,8 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def test_a_child_that_was_forked_while_an_engine_was_imported_can_import_it():
-    done = subprocess.run([sys.executable, "-c", SCRIPT, "5"], capture_output=True, text=True, timeout=PATIENCE)
+    # Python warns of every fork beside a thread.
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", SCRIPT, "5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
     assert (done.returncode, done.stderr) == (0, "")

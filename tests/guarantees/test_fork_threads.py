@@ -144,7 +144,7 @@ def test_a_fork_that_is_interrupted_leaves_no_lock_and_the_child_is_told(path, u
 def test_a_fork_waits_for_a_backup_for_the_busy_timeout_and_then_refuses_the_child(path, ends_in_time):
     inside, leave = threading.Event(), threading.Event()
 
-    def stay(done, total):
+    def stay(*told):
         inside.set()
         leave.wait(PATIENCE)
 

@@ -110,16 +110,6 @@ def test_a_transaction_keeps_its_connection_until_it_ends_or_its_thread_does():
     assert left.closed and not first.closed
 
 
-def test_what_an_interruption_left_lent_is_closed_at_the_threads_next_call():
-    pool = Connections(size=1)
-    borrower = Borrower(pool)
-    left = pool._enter(borrower)  # and then a signal handler raises
-    borrower.in_call, borrower.connection = False, None
-
-    assert pool.lend(borrower, lambda connection: connection) is not left
-    assert left.closed and pool.open == 1
-
-
 def test_a_connection_that_was_idle_for_too_long_is_closed_at_the_next_call(monkeypatch):
     pool = Connections(idle_for=60)
     old = pool.lend(Borrower(pool), lambda connection: pool.lend(Borrower(pool), lambda other: other))

@@ -1,19 +1,22 @@
-"""The command line, as tests run it: in this process, or in a child with pipes or on a terminal."""
+"""The command line, as tests run it: in this process, or in a child with pipes or on a terminal.
+
+A command is a text as at the prompt, with further arguments behind it as they are.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import io
 import os
 import pty
+import shlex
 import signal
 import sqlite3
 import struct
-import subprocess
 import sys
 import termios
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,12 +27,11 @@ from vulcan_store.cli.main import main
 SCRIPT = str(Path(sys.executable).with_name("vulcan-store"))
 PATIENCE = 60
 """Seconds after which a command in a child is taken to hang, and ended by SIGALRM."""
-SHAPES_THE_OUTPUT = ("NO_COLOR", "TERM", "COLUMNS", "VULCAN_DB_PATH", "PYTHONIOENCODING", "PYTHONUNBUFFERED")
+SHAPES_THE_OUTPUT = ("COLUMNS", "PYTHONIOENCODING", "PYTHONUNBUFFERED")
 
 
 def environment(**changes):
-    kept = {name: value for name, value in os.environ.items() if name not in SHAPES_THE_OUTPUT}
-    return {**kept, "TERM": "xterm", **changes}
+    return {name: value for name, value in os.environ.items() if name not in SHAPES_THE_OUTPUT} | changes
 
 
 class Ended(NamedTuple):
@@ -40,22 +42,28 @@ class Ended(NamedTuple):
     stderr: str
 
 
-def vulcan(*arguments, stdin=b""):
+def vulcan(command, *arguments, stdin=b""):
     """Run a command to its end within this process, which is quicker than a process of its own.
 
     What is about the process itself (pipes, signals, terminals) takes :class:`Started` or :func:`on_terminal`.
     """
     stdin = stdin.encode() if isinstance(stdin, str) else stdin
     streams = {"stdin": io.BytesIO(stdin), "stdout": io.BytesIO(), "stderr": io.BytesIO()}
+    handler = signal.getsignal(signal.SIGINT)  # which ``log`` changes
     with pytest.MonkeyPatch.context() as patch:
         for name, stream in streams.items():
             patch.setattr(sys, name, io.TextIOWrapper(stream, "utf-8", newline="\n", write_through=True))
-        try:
-            status = main(list(map(str, arguments)))
-        except SystemExit as wrong_usage:
-            status = wrong_usage.code
+        status = _invoke(command, arguments)
         sys.stdout.flush()
+        signal.signal(signal.SIGINT, handler)
         return Ended(status, streams["stdout"].getvalue().decode(), streams["stderr"].getvalue().decode())
+
+
+def _invoke(command, arguments):
+    try:
+        return main([*shlex.split(command), *map(str, arguments)])
+    except SystemExit as wrong_usage_or_help:
+        return wrong_usage_or_help.code or 0
 
 
 class Started:
@@ -64,30 +72,29 @@ class Started:
     It ends as an interpreter does. What is about the script and its interpreter themselves takes :data:`SCRIPT`.
     """
 
-    def __init__(self, *arguments, stdout=None):
+    def __init__(self, command, *arguments, stdout=None, stderr=None):
         (stdin, self.stdin), (self.stdout, out), (self.stderr, error) = os.pipe(), os.pipe(), os.pipe()
-        self.returncode = None
         self.pid = os.fork()
         if not self.pid:
             for ours in (self.stdin, self.stdout, self.stderr):
                 os.close(ours)
-            _run_and_exit(arguments, environment(), stdin, out if stdout is None else stdout, error)
+            _be_the_script(command, arguments, (stdin, stdout or out, stderr or error))
         for theirs in (stdin, out, error):
             os.close(theirs)
-        self.stdin, self.stdout, self.stderr = open(self.stdin, "w"), open(self.stdout), open(self.stderr)
+        self.stdin, self.stdout, self.stderr = open(self.stdin, "w", 1), open(self.stdout), open(self.stderr)
 
     def send_signal(self, number):
         os.kill(self.pid, number)
 
     def communicate(self, text=""):
         """Write the rest of its stdin, if it still reads; the rest of its output and of its errors."""
-        with contextlib.suppress(BrokenPipeError):
+        with suppress(BrokenPipeError):
             self.stdin.write(text)
         self._end_stdin()
         return self.stdout.read(), self.stderr.read()
 
     def _end_stdin(self):
-        with contextlib.suppress(BrokenPipeError):
+        with suppress(BrokenPipeError):
             self.stdin.close()
 
     def __enter__(self):
@@ -102,46 +109,14 @@ class Started:
         self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
-def on_terminal(*arguments, columns=80, lines=24, stdout=None, stdin=subprocess.DEVNULL, until=None, **changes):
-    """Run a command to its end on a terminal, in a fork of this process, and return what appeared there.
-
-    With ``stdout`` only its stderr is the terminal. What goes on for ever is interrupted when ``until`` has appeared;
-    with ``stdin=None`` its stdin is the terminal too, at which Ctrl-D is pressed then.
-    """
-    child, terminal = pty.fork()
-    if not child:
-        fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        streams = (0 if stdin is None else stdin, 1 if stdout is None else stdout, 2)
-        _run_and_exit(arguments, environment(**changes), *streams)
-    seen = b""
-    while read := _read(terminal):
-        seen += read
-        if until is not None and until in seen:
-            if stdin is None:
-                os.write(terminal, b"\x04")
-            else:
-                os.kill(child, signal.SIGINT)
-            until = None
-    os.close(terminal)
-    os.waitpid(child, 0)
-    return seen.decode().replace("\r\n", "\n")
-
-
-def _run_and_exit(arguments, variables, *streams):
-    """Be the console script in a child: run a command with these streams, flush its output, and end the process."""
+def _be_the_script(command, arguments, streams):
     status = 120  # an interpreter's, if it cannot flush in the end
     try:
         signal.alarm(PATIENCE)
-        os.environ.clear()
-        os.environ.update(variables)
         for number, stream in enumerate(streams):
-            stream = os.open(os.devnull, os.O_RDWR) if stream == subprocess.DEVNULL else stream
-            os.dup2(stream if isinstance(stream, int) else stream.fileno(), number)
+            os.dup2(stream, number)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)
-        try:
-            ended = main(list(map(str, arguments)))
-        except SystemExit as wrong_usage_or_help:
-            ended = wrong_usage_or_help.code or 0
+        ended = _invoke(command, arguments)
         sys.stdout.flush()
         status = ended
     except BaseException:
@@ -150,11 +125,18 @@ def _run_and_exit(arguments, variables, *streams):
         os._exit(status)
 
 
-def _read(terminal):
-    try:
-        return os.read(terminal, 65536)
-    except OSError:  # on Linux the end of a terminal is an error
-        return b""
+def on_terminal(command, *arguments, columns=80):
+    """Run a command to its end on a terminal, in a fork of this process, and return what appeared there."""
+    ours, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with Started(command, *arguments, stdout=terminal, stderr=terminal):
+        os.close(terminal)
+        seen = b""
+        with suppress(OSError):  # on Linux the end of a terminal is an error
+            while read := os.read(ours, 65536):
+                seen += read
+        os.close(ours)
+    return seen.decode().replace("\r\n", "\n")
 
 
 def rows(path, query):

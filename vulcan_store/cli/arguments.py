@@ -1,31 +1,36 @@
-"""What the arguments of commands have in common: the parser, types, and the options that come from the model."""
+"""What the arguments of commands have in common: the parser, types, and the options that they share."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
+from vulcan_store.current import default_target, open_store
+from vulcan_store.engines.sqlite.paths import is_missing
+from vulcan_store.errors import StoreUnavailableError
 from vulcan_store.models import clock
 from vulcan_store.models.fields import BytesField, EnumField, StrictIntegerField, TimeField
 from vulcan_store.models.workload import Workload
+from vulcan_store.store import Store
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 TIMES = (
-    "Times are like 2026-02-18, 2026-02-18T11:12:42Z (in UTC, where no zone is given), or say how long ago: 30s, 15m, "
-    "12h, 30d, 4w."
+    "Times are like 2026-02-18, 2026-02-18T11:12:42Z (in UTC, where no zone is given)\n"
+    "or say how long ago: 30s, 15m, 12h, 30d, 4w."
 )
 HELP = {
     "id": "an id of your own instead of a new ULID",
     "node_id": "the node that runs it",
     "input_hash": "hash of its input",
     "output": "a file with the result; - is stdin",
-    "exit_code": "its exit code",
-    "error": "what went wrong",
     "cpu_limit": "virtual CPUs",
     "mem_limit": "memory in MB",
     "timeout_s": "seconds that it may run",
@@ -37,23 +42,30 @@ HELP = {
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that names the word nearest to a wrong one, in the name of the command that it stands in."""
+    """An ArgumentParser that names the word nearest to a wrong one."""
 
-    def parse_known_args(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, namespace: Any = None
-    ) -> Any:
-        found, unknown = super().parse_known_args(args, namespace)
-        if unknown:  # argparse would leave them to the parser of the whole program
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return found, unknown
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore
+        # Of a command: argparse would miss what is required first, and leave the rest to the parser of the whole.
+        if self._subparsers is None:
+            for word in itertools.takewhile(lambda word: word != "--", args):
+                found = re.fullmatch("(--[^ =]+)(=.*)?", word, re.DOTALL)
+                if found is not None and found[1] not in self._option_string_actions:
+                    self.error(f"unrecognized arguments: {found[1]}")
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        wrong = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)|unrecognized arguments: (-[^\s=]+)", message)
+        wrong = re.search(r"(?:invalid choice: '|unrecognized arguments: )([\w-]+)", message)
         if wrong is not None:
-            words = self._option_string_actions if wrong[3] else re.findall(r"[\w-]+", wrong[2])
-            for near in difflib.get_close_matches(wrong[3] or wrong[1], words, 1):
+            right = re.findall(r"[\w-]+", message.partition("choose from")[2]) or self._option_string_actions
+            for near in difflib.get_close_matches(wrong[1], right, 1):
                 message += f", maybe you meant {near!r}?"
         super().error(message)
+
+
+TARGET = Parser(add_help=False)
+TARGET.add_argument(
+    "--db", metavar="TARGET", default=argparse.SUPPRESS, help="a path or URL (default: $VULCAN_DB_PATH, else vulcan.db)"
+)
 
 
 def moment(text: str) -> datetime:
@@ -76,25 +88,37 @@ def seconds(text: str) -> float:
     return float(found[1]) * UNITS[found[2] or "s"]
 
 
-def number_from(least: int) -> Callable[[str], int]:
-    """The type of a whole number that is not below the least."""
-
-    def number(text: str) -> int:
-        if not re.fullmatch("[0-9]+", text) or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
-        return int(text)
-
-    return number
+def whole_number(text: str, least: int = 0) -> int:
+    """A whole number that is not below the least."""
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
+    return int(text)
 
 
-def add_id(parser: Parser) -> None:
-    """A workload."""
-    parser.add_argument("id", metavar="ID", help="the workload")
+def content(name: str) -> bytes:
+    """What is in a file; ``-`` is stdin."""
+    return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
 
 
-def add_ids(parser: Parser) -> None:
-    """One workload or several."""
-    parser.add_argument("ids", nargs="+", metavar="ID", help="the workloads")
+def values(field: object, text: str) -> list[str]:
+    """The values of a filter: words of an enumeration, with commas between, or one text."""
+    if not isinstance(field, EnumField):
+        return [text]
+    found = text.split(",")
+    for word in found:
+        if word not in field.stored:
+            raise argparse.ArgumentTypeError(f"invalid choice: {word!r} (choose from {', '.join(field.members)})")
+    return found
+
+
+def open_target(options: argparse.Namespace) -> Store:
+    """The store that was named, opened for what the command does."""
+    target = options.db if "db" in options else default_target()
+    if not options.creates and is_missing(target):
+        raise StoreUnavailableError(
+            target, "there is no such file; create, import and restore make one, --db names another"
+        )
+    return open_store(target, read_only=options.reads)
 
 
 def add_json(parser: argparse._ActionsContainer) -> None:
@@ -102,54 +126,30 @@ def add_json(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON in the server's form instead")
 
 
-def add_filters(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
-    """Filters that take a value or several."""
+def add_filters(parser: Parser, names: Iterable[str]) -> None:
+    """Filters that may be given several times."""
     for name in names:
         field = Workload._meta.fields[name]
-        kind: dict[str, Any] = {"action": "append", "metavar": "TEXT", "help": HELP.get(name)}
-        if isinstance(field, EnumField):
-            kind = {"action": "extend", "type": _words_of(field), "metavar": name.upper(), "help": field.expected}
-        parser.add_argument(option(name), **kind)
+        about = HELP.get(name, field.expected)
+        parser.add_argument(option(name), action="extend", type=partial(values, field), help=about)
 
 
-def _words_of(field: EnumField[Any]) -> Callable[[str], list[str]]:
-    def words(text: str) -> list[str]:
-        found = text.split(",")
-        for word in found:
-            if word not in field.stored:
-                choices = ", ".join(map(repr, field.members))
-                raise argparse.ArgumentTypeError(f"invalid choice: {word!r} (choose from {choices})")
-        return found
-
-    return words
+TYPES: dict[type, Any] = {StrictIntegerField: int, TimeField: moment, BytesField: content}
 
 
-def add_fields(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+def add_fields(parser: Parser, names: Iterable[str]) -> None:
     """Fields to be stored; what is not given is not among the options."""
     for name in names:
         field = Workload._meta.fields[name]
-        about: dict[str, Any] = {"metavar": "TEXT"}
-        if isinstance(field, EnumField):
-            about = {"choices": list(field.members), "metavar": name.upper(), "help": field.expected}
-        elif isinstance(field, StrictIntegerField):
-            about = {"type": int, "metavar": "N"}
-        elif isinstance(field, TimeField):
-            about = {"type": moment, "metavar": "TIME"}
-        elif isinstance(field, BytesField):
-            about = {"metavar": "FILE"}
-        about = {"help": HELP.get(name), **about}
-        parser.add_argument(option(name), default=argparse.SUPPRESS, required=name == "runtime", **about)
+        parser.add_argument(
+            option(name), type=TYPES.get(type(field), str), choices=getattr(field, "members", None),
+            default=argparse.SUPPRESS, required=name == "runtime", help=HELP.get(name),
+        )  # fmt: skip
 
 
-def given_fields(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
-    """The fields that were given, with the bytes of an output."""
-    fields = {name: value for name, value in vars(options).items() if name in names}
-    if fields.get("output") == "-":
-        fields["output"] = sys.stdin.buffer.read()
-    elif "output" in fields:
-        with open(fields["output"], "rb") as file:
-            fields["output"] = file.read()
-    return fields
+def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """The fields or filters that were given, by their names."""
+    return {name: value for name, value in vars(options).items() if name in names}
 
 
 def option(name: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from argparse import Namespace
 from contextlib import suppress
 
-from vulcan_store.cli.arguments import TIMES, Parser, add_filters, add_ids, add_json, moment, seconds
-from vulcan_store.cli.display import counted, plain, show_id, show_workloads
+from vulcan_store.cli.arguments import TIMES, Parser, add_filters, add_json, given, moment, seconds
+from vulcan_store.cli.display import complain, show_id, show_workloads
 from vulcan_store.errors import ClaimLostError, WaitTimeoutError
 from vulcan_store.lifecycle import Status
 from vulcan_store.store import Store
@@ -18,22 +19,21 @@ NOT_COMPLETED, NOTHING_TO_CLAIM, TIMED_OUT = 1, 3, 4
 
 
 def claim(parser: Parser) -> object:
-    """take the oldest pending workload for a node and print its id
+    """Take the oldest pending workload for a node and print its id.
 
-    No two callers get the same one. The exit status is 3 if there is none. One whose id cannot be printed is put back.
+    No two callers get the same one. The exit status is 3 if there is none. One
+    whose id cannot be printed is put back.
+
+    Example: while id=$(vulcan-store claim node-1 --wait 1h); do work "$id"; done
     """
     parser.add_argument("node_id", metavar="NODE", help="the node that is to run it")
     add_filters(parser, ("isolation", "runtime"))
-    parser.add_argument(
-        "--wait", type=seconds, default=0, metavar="TIME", help="how long to wait for one, like 60s or 1h"
-    )
+    parser.add_argument("--wait", type=seconds, default=0, help="how long to wait for one, like 60s or 1h")
     add_json(parser)
-    parser.epilog = 'Example: while id=$(vulcan-store claim node-1 --wait 1h); do work "$id"; done'
 
     def run(store: Store, options: Namespace) -> int:
-        claimed = store.claim_workload(
-            options.node_id, wait=options.wait, isolation=options.isolation, runtime=options.runtime
-        )
+        filters = given(options, ("isolation", "runtime"))
+        claimed = store.claim_workload(options.node_id, wait=options.wait, **filters)
         if claimed is None:
             return NOTHING_TO_CLAIM
         try:
@@ -49,32 +49,28 @@ def claim(parser: Parser) -> object:
 
 
 def wait(parser: Parser) -> object:
-    """wait until workloads are final and show them
+    """Wait until workloads are final and show them.
 
-    The exit status is 0 if all of them completed, 1 if one failed or was killed, and 4 if one was not final in time;
-    those that are final are shown then too.
+    The exit status is 0 if all of them completed, 1 if one failed or was killed,
+    and 4 if one was not final in time; those that are final are shown then too.
+
+    Example: vulcan-store wait "$id" --timeout 60s && echo completed
     """
-    add_ids(parser)
+    parser.add_argument("ids", nargs="+", metavar="ID")
     parser.add_argument(
-        "--timeout", type=seconds, metavar="TIME", help="how long to wait for all together (default: for ever)"
+        "--timeout", type=seconds, default=math.inf, help="how long to wait for all together (default: for ever)"
     )
     add_json(parser)
     parser.set_defaults(reads=True)
-    parser.epilog = 'Example: vulcan-store wait "$id" --timeout 60s && echo completed'
 
     def run(store: Store, options: Namespace) -> int:
-        start, final = time.monotonic(), []
+        end, final = time.monotonic() + options.timeout, []
         for workload_id in options.ids:
-            left = None
-            if options.timeout is not None:
-                left = max(0.0, start + options.timeout - time.monotonic())
             try:
-                final.append(store.wait_workload(workload_id, timeout=left))
+                final.append(store.wait_workload(workload_id, timeout=max(0.0, end - time.monotonic())))
             except WaitTimeoutError as error:
-                text = f"workload {workload_id} is still {error.status}"
-                print("vulcan-store:", plain(text), file=sys.stderr)
-        if final:
-            show_workloads(final, options.json)
+                complain(f"workload {workload_id} is still {error.status}")
+        show_workloads(final, options.json)
         if len(final) < len(options.ids):
             return TIMED_OUT
         return 0 if all(workload.status == Status.COMPLETED for workload in final) else NOT_COMPLETED
@@ -83,19 +79,21 @@ def wait(parser: Parser) -> object:
 
 
 def release(parser: Parser) -> object:
-    """put running workloads back to pending, for others to claim
+    """Put running workloads back to pending, for others to claim.
 
-    Name the node (it has restarted), the time (their workers are dead), or both. Whoever still runs one of them has
-    lost its claim.
+    Name the node (it has restarted), the time (their workers are dead), or both.
+    Whoever still runs one of them has lost its claim.
+
+    Example: vulcan-store release --node-id node-1 --started-before 1h
     """
-    parser.add_argument("--node-id", metavar="TEXT", help="those that this node runs")
+    parser.add_argument("--node-id", help="those that this node runs")
     parser.add_argument("--started-before", type=moment, metavar="TIME", help="those that started earlier")
-    parser.epilog = f"Example: vulcan-store release --node-id node-1 --started-before 1h # {TIMES}"
+    parser.epilog = TIMES
 
     def run(store: Store, options: Namespace) -> None:
         if options.node_id is None and options.started_before is None:
             parser.error("name --node-id, --started-before, or both")
-        released = store.release_workloads(node_id=options.node_id, started_before=options.started_before)
-        print(counted(released), "released")
+        filters = given(options, ("node_id", "started_before"))
+        print(f"{store.release_workloads(**filters):,} released")
 
     return run

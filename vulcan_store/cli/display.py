@@ -1,28 +1,21 @@
-"""How things look: tables, fields, ages and durations; and how they are printed."""
+"""How things look, and how they are printed."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from vulcan_store.lifecycle import Status
 from vulcan_store.models import clock
 from vulcan_store.models.workload import COLUMNS, Workload
 
-HEADINGS = ("ID", "STATUS", "ISOLATION", "RUNTIME", "NODE", "AGE", "DURATION")
-NODE = HEADINGS.index("NODE")
-COLOURS = {
-    Status.PENDING: "33",
-    Status.RUNNING: "36",
-    Status.COMPLETED: "32",
-    Status.FAILED: "31",
-    Status.KILLED: "35",
-}
+HEADINGS = ["ID", "STATUS", "ISOLATION", "RUNTIME", "AGE", "DURATION", "NODE"]
+ROWS_PER_BATCH = 250
+"""For how many rows of an endless table the widths of the columns are measured at once."""
 
 
 def plain(text: object) -> str:
@@ -39,7 +32,12 @@ def show(text: str) -> None:
 
 def show_json(value: Mapping[str, Any]) -> None:
     """Print a line of JSON."""
-    print(json.dumps(value).replace("\x7f", "\\u007f"))  # the only control character that json.dumps leaves
+    show(json.dumps(value))
+
+
+def complain(text: object) -> None:
+    """Print a line on stderr."""
+    print("vulcan-store:", plain(text), file=sys.stderr)
 
 
 def show_id(workload: Workload, as_json: bool) -> None:
@@ -50,137 +48,61 @@ def show_id(workload: Workload, as_json: bool) -> None:
         show(workload.id)
 
 
-def show_workloads(workloads: Sequence[Workload], as_json: bool) -> None:
+def show_workloads(workloads: list[Workload], as_json: bool) -> None:
     """Print one workload field by field, several as a table, and any number as JSON, a line each."""
     if as_json:
         for workload in workloads:
             show_json(workload.to_dict())
     elif len(workloads) == 1:
-        for line in fields(workloads[0]):
-            print(line)
+        show_fields(workloads[0])
     else:
-        show_table([workloads])
+        show_table(workloads)
 
 
-def show_table(batches: Iterable[Sequence[Workload]]) -> None:
-    """Print a table of workloads, which may come in batches; on a terminal as wide as that."""
-    columns, colour = None, False
-    if sys.stdout.isatty():
-        columns = os.get_terminal_size(sys.stdout.fileno()).columns or 80
-        # https://no-color.org
-        colour = os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
-    for line in table(batches, clock.now(), columns, colour):
-        print(line)
-
-
-def table(
-    batches: Iterable[Sequence[Workload]], now: datetime, columns: int | None, colour: bool
-) -> Iterator[str]:
-    """The lines of a table, headings first.
-
-    Args:
-        batches: the workloads, one a row. A column is as wide as what has come so far needs, so that an endless
-            table can be printed as it comes.
-        now: what ages are counted to.
-        columns: how wide it may be, for which the nodes give way, and then what stands on the right; None is as wide
-            as it needs.
-        colour: whether a status stands in its colour.
-    """
-    widths = [0] * len(HEADINGS)
-    headings = [HEADINGS]
-    for batch in batches:
-        rows = [*headings, *(_cells(workload, now) for workload in batch)]
-        headings = []
-        widths = [max(least, *map(width, cells)) for least, *cells in zip(widths, *rows, strict=True)]
-        if columns is not None:
-            others = sum(widths) - widths[NODE] + 2 * (len(widths) - 1)
-            widths[NODE] = max(len("NODE"), min(widths[NODE], columns - others))
-        for row in rows:
-            cells = list(map(_padded, row, widths, HEADINGS))
-            line = "  ".join(cells)
-            if columns is not None:
-                line = cut(line, columns)
-            if colour and row[1] in COLOURS:
-                start = len(cells[0]) + 2
-                end = start + len(cells[1])
-                line = f"{line[:start]}\x1b[{COLOURS[Status(row[1])]}m{line[start:end]}\x1b[0m{line[end:]}"
-            yield line
-
-
-def _cells(workload: Workload, now: datetime) -> tuple[str, ...]:
-    words = (workload.id, workload.status, workload.isolation, workload.runtime, workload.node_id)
-    return (*(plain(word) or "-" for word in words), age(workload.created_at, now), duration(workload.duration_ms))
-
-
-def _padded(text: str, columns: int, heading: str) -> str:
-    text = cut(text, columns)
-    padding = " " * (columns - width(text))
-    return padding + text if heading in ("AGE", "DURATION") else text + padding
-
-
-def width(text: str) -> int:
-    """How many columns a text takes; those of East Asia take two, and what combines takes none."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
-
-
-def cut(text: str, columns: int) -> str:
-    """A text that takes so many columns at most, with an ellipsis where some of it is left out."""
-    if width(text) <= columns:
-        return text
-    kept = ""
-    for char in text:
-        columns -= width(char)
-        if columns < 1:
-            break
-        kept += char
-    return kept + "…"
-
-
-def age(moment: object, now: datetime) -> str:
-    """How long ago a time was, in its largest unit, like ``3m``; ``?`` for what is no time."""
-    if not isinstance(moment, datetime):
-        return "?"
-    seconds = max(0, int((now - moment).total_seconds()))
-    for unit, size in (("y", 365 * 86_400), ("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
-def duration(milliseconds: object) -> str:
-    """Milliseconds in two units at most, like ``350ms``, ``2.4s``, ``12m03s``, ``3h05m``; ``-`` for None."""
-    if not isinstance(milliseconds, (int, float)):
-        return "-" if milliseconds is None else "?"
-    whole = int(milliseconds)
-    seconds = whole // 1_000
-    if seconds < 1:
-        return f"{whole}ms"
-    if seconds < 60:
-        return f"{seconds}.{whole % 1_000 // 100}s"
-    if seconds < 3_600:
-        return f"{seconds // 60}m{seconds % 60:02}s"
-    if seconds < 86_400:
-        return f"{seconds // 3_600}h{seconds % 3_600 // 60:02}m"
-    return f"{seconds // 86_400:,}d{seconds % 86_400 // 3_600:02}h"
-
-
-def counted(count: int, noun: str = "workload") -> str:
-    """A number with its noun, like ``1 workload`` and ``4,321 workloads``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def fields(workload: Workload) -> Iterator[str]:
-    """A workload, one field a line; ``-`` for what is absent, and an error of several lines on as many."""
+def show_fields(workload: Workload) -> None:
+    """Print a workload, one field a line; ``-`` for what is empty, and an error of several lines on as many."""
     values = workload.to_dict()
     if workload.output is not None:
-        values["output"] = counted(len(workload.output), "byte")
-    longest = max(map(len, COLUMNS))
+        values["output"] = f"{len(workload.output):,} bytes"
     for name in COLUMNS:
-        first, *others = (str(values[name]) or '""').split("\n") if name in values else ["-"]
-        yield f"{name:{longest}}  {plain(first)}"
-        for line in others:
-            yield f"{'':{longest}}  {plain(line)}"
+        for line in (str(values.get(name, "")) or "-").split("\n"):
+            print(f"{name:11}  {plain(line)}")
+            name = ""
+
+
+def show_table(workloads: Iterable[Workload]) -> int:
+    """Print a table of workloads, which a terminal's width cuts; returns how many they were.
+
+    A column is as wide as what has come so far needs, so that an endless table can be printed as it comes.
+    """
+    columns = None
+    if sys.stdout.isatty():
+        columns = os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    now, coming, count = clock.now(), iter(workloads), 0
+    rows, widths = [HEADINGS], [0] * len(HEADINGS)
+    while batch := list(itertools.islice(coming, ROWS_PER_BATCH)):
+        count += len(batch)
+        rows += [_cells(workload, now) for workload in batch]
+        widths = [max(least, *map(len, cells)) for least, *cells in zip(widths, *rows, strict=True)]
+        for row in rows:
+            line = "  ".join(map(str.ljust, row, widths)).rstrip()
+            print(line if columns is None or len(line) <= columns else line[:columns - 1] + "…")
+        rows = []
+    return count
+
+
+def _cells(workload: Workload, now: datetime) -> list[str]:
+    # Of other programs, a time and a duration may be anything.
+    created, took = workload.created_at, workload.duration_ms
+    age = span((now - created).total_seconds() * 1_000) if isinstance(created, datetime) else created
+    duration = span(took) if isinstance(took, (int, float)) else took or ""
+    words = (workload.id, workload.status, workload.isolation, workload.runtime, age, duration, workload.node_id)
+    return [plain(word) or "-" for word in words]
+
+
+def span(milliseconds: float) -> str:
+    """A length of time in its largest unit, like ``350ms``, ``2.4s``, ``12.1m``."""
+    for unit, seconds in (("y", 31_536_000), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        if milliseconds >= seconds * 1_000:
+            return f"{milliseconds / seconds / 1_000:,.1f}{unit}"
+    return f"{max(0, milliseconds):.0f}ms"

@@ -2,144 +2,111 @@
 
 from __future__ import annotations
 
+import re
 import signal
-import sqlite3
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import BinaryIO, TypeVar
+from functools import partial
+from typing import Any
 
-from vulcan_store.cli.arguments import Parser, add_id, add_json, number_from
-from vulcan_store.cli.display import counted, plain, show, show_json
+from vulcan_store.cli.arguments import Parser, add_json, open_target, whole_number
+from vulcan_store.cli.display import complain, show, show_json
+from vulcan_store.engines.sqlite.driver import has_code
 from vulcan_store.errors import StoreError, StoreUnavailableError
 from vulcan_store.lifecycle import FINAL
 from vulcan_store.operations.log_tail import LogTail
 from vulcan_store.store import Store
 
-T = TypeVar("T")
-
-FOLLOW_INTERVAL = 0.2
-"""Seconds between two looks at a log that is followed."""
-PAUSE = 0.1
-"""Seconds between two tries of what a lock holds up, each of which waits for it as long as the store does."""
+PAUSE = 0.2
+"""Seconds between two looks at a log that is followed, and between two tries of what a lock holds up."""
 BYTES_PER_READ = 65_536
 """As many as a pipe of Linux holds."""
 BYTES_PER_LINE = 1_000_000
 """How long a line of a log may be; a longer one is stored as several."""
-LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+LINE = re.compile(rb"(?:[^\n]{999997,1000000}(?![\x80-\xbf])|[^\n]{1,1000000})\n?|\n")
+"""A line or a part of one, which ends between characters of UTF-8, if it is that."""
 LOCK_NOT_AVAILABLE = "55P03"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
 
 def log(parser: Parser) -> object:
-    """append the lines of stdin to the log of a workload
+    """Append the lines of stdin to the log of a workload.
 
-    Lines are stored as they come, so that others can follow them; what is not UTF-8 is stored with the replacement
-    character. It reads as long as its input lasts, so that the job that writes it is never stopped: it waits as long as
-    a lock lasts, and in a pipeline it leaves Ctrl-C to the job.
+    Lines are stored as they come, so that others can follow them; what is not UTF-8
+    is stored with the replacement character. It reads as long as its input lasts,
+    so that the job that writes it is never stopped: it waits as long as a lock
+    lasts, and in a pipeline it leaves Ctrl-C to the job.
+
+    Example: ./job 2>&1 | vulcan-store log "$id"
     """
-    add_id(parser)
+    parser.add_argument("id", metavar="ID")
     parser.set_defaults(opening=_open_undisturbed)
-    parser.epilog = 'Example: ./job 2>&1 | vulcan-store log "$id"'
 
     def run(store: Store, options: Namespace) -> None:
-        _patiently(lambda: store.list_log_lines(options.id, limit=0))  # is it there?
-        if sys.stdin.isatty():
-            print("every line that you type is appended; Ctrl-D ends", file=sys.stderr)
+        _patiently(lambda: store.get_workload(options.id))  # or there is nothing to read for
         count, failure = 0, None
-        for lines in _as_they_come(sys.stdin.buffer):
+        for lines in _as_they_come():
             try:
-                count += _patiently(lambda lines=lines: store.append_log_lines(options.id, lines))  # type: ignore[misc]
+                count += _patiently(partial(store.append_log_lines, options.id, lines))
             except StoreError as error:
                 failure = failure or error
-        print(counted(count, "line"), "appended")
+        print(f"{count:,} appended")
         if failure is not None:
             raise failure
 
     return run
 
 
-@contextmanager
-def _open_undisturbed(open_it: Callable[[], Store]) -> Iterator[Store]:
+def _open_undisturbed(options: Namespace) -> Any:
     # Ctrl-C reaches every process of a pipeline at once, and the job may have some last words.
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        if not sys.stdin.isatty():
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with _patiently(open_it) as store:
-            yield store
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    if not sys.stdin.isatty():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return _patiently(partial(open_target, options))
 
 
-def _patiently(work: Callable[[], T]) -> T:
+def _patiently(work: Callable[[], Any]) -> Any:
     """Do it as soon as no lock is in the way, and say so if one is for longer than the store waits (5 s)."""
     told = False
     while True:
         try:
             return work()
         except StoreUnavailableError as error:
-            code, state = getattr(error.__cause__, "sqlite_errorcode", 0), getattr(error.__cause__, "sqlstate", None)
-            if code & 0xFF not in LOCKED and state != LOCK_NOT_AVAILABLE:
+            cause = error.__cause__ or error
+            locked = has_code(cause, "SQLITE_BUSY", "SQLITE_LOCKED")
+            if not locked and getattr(cause, "sqlstate", None) != LOCK_NOT_AVAILABLE:
                 raise
             if not told:
-                print("vulcan-store:", plain(error), "- still waiting", file=sys.stderr)
+                complain(f"{error} - still waiting")
             told = True
         time.sleep(PAUSE)
 
 
-def _as_they_come(stream: BinaryIO) -> Iterator[list[str]]:
-    """The lines of a stream as soon as they are there, in time that grows with their length alone."""
+def _as_they_come() -> Iterator[list[str]]:
+    """The lines of stdin as soon as they are there, in time that grows with their length alone."""
     begun = bytearray()
-    while chunk := stream.read1(BYTES_PER_READ):  # type: ignore[attr-defined]
-        first, *others = chunk.split(b"\n")
-        begun += first
-        lines: list[str] = []
-        for other in others:
-            lines += _parts(begun)
-            lines[-1] += "\n"
-            begun = bytearray(other)
-        if len(begun) > BYTES_PER_LINE:
-            *whole, rest = _cut(begun)
-            lines += map(_text, whole)
-            begun = bytearray(rest)
-        if lines:
-            yield lines
+    while chunk := sys.stdin.buffer.read1(BYTES_PER_READ):  # type: ignore[union-attr]
+        begun += chunk
+        if b"\n" in chunk or len(begun) > BYTES_PER_LINE:
+            lines = LINE.findall(begun)
+            begun = bytearray(b"" if lines[-1].endswith(b"\n") else lines.pop())
+            yield [line.decode(errors="replace") for line in lines]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if begun:
-        yield _parts(begun)
-
-
-def _parts(line: bytes | bytearray) -> list[str]:
-    return list(map(_text, _cut(line)))
-
-
-def _text(line: bytes | bytearray) -> str:
-    return line.decode(errors="replace")
-
-
-def _cut(line: bytes | bytearray) -> Iterator[bytes | bytearray]:
-    """A line in parts that are not too long, parted between characters."""
-    start = 0
-    while len(line) - start > BYTES_PER_LINE:
-        end = start + BYTES_PER_LINE
-        for _ in range(3):  # a character of UTF-8 has three bytes after its first at most, which begin with 10
-            end -= line[end] & 0xC0 == 0x80
-        yield line[start:end]
-        start = end
-    yield line[start:]
+        yield [begun.decode(errors="replace")]
 
 
 def logs(parser: Parser) -> object:
-    """print the log of a workload"""
-    add_id(parser)
-    parser.add_argument("--tail", type=number_from(0), metavar="N", help="begin with the last N lines only")
+    """Print the log of a workload.
+
+    Example: vulcan-store logs "$id" --tail 100 --follow
+    """
+    parser.add_argument("id", metavar="ID")
+    parser.add_argument("--tail", type=whole_number, metavar="N", help="begin with the last N lines only")
     parser.add_argument("--follow", action="store_true", help="go on printing what is new until the status is final")
     add_json(parser)
     parser.set_defaults(reads=True)
-    parser.epilog = 'Example: vulcan-store logs "$id" --tail 100 --follow'
 
     def run(store: Store, options: Namespace) -> None:
         tail = LogTail(store, options.id, options.tail)
@@ -154,6 +121,6 @@ def logs(parser: Parser) -> object:
             if final:
                 return
             sys.stdout.flush()
-            time.sleep(FOLLOW_INTERVAL)
+            time.sleep(PAUSE)
 
     return run

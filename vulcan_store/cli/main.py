@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import io
-import operator
+import inspect
 import os
-import platform
-import sqlite3
 import sys
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
-
-import peewee
 
 from vulcan_store import __version__
-from vulcan_store.cli import claims, housekeeping, listing, logs, workloads
-from vulcan_store.cli.arguments import Parser
-from vulcan_store.cli.display import plain
-from vulcan_store.current import default_target, open_store
-from vulcan_store.engines.sqlite.paths import is_missing
-from vulcan_store.errors import StoreError, StoreUnavailableError
-from vulcan_store.store import Store
+from vulcan_store.cli import claims, housekeeping, logs, workloads
+from vulcan_store.cli.arguments import TARGET, Parser, open_target
+from vulcan_store.cli.display import complain
+from vulcan_store.errors import StoreError
 
-FAILED, WRONG_USAGE, INTERRUPTED, PIPE_BROKEN = 1, 2, 130, 141
+FAILED, INTERRUPTED, PIPE_BROKEN = 1, 130, 141
 """Exit statuses; the last two are what a shell says of a program that SIGINT or SIGPIPE has ended."""
 
 COMMANDS = {
     command.__name__.rstrip("_"): command
     for command in (
-        workloads.create, workloads.get, listing.list_, workloads.update, workloads.delete,
-        claims.claim, claims.wait, claims.release, logs.log, logs.logs, listing.stats,
+        workloads.create, workloads.get, workloads.list_, workloads.update, workloads.delete,
+        claims.claim, claims.wait, claims.release, logs.log, logs.logs, housekeeping.stats,
         housekeeping.purge, housekeeping.vacuum, housekeeping.backup, housekeeping.restore,
         housekeeping.export, housekeeping.import_,
     )
@@ -49,19 +39,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status. An error is one line on stderr; wrong usage raises SystemExit with 2, as argparse does.
     """
     _prepare_streams()
+    status = FAILED
     try:
         try:
-            return _run(argv)
+            options = build_parser().parse_args(argv)
+            with options.opening(options) as store:
+                return options.run(store, options) or 0
         finally:
             sys.stdout.flush()
     except KeyboardInterrupt:
-        return _end(INTERRUPTED)
+        status = INTERRUPTED
     except BrokenPipeError:
-        return _end(PIPE_BROKEN)
+        status = PIPE_BROKEN
     except (StoreError, OSError) as error:
-        text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-        print("vulcan-store:", plain(text), file=sys.stderr)
-        return _end(FAILED)
+        complain(error)
+    try:  # or the interpreter flushes it when it ends, and complains
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
 
 
 def build_parser() -> Parser:
@@ -71,48 +67,20 @@ def build_parser() -> Parser:
         description="The workload store of Vulcan nodes: look into it, work with it, look after it.",
         epilog="Exit status: 0 done, 1 an error (one line on stderr), 2 wrong usage, 3 nothing to claim, 4 wait has "
         "timed out. vulcan-store COMMAND --help says more.",
+        parents=[TARGET],
         allow_abbrev=False,
     )
-    theirs = getattr(peewee, "__version__")
-    versions = f"Python {platform.python_version()}, Peewee {theirs}, SQLite {sqlite3.sqlite_version}"
-    parser.add_argument(
-        "--version", action="version", version=f"vulcan-store {__version__} ({versions})",
-        help="print the versions that are in use, and exit",
-    )  # fmt: skip
-    parser.set_defaults(run=None, creates=False, reads=False, opening=operator.call)
-    _add_target(parser, None)
-    group = parser.add_subparsers(metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"vulcan-store {__version__}")
+    parser.set_defaults(creates=False, reads=False, opening=open_target)
+    group = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
-        summary, _, more = (command.__doc__ or "").partition("\n")
-        about = f"{summary.capitalize()}. {more}"
-        parser_of_it = group.add_parser(name, help=summary, description=about, allow_abbrev=False)
-        _add_target(parser_of_it, argparse.SUPPRESS)  # or it would take back what stood before the command
-        parser_of_it.set_defaults(run=command(parser_of_it))
+        about = inspect.getdoc(command) or ""
+        its_parser = group.add_parser(
+            name, help=about.partition("\n")[0], description=about, parents=[TARGET], allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        its_parser.set_defaults(run=command(its_parser))
     return parser
-
-
-def _add_target(parser: Parser, default: Any) -> None:
-    parser.add_argument(
-        "--db", metavar="TARGET", default=default, help="a path or URL (default: $VULCAN_DB_PATH, else vulcan.db)"
-    )
-
-
-def _run(argv: Sequence[str] | None) -> int:
-    parser = build_parser()
-    options = parser.parse_args(argv)
-    if options.run is None:
-        parser.print_help(sys.stderr)
-        return WRONG_USAGE
-    with options.opening(partial(_open, options)) as store:
-        return options.run(store, options) or 0
-
-
-def _open(options: argparse.Namespace) -> Store:
-    target = default_target() if options.db is None else options.db
-    if not options.creates and is_missing(target):
-        makers = "create, import and restore make one"
-        raise StoreUnavailableError(target, f"there is no such file; {makers}, --db names another")
-    return open_store(target, read_only=options.reads, current=False)
 
 
 def _prepare_streams() -> None:
@@ -120,14 +88,4 @@ def _prepare_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "r"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # for what the terminal's encoding lacks
-
-
-def _end(status: int) -> int:
-    # The interpreter flushes stdout once more when it ends, and would complain then.
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return status
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for what its encoding lacks

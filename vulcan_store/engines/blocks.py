@@ -70,9 +70,9 @@ class Transaction(_transaction):
     def steps(self, block: Any) -> Steps:
         """The steps of a block, which is this one or an :class:`Atomic` in its place."""
         stack, process, borrower = self.db._state.transactions, os.getpid(), self.db.borrower().key
-        outermost = not stack
+        depth = len(stack)
         try:
-            if outermost:
+            if not depth:
                 self._begin()
             stack.append(self)
             yield self
@@ -80,15 +80,15 @@ class Transaction(_transaction):
             if self.db._state.transactions is not stack:
                 self._end_elsewhere(stack, process, borrower, error)
             elif error is not None:
-                self._undo(stack)
+                self._undo(stack, depth)
             else:
-                del stack[stack.index(self):]
-                if outermost:
+                del stack[depth:]
+                if not depth:
                     self.commit(False)
         except GeneratorExit:  # it was never left, as a session that Peewee's session_commit() has ended
             raise
         except BaseException:
-            self._undo(stack)
+            self._undo(stack, depth)
             raise
         block.running = None
         for _ in range(3):
@@ -112,9 +112,9 @@ class Transaction(_transaction):
         finally:
             stack[:] = outer
 
-    def _undo(self, stack: list[Any]) -> None:
-        if self in stack:
-            del stack[stack.index(self):]
+    def _undo(self, stack: list[Any], depth: int) -> None:
+        # Not from this block on: Peewee's sessions may have taken it away, and put others in its place.
+        del stack[depth:]
         if not stack:
             self.db.undo()
 

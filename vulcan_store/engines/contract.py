@@ -23,7 +23,7 @@ from vulcan_store.engines import forks
 from vulcan_store.engines.blocks import Atomic, Savepoint, Transaction
 from vulcan_store.engines.cursor import Cursor
 from vulcan_store.engines.cursor import Row as Row
-from vulcan_store.engines.pool import ENDED, Borrower, Pool
+from vulcan_store.engines.pool import Borrower, Pool
 from vulcan_store.errors import SchemaMismatchError, StoreError, StoreUnavailableError
 
 T = TypeVar("T")
@@ -97,6 +97,7 @@ class Engine(Database):
         ended: whether it is not open: not yet, or not any more.
         patience: seconds for which closing waits for calls and transactions.
         errors: what its driver raises, and Peewee around that.
+        store: the store that it is the database of.
     """
 
     target: str
@@ -105,6 +106,7 @@ class Engine(Database):
     patience: float
     errors: tuple[type[Exception], ...] = (PeeweeException,)
     ended = True
+    store: Any = None
     _state: Any
 
     if TYPE_CHECKING:  # what Peewee's stubs leave out
@@ -190,8 +192,8 @@ class Engine(Database):
         return self.pool.lend(borrower, work, *arguments)
 
     def _refuse_lost(self, borrower: Borrower[Any]) -> NoReturn:
-        lost, borrower.lost = borrower.lost or self.ended, False
-        raise StoreUnavailableError(self.target, ENDED if lost else ROLLED_BACK)
+        self.pool.require_use(borrower)
+        raise StoreUnavailableError(self.target, ROLLED_BACK)
 
     def is_transaction_open(self) -> bool:
         """Whether this thread has a connection on which a transaction is open."""
@@ -428,6 +430,9 @@ class Engine(Database):
     def is_closed(self) -> bool:
         return self.ended
 
+    def is_connection_usable(self) -> bool:
+        return not self.ended
+
     # The schema
 
     def create_tables(self, models: Iterable[type[Model]], **options: Any) -> None:
@@ -488,7 +493,7 @@ class Engine(Database):
 
     # Copies
 
-    def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
+    def backup(self, path: str, progress: Callable[[int, int, int], object] | None = None) -> None:
         """Write a copy to a new file; see :func:`vulcan_store.backup_store`."""
         raise NotImplementedError
 

@@ -93,20 +93,32 @@ class Pool(Generic[C]):
         self.freed = threading.Condition(self.lock)
         self.idle: list[tuple[C, float]] = []
         self.lent: dict[weakref.ref[Borrower[C]], C | None] = {}  # None is one that is being opened
-        self.ended: list[Any] = []
+        self.ended: list[weakref.ref[Borrower[C]]] = []
         self.outdated: list[C] = []
-        self.lending = not self.closed
         self.forking: int | None = None  # the thread for which lending pauses
+        self.lending = not self.closed
+
+    def is_empty(self) -> bool:
+        """Whether no connection is open."""
+        return not self.idle and not any(self.lent.values())
 
     # Lending
 
     def lend(self, borrower: Borrower[C], work: Callable[..., T], *arguments: Any) -> T:
         """Call ``work(connection, *arguments)``; the connection is given back unless a transaction is open on it."""
         try:
-            return work(self._enter(borrower), *arguments)
+            with self.lock:
+                if self.process == os.getpid():
+                    if borrower.connection is None and self.idle and self.lending and self.is_usable is None:
+                        if not (self.ended or borrower.lost):
+                            self._lend_idle(borrower)
+                    borrower.in_call = borrower.connection is not None
+            if not borrower.in_call:
+                self._wait(borrower)
+            return work(borrower.connection, *arguments)
         finally:
             try:
-                self._leave(borrower)
+                self._give_back(borrower)
             finally:
                 borrower.in_call = False
 
@@ -114,30 +126,18 @@ class Pool(Generic[C]):
         """Call a function with a connection that is in no transaction, whatever this thread is in."""
         return self.lend(Borrower(self), work)
 
-    def _enter(self, borrower: Borrower[C]) -> C:
-        with self.lock:
-            if self.process == os.getpid():
-                connection = borrower.connection
-                if connection is None and self.idle and self.lending and not self.ended and self.is_usable is None:
-                    if borrower.key not in self.lent:
-                        connection = self._lend_idle(borrower)
-                if connection is not None and self.lent.get(borrower.key) is connection:
-                    borrower.in_call = True
-                    return connection
-        return self._enter_slowly(borrower)
-
     def _lend_idle(self, borrower: Borrower[C]) -> C:
         connection, _ = self.idle[-1]
         self.lent[borrower.key] = borrower.connection = connection
         del self.idle[-1]
         return connection
 
-    def _enter_slowly(self, borrower: Borrower[C]) -> C:
+    def _wait(self, borrower: Borrower[C]) -> None:
+        """Wait for a connection, and open one where there may be another."""
         deadline = time.monotonic() + self.timeout
-        while True:
-            self._require_use(borrower)
-            self._close_left_behind(borrower)
-            connection = None
+        while not borrower.in_call:
+            self.require_use(borrower)
+            self._close_unused(borrower)
             with self.lock:
                 if self.lending and self.idle:
                     connection = self._lend_idle(borrower)
@@ -145,31 +145,35 @@ class Pool(Generic[C]):
                 elif self.lending and (self.size is None or len(self.lent) < self.size):
                     self.lent[borrower.key] = None
                 else:
-                    self._wait(deadline)
+                    self._wait_for_others(deadline)
                     continue
-            if connection is None:
-                return self._open(borrower)
-            if self.is_usable is None or self.is_usable(connection):
-                return connection
-            self.discard(borrower)
+            if not borrower.in_call:
+                self._open(borrower)
+            elif self.is_usable is not None and not self.is_usable(connection):
+                borrower.in_call = False
+                self.discard(borrower)
 
-    def _require_use(self, borrower: Borrower[C]) -> None:
+    def require_use(self, borrower: Borrower[C]) -> None:
+        """Raise StoreUnavailableError where nothing is lent to this thread."""
+        lost, borrower.lost = borrower.lost, False
         if self.process != os.getpid():
             self.keep_inherited()
-            raise StoreUnavailableError(self.target, CLOSED if self.closed else FORKED)
-        if borrower.lost:
-            borrower.lost = False
-            raise StoreUnavailableError(self.target, ENDED)
-        if self.closed:
-            raise StoreUnavailableError(self.target, CLOSED)
-        if self.forking == threading.get_ident():
-            raise StoreUnavailableError(self.target, FORKING)
+            borrower.connection = None
+            reason = CLOSED if self.closed else FORKED
+        elif lost:
+            reason = ENDED
+        elif self.closed:
+            reason = CLOSED
+        elif self.forking == threading.get_ident():
+            reason = FORKING
+        else:
+            return
+        raise StoreUnavailableError(self.target, reason)
 
-    def _close_left_behind(self, borrower: Borrower[C]) -> None:
+    def _close_unused(self, borrower: Borrower[C]) -> None:
         """Close what an interruption left lent to this thread, what ended threads had, and what was idle too long."""
         unused: list[C | None] = []
         with self.lock:
-            borrower.connection = None
             while self.ended:
                 unused.append(self.lent.pop(self.ended.pop(), None))
             unused.append(self.lent.pop(borrower.key, None))
@@ -179,7 +183,7 @@ class Pool(Generic[C]):
             if connection is not None:
                 self.disconnect(connection)
 
-    def _wait(self, deadline: float) -> None:
+    def _wait_for_others(self, deadline: float) -> None:
         # Without a limit it is for a fork to end, which does so by itself.
         left = MAX_WAIT if self.size is None else deadline - time.monotonic()
         if left <= 0:
@@ -190,7 +194,7 @@ class Pool(Generic[C]):
             )
         self.freed.wait(min(left, MAX_WAIT))
 
-    def _open(self, borrower: Borrower[C]) -> C:
+    def _open(self, borrower: Borrower[C]) -> None:
         def note(connection: C) -> None:
             with self.lock:
                 self.lent[borrower.key] = borrower.connection = connection
@@ -198,22 +202,22 @@ class Pool(Generic[C]):
 
         try:
             self.connect(note)
+            if self.over:
+                raise StoreUnavailableError(self.target, CLOSED)
         except BaseException:
+            borrower.in_call = False
             self.discard(borrower)
             raise
-        if borrower.connection is None or self.over:
-            self.discard(borrower)
-            raise StoreUnavailableError(self.target, CLOSED)
-        return borrower.connection
 
-    def _leave(self, borrower: Borrower[C]) -> None:
+    def _give_back(self, borrower: Borrower[C]) -> None:
         unused = None
         with self.lock:
-            connection = self.lent.get(borrower.key)
+            connection = borrower.connection
             if connection is not None and (self.over or not self.is_in_transaction(connection)):
-                borrower.connection, borrower.lost = None, self.over and self.is_in_transaction(connection)
+                borrower.lost = self.over and self.is_in_transaction(connection)
+                borrower.connection = None
                 del self.lent[borrower.key]
-                if self.closed or connection in self.outdated or len(self.idle) >= self.max_idle:
+                if self.closed or len(self.idle) >= self.max_idle or connection in self.outdated:
                     unused = connection
                 else:
                     self.idle.append((connection, 0.0 if self.idle_for is None else time.monotonic()))
@@ -221,8 +225,6 @@ class Pool(Generic[C]):
                     self.freed.notify()
             borrower.in_call = False
         if unused is not None:
-            if unused in self.outdated:
-                self.outdated.remove(unused)
             self.disconnect(unused)
 
     # Closing
@@ -236,7 +238,7 @@ class Pool(Generic[C]):
             self.disconnect(connection)
 
     def retire(self) -> None:
-        """Use the connections that are open no more, so that later ones have what was registered meanwhile."""
+        """Keep no connection that is open, so that later ones have what was registered meanwhile."""
         with self.lock:
             self.outdated = [connection for connection in self.lent.values() if connection is not None]
         while (connection := self._take_idle()) is not None:
@@ -246,51 +248,40 @@ class Pool(Generic[C]):
         with self.lock:
             return self.idle.pop()[0] if self.idle else None
 
-    def _take_unused(self, mine: Borrower[C], or_in_transaction: bool) -> C | None:
-        """A connection that is in no call and, if that matters, in no transaction; it is nobody's any more."""
+    def drain(self, mine: Borrower[C], patience: float, *, keep: bool = False) -> bool:
+        """Close every connection, once no call and no transaction is under way on it; whether none is left.
+
+        This thread's own is not waited for.
+
+        Args:
+            patience: how many seconds to wait for that.
+            keep: whether to close nothing, and to wait for calls alone.
+        """
+        while True:
+            while not keep and (connection := self._take_idle() or self._take_left()) is not None:
+                self.disconnect(connection)
+            with self.lock:
+                borrowers = [key() for key, connection in self.lent.items() if connection is not None]
+            used = [each for each in borrowers if each is not mine and each is not None and (each.in_call or not keep)]
+            if patience <= 0 or not used:
+                return not borrowers
+            time.sleep(POLL)
+            patience -= POLL  # what was slept is counted, and no clock read: tests of users freeze clocks
+
+    def _take_left(self) -> C | None:
+        """A connection on which no call is under way and, while transactions may go on, no transaction either."""
         with self.lock:
             for key, connection in self.lent.items():
                 borrower = key()
                 if connection is None or borrower is not None and borrower.in_call:
                     continue
                 open_transaction = self.is_in_transaction(connection)
-                if borrower is None or not open_transaction or or_in_transaction and borrower is not mine:
+                if borrower is None or self.over or not open_transaction:
                     if borrower is not None:
                         borrower.connection, borrower.lost = None, open_transaction
                     del self.lent[key]
                     return connection
             return None
-
-    def drain(self, mine: Borrower[C], patience: float, *, and_transactions: bool = False) -> bool:
-        """Close every connection, each once no call and no transaction is under way on it; whether none is left.
-
-        This thread's own is not waited for.
-
-        Args:
-            patience: how many seconds to wait for that.
-            and_transactions: whether transactions are not waited for but rolled back.
-        """
-        while True:
-            while (connection := self._take_idle() or self._take_unused(mine, and_transactions)) is not None:
-                self.disconnect(connection)
-            with self.lock:
-                used = [key() for key, connection in self.lent.items() if connection is not None]
-            if patience <= 0 or all(borrower is mine for borrower in used):
-                return not used
-            time.sleep(POLL)
-            patience -= POLL  # what was slept is counted, and no clock read: tests of users freeze clocks
-
-    def wait_for_calls(self, mine: Borrower[C], patience: float) -> bool:
-        """Wait until no other thread is in a call, for so many seconds at most; whether none is."""
-        while True:
-            with self.lock:
-                borrowers = [key() for key in self.lent]
-            if not any(each is not None and each is not mine and each.in_call for each in borrowers):
-                return True
-            if patience <= 0:
-                return False
-            time.sleep(POLL)
-            patience -= POLL
 
     def close(self, mine: Borrower[C], patience: float) -> bool:
         """Lend nothing more, and close every connection; whether a transaction of this thread's was rolled back.
@@ -302,15 +293,14 @@ class Pool(Generic[C]):
         if self.process != os.getpid():
             self.keep_inherited()
             return False
-        with self.lock:
-            self.freed.notify_all()
         # First this thread's own, whose transaction the others may be waiting for.
         own = mine.connection is not None and self.is_in_transaction(mine.connection)
         if not mine.in_call:
             self.discard(mine)
+        self.resume()
         self.drain(mine, patience)
         self.over = True
-        self.drain(mine, 0.0, and_transactions=True)
+        self.drain(mine, 0.0)
         return own
 
     # Forks
@@ -320,35 +310,28 @@ class Pool(Generic[C]):
         self.lending, self.forking = False, threading.get_ident()
 
     def resume(self) -> None:
-        """Go on lending."""
+        """Go on lending, unless it was closed, and tell those who wait."""
         with self.lock:
             self.lending, self.forking = not self.closed, None
             self.freed.notify_all()
 
     def keep_inherited(self) -> bool:
         """In a forked child: let no connection of the parent's be closed, not by its end either; whether any is."""
+        import ctypes  # seldom needed, and slow to import
+
         inherited = [each for each in (*(idle for idle, _ in self.idle), *self.lent.values()) if each is not None]
         for connection in inherited:
-            _keep_for_ever(connection)
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         self.idle, self.lent = [], {}
         return bool(inherited)
 
     def go_on_in_child(self, mine: Borrower[C]) -> bool:
         """In a forked child: use the connections that were copied; False if another thread was in a call on one."""
-        others = [(key, key(), connection) for key, connection in self.lent.items() if key is not mine.key]
-        if any(borrower is not None and borrower.in_call for _, borrower, _ in others):
+        others = [key for key in self.lent if key is not mine.key]
+        if any(borrower is not None and borrower.in_call for borrower in (key() for key in others)):
             return False
         idle, lent, ended = self.idle, self.lent, self.ended
         self.begin(os.getpid())
         self.idle, self.lent, self.ended = idle, lent, ended
-        for key, _, connection in others:
-            del lent[key]
-            if connection is not None:
-                self.disconnect(connection)  # its thread is not there to end the transaction
+        ended.extend(others)  # those threads are not there to end a transaction
         return True
-
-
-def _keep_for_ever(connection: object) -> None:
-    import ctypes  # seldom needed, and slow to import
-
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from peewee import Context, Proxy
 
 from vulcan_store.errors import StoreUnavailableError
 
-
-class _Opened(NamedTuple):
-    store: Any
-    opener: object
-
-
-_opened: list[_Opened] = []
-"""What was opened with ``current=True``, in order; what is closed since is passed over, and taken out some time."""
+_opened: dict[Any, object] = {}
+"""What was opened with ``current=True``, in order, each with the thread that opened it."""
 
 _thread = threading.local()
 
@@ -29,21 +22,33 @@ def _this_thread() -> object:
 
 def make_current(store: Any) -> None:
     """Make an open store current for this thread, until it is closed."""
-    for opened in tuple(_opened):
-        if opened.store.database.ended:
-            _opened.remove(opened)
-    _opened.append(_Opened(store, _this_thread()))
+    for other in _opened.copy():
+        if other.database.ended:
+            _opened.pop(other, None)
+    _opened[store] = _this_thread()
     DATABASE.initialize(store.database)
 
 
 def current_store() -> Any:
     """The store that this thread opened last and that is still open; else the one that is current for the thread
     that opened the first of those that are still open; None if none is open."""
-    opened = [each for each in tuple(_opened) if not each[0].database.ended]
+    opened = [store for store in _opened.copy() if not store.database.ended]
     if len(opened) == 1:  # as in most programs, and at a third of the cost
-        return opened[0][0]
-    last = {opener: store for store, opener in opened}
+        return opened[0]
+    last = {_opened.get(store): store for store in opened}
     return last.get(_this_thread()) or next(iter(last.values()), None)
+
+
+def current_database() -> Any:
+    """The current store's database.
+
+    Raises:
+        StoreUnavailableError: no store is open.
+    """
+    store = current_store()
+    if store is None:
+        raise StoreUnavailableError(None, "no store is open; call open_store() first")
+    return store.database
 
 
 class CurrentDatabase(Proxy):
@@ -69,7 +74,7 @@ class CurrentDatabase(Proxy):
         return Context(**options) if database is None else database.get_sql_context(**options)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(resolved(self), name)
+        return getattr(current_database(), name)
 
     __enter__: Any
     __exit__: Any
@@ -81,17 +86,8 @@ DATABASE: Any = CurrentDatabase()
 
 
 def resolved(database: Any) -> Any:
-    """A database, or the current store's in place of :data:`DATABASE`.
-
-    Raises:
-        StoreUnavailableError: no store is open.
-    """
-    if database is not DATABASE:
-        return database
-    found = DATABASE.obj
-    if found is None:
-        raise StoreUnavailableError(None, "no store is open; call open_store() first")
-    return found
+    """A database, or the current store's in place of :data:`DATABASE`; raises as :func:`current_database`."""
+    return current_database() if database is DATABASE else database
 
 
 class OfStore:
@@ -105,20 +101,19 @@ class OfStore:
 
     def _get_cursor_wrapper(self, cursor: Any) -> Any:
         wrapper: Any = super()._get_cursor_wrapper(cursor)  # type: ignore[misc]
-        database, make = getattr(cursor, "database", None), getattr(wrapper, "process_row", None)
-        if database is not None and make is not None:
-            def process_row(row: Any) -> Any:
-                made = make(row)
-                for each in _models_in(made):
-                    each.read_from(database)
-                return made
+        make, database = wrapper.process_row, getattr(cursor, "database", None)
 
-            wrapper.process_row = process_row
+        def process_row(row: Any) -> Any:
+            made = make(row)
+            _note(made, database)
+            return made
+
+        wrapper.process_row = process_row
         return wrapper
 
 
-def _models_in(row: Any) -> Iterator[Any]:
+def _note(row: Any, database: Any) -> None:
     if hasattr(row, "read_from"):
-        yield row
+        row.read_from(database)
     for related in getattr(row, "__rel__", {}).values():
-        yield from _models_in(related)
+        _note(related, database)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 # Go's time.Time.String(): "2026-02-18 13:12:42.123456789 +0200 CEST m=+0.123".
 # https://pkg.go.dev/time#Time.String
-_GO = (
-    r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d{1,9}))? ([+-])(\d\d)(\d\d)(?: [^ ]+)?(?: m=[+-][\d.]+)?"
-)
+_GO = r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) ([+-]\d{4})(?: [^ ]+)?(?: m=[+-][\d.]+)?$"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -68,42 +64,26 @@ def from_text(text: Any) -> Any:
     """A stored time as an aware ``datetime`` in UTC, cut to microseconds; what is no time comes back as it is."""
     try:
         moment = _parse(text)
-    except ValueError:
-        return _from_go(text)
     except TypeError:
         if not isinstance(text, datetime):
             return text
         moment = text  # a driver that knows times has made one of it, in its session's time zone
+    except ValueError:
+        try:
+            moment = _parse(re.sub(_GO, r"\1\2", text))
+        except ValueError:
+            return text
     if moment.tzinfo is UTC:
         return moment
     if moment.tzinfo is None:  # CURRENT_TIMESTAMP, which is in UTC: https://www.sqlite.org/lang_createtable.html
         return moment.replace(tzinfo=UTC)
-    return _in_utc(moment, text)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return str(text)
 
 
 def is_before(text: Any, moment: datetime) -> bool:
     """Whether a stored time is one, and before another; by the instant, whatever zone it is written in."""
     found = from_text(text.decode(errors="replace") if isinstance(text, bytes) else text)
     return isinstance(found, datetime) and found < moment
-
-
-def _from_go(text: str) -> datetime | str:
-    match = re.fullmatch(_GO, text)
-    if match is None:
-        return text
-    seconds, decimals, sign, hours, minutes = match.groups()
-    offset = timedelta(hours=int(hours), minutes=int(minutes)) * (-1 if sign == "-" else 1)
-    try:
-        moment = datetime.fromisoformat(seconds).replace(
-            microsecond=int((decimals or "")[:6].ljust(6, "0")), tzinfo=timezone(offset)
-        )
-    except ValueError:
-        return text
-    return _in_utc(moment, text)
-
-
-def _in_utc(moment: datetime, text: T) -> datetime | T:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        return text

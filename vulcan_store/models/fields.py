@@ -7,22 +7,22 @@ for whatever stands beside a column, only converts; so a comparison may hold any
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from peewee import (
     SQL,
-    AutoField,
     BackrefAccessor,
+    BigAutoField,
     Context,
     Field,
     FieldAccessor,
     ForeignKeyAccessor,
     ForeignKeyField,
     Model,
-    Node,
     NodeList,
 )
 
@@ -30,6 +30,7 @@ from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.models import clock
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 if TYPE_CHECKING:
     # Peewee's fields are generic to type checkers only.
@@ -43,8 +44,7 @@ else:
 
 def is_postgres(context: Context | None) -> bool:
     """Whether the text of a query is built for PostgreSQL."""
-    types = getattr(context and context.state, "field_types", None) or {}
-    return "SERIAL" in types.get("AUTO", "")
+    return "SERIAL" in str(context and context.state.field_types)
 
 
 class _Missing:
@@ -56,16 +56,6 @@ MISSING = _Missing()
 """Stands for a value that has no default and was not given."""
 
 
-class Required(Node):
-    """What an INSERT of Peewee's takes for a column that has no default and was not given: it cannot be built."""
-
-    def __init__(self, field: Any) -> None:
-        self.field: StrictField[Any] | WorkloadKeyField = field
-
-    def __sql__(self, ctx: Context) -> NoReturn:
-        self.field.refuse(MISSING)
-
-
 class StrictField(_Field[T]):
     """A column that stores the values that :attr:`expected` describes, and no others."""
 
@@ -73,13 +63,11 @@ class StrictField(_Field[T]):
     postgres_type = ""
     """The column's type on PostgreSQL, where it differs from Peewee's."""
 
-    def check(self, value: Any, liberal: bool) -> Any:
-        """The value as the driver takes it; calls :meth:`refuse` for one that the column cannot take."""
-        raise NotImplementedError
-
-    def refuse(self, value: object) -> NoReturn:
-        """Raise InvalidWorkloadError for this column."""
-        raise InvalidWorkloadError(self.name, value, self.expected + (" or None" if self.null else ""))
+    def bind(self, model: type[Model], name: str, set_attribute: bool = True) -> None:
+        """As in Peewee; an INSERT of its own that lacks a column without a default is refused, too."""
+        super().bind(model, name, set_attribute)
+        if self.default is None and not self.null:
+            model._meta.defaults[self] = partial(self.refuse, MISSING)
 
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
         """A value that is to be stored, as the driver takes it.
@@ -91,24 +79,16 @@ class StrictField(_Field[T]):
         Raises:
             InvalidWorkloadError: the column cannot take it.
         """
-        if value is None:
-            if not self.null:
-                self.refuse(value)
-            return None
-        return self.check(value, liberal)
+        raise NotImplementedError
 
-    def db_value(self, value: Any) -> Any:
-        return value
-
-    def python_value(self, value: Any) -> Any:
-        return value
+    def refuse(self, value: object) -> None:
+        """Raise InvalidWorkloadError for this column, unless it is None and the column may be NULL."""
+        if value is not None or not self.null:
+            raise InvalidWorkloadError(self.column_name, value, self.expected + (" or None" if self.null else ""))
 
     def ddl_datatype(self, ctx: Context) -> SQL:
         """The column's type."""
-        if self.postgres_type and is_postgres(ctx):
-            return SQL(self.postgres_type)
-        kind: SQL = super().ddl_datatype(ctx)
-        return kind
+        return SQL(self.postgres_type) if self.postgres_type and is_postgres(ctx) else super().ddl_datatype(ctx)
 
 
 class StrictTextField(StrictField[T]):
@@ -122,23 +102,15 @@ class StrictTextField(StrictField[T]):
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
         if type(value) is str and value.isascii():
             return value
-        return super().stored_value(value, liberal)
-
-    def check(self, value: Any, liberal: bool) -> str:
-        if not issubclass(type(value), str):  # an object may lie about its __class__, not about its type
-            self.refuse(value)
-        text = str.__str__(value)
         try:
+            text = str.__str__(value)  # an object may lie about its __class__, not about its type
             text.encode()
-        except UnicodeEncodeError:
-            self.refuse(value)
+        except (TypeError, UnicodeEncodeError):
+            return self.refuse(value)
         return text
 
-    def db_value(self, value: Any) -> Any:
-        return str.__str__(value) if issubclass(type(value), str) else value
 
-
-class IdField(StrictTextField[T]):
+class IdField(StrictTextField[str]):
     """A text primary key of the caller's own: not empty, and without a NUL."""
 
     expected = "a str of valid Unicode that is not empty and holds no NUL"
@@ -146,13 +118,8 @@ class IdField(StrictTextField[T]):
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
         if type(value) is str and value.isalnum() and value.isascii():
             return value
-        return StrictField.stored_value(self, value, liberal)
-
-    def check(self, value: Any, liberal: bool) -> str:
-        text = super().check(value, liberal)
-        if not text or "\0" in text:
-            self.refuse(value)
-        return text
+        text = super().stored_value(value)
+        return text if text and "\0" not in text else self.refuse(value)
 
 
 class _OptionalTextAccessor(FieldAccessor):
@@ -160,30 +127,26 @@ class _OptionalTextAccessor(FieldAccessor):
         super().__set__(instance, "" if value is None else value)
 
 
-class OptionalTextField(StrictTextField[T]):
+class OptionalTextField(StrictTextField[str]):
     """Optional text: None is stored as ``""``, because the server cannot scan NULL; NULL reads as ``""``."""
 
     accessor_class = _OptionalTextAccessor
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, null=True, default="", **kwargs)
-
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
-        return "" if value is None else super().stored_value(value, liberal)
+        return "" if value is None else super().stored_value(value)
 
     def db_value(self, value: Any) -> Any:
-        return "" if value is None else super().db_value(value)
-
-    def python_value(self, value: Any) -> Any:
         return "" if value is None else value
 
+    python_value = db_value
 
-class EnumField(StrictTextField[T]):
+
+class EnumField(StrictTextField[E]):
     """TEXT that is one of an enumeration's values; a value in the file that it does not know reads as ``str``."""
 
-    def __init__(self, members: type[StrEnum], *args: Any, also: tuple[str, ...] = (), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.members: Mapping[str, StrEnum] = {member.value: member for member in members}
+    def __init__(self, members: type[E], also: tuple[str, ...] = (), **options: Any) -> None:
+        super().__init__(**options)
+        self.members = {member.value: member for member in members}
         self.stored = {text: text for text in (*self.members, *also)}
         self.expected = "one of " + ", ".join(text or "''" for text in self.stored)
 
@@ -191,12 +154,7 @@ class EnumField(StrictTextField[T]):
         try:
             return self.stored[value]
         except Exception:  # whatever a foreign value's own hash raises
-            return StrictField.stored_value(self, value, liberal)
-
-    def check(self, value: Any, liberal: bool) -> str:
-        if not liberal:
-            self.refuse(value)
-        return super().check(value, liberal)
+            return super().stored_value(value) if liberal else self.refuse(value)
 
     def python_value(self, value: Any) -> Any:
         return self.members.get(value, value)
@@ -207,42 +165,33 @@ class StrictIntegerField(StrictField[T]):
 
     field_type = "BIGINT"
 
-    def __init__(self, *args: Any, least: int = -(2**63), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, least: int = -(2**63), **options: Any) -> None:
+        super().__init__(**options)
         self.least = least
-        self.expected = f"an int from {least if least >= 0 else '-2**63'} to 2**63-1"
+        self.expected = f"an int from {least} to 2**63-1"
 
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
-        if type(value) is int and self.least <= value < 2**63:
-            return value
-        return super().stored_value(value, liberal)
-
-    def check(self, value: Any, liberal: bool) -> int:
-        if isinstance(value, bool) or not issubclass(type(value), int):
-            self.refuse(value)
-        number = int.__int__(value)
-        if not (-(2**63) if liberal else self.least) <= number < 2**63:
-            self.refuse(value)
-        return number
+        kind = type(value)
+        if kind is int or issubclass(kind, int) and kind is not bool:
+            number = int.__int__(value)
+            if (-(2**63) if liberal else self.least) <= number < 2**63:
+                return number
+        return self.refuse(value)
 
 
-class BytesField(StrictField[T]):
+class BytesField(StrictField[bytes | None]):
     """A BLOB that is bytes-like."""
 
     field_type = "BLOB"
     expected = "bytes-like"
 
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
-        return value if type(value) is bytes else super().stored_value(value, liberal)
-
-    def check(self, value: Any, liberal: bool) -> bytes:
+        if type(value) is bytes:
+            return value
         try:
             return memoryview(value).tobytes()
         except Exception:  # it is not bytes-like, was released, or is larger than memory
-            self.refuse(value)
-
-    def db_value(self, value: Any) -> Any:
-        return value if value is None or type(value) is bytes else self.check(value, False)
+            return self.refuse(value)
 
 
 class TimeField(StrictField[T]):
@@ -257,22 +206,13 @@ class TimeField(StrictField[T]):
     expected = "an aware datetime of the years 1 to 9999 in UTC"
 
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
-        if type(value) is datetime and value.tzinfo is UTC:
-            return clock.to_text(value)
-        return super().stored_value(value, liberal)
-
-    def check(self, value: Any, liberal: bool) -> str:
-        return aware_time_text(self.name, value, clock.to_text)
+        return self.refuse(value) if value is None else aware_time_text(self.name, value, clock.to_text)
 
     def db_value(self, value: Any) -> Any:
         return None if value is None else self.stored_value(value)
 
-    def bound_value(self, text: str) -> str:
-        """What :func:`vulcan_store.models.clock.to_bound` gives, for a comparison with the column."""
-        return text
-
     def python_value(self, value: Any) -> Any:
-        return None if value is None else clock.from_text(value)
+        return clock.from_text(value)
 
 
 def aware_time_text(name: str, value: object, convert: Callable[[datetime], str]) -> str:
@@ -290,9 +230,10 @@ def aware_time_text(name: str, value: object, convert: Callable[[datetime], str]
 
 class _WorkloadAccessor(ForeignKeyAccessor):
     def get_rel_instance(self, instance: Any) -> Any:
-        if self.name not in instance.__rel__ and instance.__data__.get(self.name) is not None:
-            query = self.rel_model.select().where(self.field.rel_field == instance.__data__[self.name])
-            instance.__rel__[self.name] = query.bind(instance.database_of_row()).get()
+        key = instance.__data__.get(self.name)
+        if key is not None and self.name not in instance.__rel__:
+            query = self.rel_model.select().where(self.field.rel_field == key)
+            instance.__rel__[self.name] = query.get(instance.database_of_row())
         return super().get_rel_instance(instance)  # type: ignore[no-untyped-call]
 
 
@@ -302,42 +243,20 @@ class _LogAccessor(BackrefAccessor):
         return query if instance is None else query.bind(instance.database_of_row())
 
 
-class WorkloadKeyField(ForeignKeyField):
+class WorkloadKeyField(IdField, ForeignKeyField):
     """A reference to a workload by its id, as strict as the id itself; it leads to the store of the row."""
 
     accessor_class = _WorkloadAccessor
     backref_accessor_class = _LogAccessor
 
-    def refuse(self, value: object) -> NoReturn:
-        """Raise InvalidWorkloadError for this column."""
-        raise InvalidWorkloadError(self.column_name, value, IdField.expected)
-
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
         """As :meth:`StrictField.stored_value` has it; the value may be a Workload."""
-        try:
-            return self.rel_field.stored_value(self.db_value(value), liberal)  # type: ignore[no-untyped-call]
-        except InvalidWorkloadError as error:
-            self.refuse(error.value)
-
-    def ddl_datatype(self, ctx: Context) -> SQL:
-        """The type of the column that it refers to."""
-        kind: SQL = self.rel_field.ddl_datatype(ctx)
-        return kind
+        return super().stored_value(self.db_value(value))  # type: ignore[no-untyped-call]
 
 
-class LogIdField(AutoField[int] if TYPE_CHECKING else AutoField):  # type: ignore[misc]
+class LogIdField(BigAutoField[int] if TYPE_CHECKING else BigAutoField):  # type: ignore[misc]
     """The server's INTEGER PRIMARY KEY AUTOINCREMENT, whose numbers are never given twice."""
 
-    def stored_value(self, value: Any, liberal: bool = False) -> Any:
-        """As :meth:`StrictField.stored_value` has it; None is for the next number."""
-        return self.db_value(value)
-
-    def ddl_datatype(self, ctx: Context) -> SQL:
-        """The column's type."""
-        kind: SQL = SQL("BIGSERIAL") if is_postgres(ctx) else super().ddl_datatype(ctx)
-        return kind
-
     def ddl(self, ctx: Context) -> NodeList:
-        self.constraints = None if is_postgres(ctx) else [SQL("AUTOINCREMENT")]
         parts: NodeList = super().ddl(ctx)
-        return parts
+        return parts if is_postgres(ctx) else NodeList((parts, SQL("AUTOINCREMENT")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import re
 from datetime import datetime
 from enum import Enum
@@ -11,27 +12,14 @@ from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.models.clock import from_text, to_text
 from vulcan_store.models.fields import BytesField, StrictField, TimeField
 
-LEFT_OUT_WHEN_EMPTY = ("input_hash", "output", "error")
-"""The keys of a workload that the server leaves out when they are empty; what is None is left out whatever its key."""
-
 
 def to_json(value: Any) -> Any:
     """A column's value, ready for ``json.dumps``."""
     if isinstance(value, datetime):
         return to_text(value).replace(" ", "T").replace("+00:00", "Z")
     if isinstance(value, (bytes, bytearray, memoryview)):
-        import base64  # only where it is used: the package is to be imported quickly
-
-        return base64.b64encode(value).decode()
+        return binascii.b2a_base64(value, newline=False).decode()
     return value.value if isinstance(value, Enum) else value
-
-
-def without_what_is_empty(form: dict[str, Any]) -> dict[str, Any]:
-    """The JSON form of a workload without the keys that the server leaves out."""
-    return {
-        name: value for name, value in form.items()
-        if value is not None and (value != "" or name not in LEFT_OUT_WHEN_EMPTY)
-    }
 
 
 def _has_zone(text: str) -> bool:
@@ -51,10 +39,8 @@ def from_json(field: StrictField[Any], value: Any) -> Any:
             raise InvalidWorkloadError(field.name, value, "a time in RFC 3339, like 2026-02-18T11:12:42Z")
         return moment
     if isinstance(field, BytesField):
-        import base64
-
         try:
-            return base64.b64decode(value, validate=True)
+            return binascii.a2b_base64(value, strict_mode=True)
         except (TypeError, ValueError):
             raise InvalidWorkloadError(field.name, value, "a str of base64") from None
     return value

@@ -12,7 +12,6 @@ from vulcan_store.models import clock
 from vulcan_store.models.clock import from_text
 from vulcan_store.models.fields import (
     LogIdField,
-    Required,
     StrictIntegerField,
     StrictTextField,
     TimeField,
@@ -36,38 +35,15 @@ class LogLine(StoreModel):
 
     id: AutoField[int] = LogIdField()
     workload = WorkloadKeyField(Workload, column_name="workload_id", backref="log_lines", index=False)
-    seq: StrictIntegerField[int] = StrictIntegerField(least=0)
-    line: StrictTextField[str] = StrictTextField()
-    created_at: TimeField[datetime] = TimeField(constraints=[SQL("DEFAULT CURRENT_TIMESTAMP")], default=clock.now)
+    seq = StrictIntegerField[int](least=0)
+    line = StrictTextField[str]()
+    created_at = TimeField[datetime](constraints=[SQL("DEFAULT CURRENT_TIMESTAMP")], default=clock.now)
 
     if TYPE_CHECKING:
         workload_id: str
 
     class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
         table_name = "log_lines"
-
-    def save(self, force_insert: bool = False, only: Any = None) -> int:
-        """Store the line if it never was, otherwise write the columns that were changed; as in Peewee.
-
-        Returns:
-            The number of rows written.
-        """
-        query: Any
-        names = set(self._dirty) if only is None else {getattr(field, "name", field) for field in only}
-        fields = {name: value for name, value in self.__data__.items() if force_insert or name in names}
-        self._populate_unsaved_relations(fields)  # type: ignore[attr-defined]
-        if self.id is None or force_insert:
-            query = type(self).insert({name: value for name, value in fields.items() if (name, value) != ("id", None)})
-            self.id = query.bind(self.database_of_row()).execute()
-            count = 1
-        else:
-            fields.pop("id", None)
-            if not fields:
-                return 0
-            query = type(self).update(fields).where(self._pk_expr())  # type: ignore[attr-defined]
-            count = int(query.bind(self.database_of_row()).execute())
-        self._dirty -= {"id", *fields}
-        return count
 
     @classmethod
     def from_row(cls, row: Sequence[Any], database: Database) -> Self:
@@ -82,7 +58,3 @@ class LogLine(StoreModel):
     def to_dict(self) -> dict[str, Any]:
         """The line in the server's JSON form, ready for ``json.dumps``; ``created_at`` is in RFC 3339 with ``Z``."""
         return {field.column_name: to_json(self.__data__.get(field.name)) for field in self._meta.sorted_fields}
-
-
-# What an INSERT of Peewee's own takes for a column that is not given.
-LogLine._meta.defaults.update({field: Required(field) for field in (LogLine.workload, LogLine.seq, LogLine.line)})

@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from peewee import SQL, Model, ModelDelete, ModelInsert, ModelRaw, ModelSelect, ModelUpdate, Node, fn
+from peewee import (
+    Model,
+    ModelAlias,
+    ModelDelete,
+    ModelInsert,
+    ModelRaw,
+    ModelSelect,
+    ModelUpdate,
+    Node,
+    Value,
+    fn,
+)
 
 from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.models.bound import DATABASE, OfStore
 from vulcan_store.models.fields import OptionalTextField
 
+if TYPE_CHECKING:
+    of_row = classmethod
+else:
+
+    class of_row(classmethod):
+        """A classmethod that makes a query; called on a row, as by Peewee's ``save()``, the query goes to its store."""
+
+        def __get__(self, row: Any, model: Any = None) -> Callable[..., Any]:
+            make = super().__get__(row, model)
+            return make if row is None else lambda *data, **fields: make(*data, **fields).bind(row.database_of_row())
+
 
 class Select(OfStore, ModelSelect[Any] if TYPE_CHECKING else ModelSelect):  # type: ignore[misc]
-    """A SELECT of whole rows whose ``count()`` sends COUNT(*) itself, where Peewee would wrap the query in another.
-
-    SQLite answers the wrapped form row by row, and the plain one from its narrowest index.
-    """
-
-    def count(self, database: Any = None, clear_limit: bool = False) -> int:
-        """How many rows the query has; as in Peewee."""
-        query: Any = self  # with what Peewee's stubs leave out
-        limited = not clear_limit and (query._limit is not None or query._offset is not None)
-        if limited or not query._is_default or not query._count_can_project_one():
-            return int(super().count(database, clear_limit))
-        return int(self.counting().scalar(database or query._database))
-
-    def counting(self) -> Any:
-        """The query that :meth:`count` sends."""
-        return self.columns(fn.COUNT(SQL("*"))).order_by().limit(None).offset(None)
+    """A SELECT of the models."""
 
 
 class Insert(OfStore, ModelInsert):
@@ -48,6 +55,18 @@ class Raw(OfStore, ModelRaw):
     """A SELECT of one's own text."""
 
 
+class Alias(ModelAlias[Any] if TYPE_CHECKING else ModelAlias):  # type: ignore[misc]
+    """A model under another name in a query."""
+
+    def select(self, *selection: Any) -> Select:
+        """As in Peewee."""
+        return Select(self, selection or self.get_field_aliases())
+
+    def __call__(self, **fields: Any) -> Any:
+        # Peewee makes a row of the columns that were selected, and otherwise a new one, with defaults in the others.
+        return self.model(**{**fields, "__no_default__": True})
+
+
 class StoreModel(Model):
     """A model that refuses what its fields cannot store and names that it does not have, on every way in."""
 
@@ -59,12 +78,12 @@ class StoreModel(Model):
     _stored_in: Any = None
 
     @classmethod
-    def require(cls, names: Mapping[str, Any], position: int | None = None) -> None:
+    def require(cls, names: Mapping[Any, Any]) -> None:
         """Raise InvalidWorkloadError for the first of the names that is no column."""
         for name in names:
-            if name not in cls._meta.combined:
+            if isinstance(name, str) and name not in cls._meta.combined:
                 expected = f"left out: there is no such field, only {', '.join(cls._meta.fields)}"
-                raise InvalidWorkloadError(name, names[name], expected, position)
+                raise InvalidWorkloadError(name, names[name], expected)
 
     def __init__(self, *args: Any, **fields: Any) -> None:
         if "__no_default__" not in fields:  # as Peewee calls it for rows, which may have columns of their own
@@ -74,8 +93,9 @@ class StoreModel(Model):
     # Where a row belongs
 
     def read_from(self, database: Any) -> None:
-        """Note the database that this row was read from."""
+        """Note that this row was just read, and from which database."""
         self._stored_in = database
+        self._dirty.clear()
 
     def database_of_row(self) -> Any:
         """The database that this row was read from, or the one that the model is bound to."""
@@ -88,28 +108,24 @@ class StoreModel(Model):
             peewee.IntegrityError: another row refers to it, and ``recursive`` is False.
         """
         database = self.database_of_row()
-        if recursive:
-            for condition, key in self.dependencies(exclude_null_children=not delete_nullable):
-                if key.null and not delete_nullable:
-                    key.model.update(**{key.name: None}).where(condition).bind(database).execute()
-                else:
-                    key.model.delete().where(condition).bind(database).execute()
+        for condition, key in self.dependencies(exclude_null_children=not delete_nullable) if recursive else ():
+            child = key.model
+            query = child.update({key: None}) if key.null and not delete_nullable else child.delete()
+            query.where(condition).bind(database).execute()
         return int(type(self).delete().where(self._pk_expr()).bind(database).execute())  # type: ignore[attr-defined]
 
     def __getstate__(self) -> dict[str, Any]:
         # A store cannot be sent to another process.
-        state = self.__dict__.copy()  # in one step: another thread may be about to change it
-        state.pop("_stored_in", None)
-        return state
+        return {**self.__dict__, "_stored_in": None}  # in one step: another thread may be about to change it
 
     def __copy__(self) -> Self:
         twin: Any = type(self).__new__(type(self))
-        twin.__dict__.update(self.__dict__, _dirty=self._dirty)
+        twin.__dict__.update(self.__dict__)
         return twin  # type: ignore[no-any-return]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        twin: Any = type(self).__new__(type(self))
-        memo[id(self)] = twin
+        twin: Any
+        memo[id(self)] = twin = copy.copy(self)
         twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo), _stored_in=self._stored_in)
         return twin  # type: ignore[no-any-return]
 
@@ -117,44 +133,32 @@ class StoreModel(Model):
 
     @classmethod
     def select(cls, *fields: Any) -> Select:
-        """As in Peewee; its ``count()`` is quicker."""
+        """As in Peewee."""
         return Select(cls, fields or cls._meta.sorted_fields, is_default=not fields)
 
-    @classmethod
+    @of_row
     def insert(cls, data: Any = None, /, **fields: Any) -> Insert:
         return Insert(cls, cls._checked({**(data or {}), **fields}))
 
     @classmethod
     def insert_many(cls, rows: Iterable[Any], fields: Iterable[Any] | None = None) -> Insert:
-        """As in Peewee, but what it would leave out raises InvalidWorkloadError.
-
-        The columns are those of ``fields``, else those of the first row and those that have a default.
-        """
-        rows = [cls._checked(row, place) if isinstance(row, Mapping) else row for place, row in enumerate(rows)]
-        columns = None if fields is None else [cls._column(field) for field in fields]
-        if columns is not None:
-            stored = columns
-        elif rows and isinstance(rows[0], Mapping):
-            stored = [*rows[0], *cls._meta.defaults]
-        else:
-            stored = list(cls._meta.sorted_fields)
+        """As in Peewee, but a row may have names that the first one lacks, and one of values has to have them all."""
+        names = cls._meta.sorted_fields[int(cls._meta.auto_increment):] if fields is None else list(fields)
+        checked = []
         for place, row in enumerate(rows):
-            if isinstance(row, Mapping):
-                left_out = set(row) - set(stored)  # a field that is compared makes an expression, which is true
-                for field in left_out:
-                    expected = "in the first row as well, None there, or it would not be stored"
-                    raise InvalidWorkloadError(field.name, row[field], expected, place)
-            elif isinstance(row, (list, tuple)):
-                if len(row) > len(stored):
-                    raise InvalidWorkloadError("row", row, f"at most {len(stored)} values, one a column", place)
-                rows[place] = [_checked(field, value, place) for field, value in zip(stored, row)]
-        return Insert(cls, insert=rows, columns=columns)
+            try:
+                checked.append(cls._checked(row if isinstance(row, Mapping) else dict(zip(names, row, strict=True))))
+            except InvalidWorkloadError as error:
+                error.position = place
+                raise
+        columns = {column: None for row in checked for column in row}
+        return Insert(cls, insert=checked, columns=[*columns])
 
     @classmethod
     def insert_from(cls, query: Any, fields: Iterable[Any]) -> Insert:
-        return Insert(cls, insert=query, columns=[cls._column(field) for field in fields])
+        return Insert(cls, insert=query, columns=[cls._meta.combined.get(field, field) for field in fields])
 
-    @classmethod
+    @of_row
     def update(cls, data: Any = None, /, **fields: Any) -> Update:
         return Update(cls, cls._checked({**(data or {}), **fields}))
 
@@ -167,27 +171,21 @@ class StoreModel(Model):
         return Raw(cls, sql, params)
 
     @classmethod
-    def _checked(cls, values: Mapping[Any, Any], position: int | None = None) -> dict[Any, Any]:
-        """The values by their columns, each checked."""
-        cls.require({name: value for name, value in values.items() if isinstance(name, str)}, position)
-        columns = [(cls._column(key), value) for key, value in values.items()]
-        return {column: _checked(column, value, position) for column, value in columns}
+    def alias(cls, alias: str | None = None) -> Alias:
+        return Alias(cls, alias)
 
     @classmethod
-    def _column(cls, name: Any) -> Any:
-        if not isinstance(name, str):
-            return name
-        cls.require({name: None})
-        return cls._meta.combined[name]
+    def _checked(cls, values: Mapping[Any, Any]) -> dict[Any, Any]:
+        """The values by their columns, each as it is stored."""
+        cls.require(values)
+        columns = [(cls._meta.combined.get(name, name), value) for name, value in values.items()]
+        return {column: _stored(column, value) for column, value in columns}
 
 
-def _checked(field: Any, value: Any, position: int | None = None) -> Any:
+def _stored(field: Any, value: Any) -> Any:
     if isinstance(value, Node) and not isinstance(value, Model):
         # What an expression calculates is not checked; NULL is what the server cannot scan.
         return fn.COALESCE(value, "") if isinstance(field, OptionalTextField) else value
     if hasattr(field, "stored_value"):  # a subclass may have fields of Peewee's own
-        try:
-            field.stored_value(value)
-        except InvalidWorkloadError as error:
-            raise InvalidWorkloadError(error.field, error.value, error.expected, position) from None
+        return Value(field.stored_value(value), field.adapt, unpack=False)
     return value

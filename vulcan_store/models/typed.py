@@ -9,7 +9,7 @@ not be seen at run time.
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Annotated, Required, TypedDict
+from typing import Required, TypedDict
 
 BytesLike = bytes | bytearray | memoryview
 
@@ -22,9 +22,9 @@ class Changes(TypedDict, total=False):
     output: BytesLike | None
     exit_code: int | None
     error: str | None
-    duration_ms: Annotated[int | None, "milliseconds"]
-    started_at: Annotated[datetime | None, "aware"]
-    finished_at: Annotated[datetime | None, "aware"]
+    duration_ms: int | None  # milliseconds
+    started_at: datetime | None  # aware
+    finished_at: datetime | None  # aware
 
 
 class OptionalFields(Changes, total=False):
@@ -33,10 +33,10 @@ class OptionalFields(Changes, total=False):
     id: str
     isolation: str
     input_hash: str | None
-    cpu_limit: Annotated[int | None, "virtual CPUs"]
-    mem_limit: Annotated[int | None, "MB"]
-    timeout_s: Annotated[int | None, "seconds"]
-    created_at: Annotated[datetime, "aware"]
+    cpu_limit: int | None  # virtual CPUs
+    mem_limit: int | None  # MB
+    timeout_s: int | None  # seconds
+    created_at: datetime  # aware
 
 
 class NewWorkload(OptionalFields, total=False):
@@ -58,9 +58,9 @@ class Filters(ClaimFilters, total=False):
     status: str | Collection[str] | None
     node_id: str | Collection[str] | None
     input_hash: str | Collection[str] | None
-    created_since: Annotated[datetime | None, "aware, inclusive"]
-    created_before: Annotated[datetime | None, "aware, exclusive"]
-    started_since: Annotated[datetime | None, "aware, inclusive"]
-    started_before: Annotated[datetime | None, "aware, exclusive"]
-    finished_since: Annotated[datetime | None, "aware, inclusive"]
-    finished_before: Annotated[datetime | None, "aware, exclusive"]
+    created_since: datetime | None  # aware, inclusive
+    created_before: datetime | None  # aware, exclusive
+    started_since: datetime | None  # aware, inclusive
+    started_before: datetime | None  # aware, exclusive
+    finished_since: datetime | None  # aware, inclusive
+    finished_before: datetime | None  # aware, exclusive

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
-from peewee import Database, Model
+from peewee import Database
 
 from vulcan_store.errors import InvalidWorkloadError, StoreError, shown
 from vulcan_store.lifecycle import FINAL, Isolation, Runtime, Status
@@ -17,25 +17,15 @@ from vulcan_store.models.fields import (
     EnumField,
     IdField,
     OptionalTextField,
-    Required,
     StrictField,
     StrictIntegerField,
     StrictTextField,
     TimeField,
 )
 from vulcan_store.models.ids import new_id
-from vulcan_store.models.json_form import from_json, to_json, without_what_is_empty
+from vulcan_store.models.json_form import from_json, to_json
 from vulcan_store.models.store_model import StoreModel
-
-
-class _MadeWhenChanged:
-    """The set of fields that were changed, made in one step when it is needed: most of what is read never is changed.
-
-    Not a ``cached_property``: a forked child might find its lock held, or where it has none, two threads make two.
-    """
-
-    def __get__(self, workload: Model | None, owner: type[Model]) -> Any:
-        return self if workload is None else vars(workload).setdefault("_dirty", set())
+from vulcan_store.models.typed import Changes
 
 
 class Workload(StoreModel):
@@ -73,33 +63,30 @@ class Workload(StoreModel):
     NULL where the server wrote the time, or ``fn.substr(Workload.created_at, 1, 4)``.
     """
 
-    id: IdField[str] = IdField(primary_key=True)
-    status: EnumField[Status] = EnumField(Status, default=Status.PENDING)
-    isolation: EnumField[Isolation] = EnumField(Isolation, default=Isolation.AUTO, also=("",))
-    runtime: EnumField[Runtime] = EnumField(Runtime)
-    node_id: StrictTextField[str] = StrictTextField(default="")
-    input_hash: OptionalTextField[str] = OptionalTextField()
-    output: BytesField[bytes | None] = BytesField(null=True)
-    exit_code: StrictIntegerField[int | None] = StrictIntegerField(null=True)
-    error: OptionalTextField[str] = OptionalTextField()
-    cpu_limit: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
-    mem_limit: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
-    timeout_s: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
-    duration_ms: StrictIntegerField[int | None] = StrictIntegerField(null=True, least=0)
-    created_at: TimeField[datetime] = TimeField()
-    started_at: TimeField[datetime | None] = TimeField(null=True)
-    finished_at: TimeField[datetime | None] = TimeField(null=True)
+    id = IdField(primary_key=True)
+    status = EnumField(Status, default=Status.PENDING)
+    isolation = EnumField(Isolation, default=Isolation.AUTO, also=("",))
+    runtime = EnumField(Runtime)
+    node_id = StrictTextField[str](default="")
+    input_hash = OptionalTextField(null=True, default="")
+    output = BytesField(null=True)
+    exit_code = StrictIntegerField[int | None](null=True)
+    error = OptionalTextField(null=True, default="")
+    cpu_limit = StrictIntegerField[int | None](null=True, least=0)
+    mem_limit = StrictIntegerField[int | None](null=True, least=0)
+    timeout_s = StrictIntegerField[int | None](null=True, least=0)
+    duration_ms = StrictIntegerField[int | None](null=True, least=0)
+    created_at = TimeField[datetime]()
+    started_at = TimeField[datetime | None](null=True)
+    finished_at = TimeField[datetime | None](null=True)
 
     class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
         table_name = "workloads"
 
-    _dirty: Any = _MadeWhenChanged()
+    __rel__: Any = {}  # of a row that this package read; a workload refers to nothing
     run: tuple[Any, Any] | None = None
     """The node and the start of a workload that was running when it was read, which nothing that happens to this object
     changes: the proof of a claim."""
-
-    save_changes: ClassVar[Callable[[Workload, Any, Mapping[str, Any]], int]]
-    """How :meth:`save` writes to a store what was changed; an operation, which this room does not know."""
 
     def save(self, force_insert: bool = False, only: Any = None) -> int:
         """Store the workload if it never was, otherwise write the columns that were changed, and nothing else.
@@ -110,34 +97,47 @@ class Workload(StoreModel):
         Returns:
             The number of rows written, 0 when nothing was changed or no such row is left.
         """
-        database = self.database_of_row()
-        if force_insert or self.id is None or "id" in self._dirty:
-            # Of a new workload the fields that have defaults are dirty as well; one that was stored is not copied.
-            if not force_insert and self.id is not None and "isolation" not in self._dirty:
-                raise InvalidWorkloadError("id", self.id, "as it was stored; None and save() stores a copy")
-            return self._insert(database, only)
+        # Of a new workload the fields that have defaults are dirty as well; one that was stored is not copied.
+        if force_insert or self.id is None or {"id", "isolation"} <= self._dirty:
+            return self._insert(only)
+        if "id" in self._dirty:
+            raise InvalidWorkloadError("id", self.id, "as it was stored; None and save() stores a copy")
         names = self._dirty if only is None else _names_of(only)
         changes = {name: self.__data__.get(name) for name in names}
-        return self.save_changes(database, changes) if changes else 0
+        return self._save_changes(self.database_of_row(), changes) if changes else 0
 
-    def _insert(self, database: Any, only: Any) -> int:
-        filled = [*self._fill_in(), *self._fill_in_times()]
-        try:
-            fields: dict[str, Any] = dict(self.__data__)
-            if only is not None:
-                fields = {name: value for name, value in fields.items() if name in _names_of(only)}
-            type(self).insert(**fields).bind(database).execute()
-        except BaseException:
-            for name in filled:
-                del self.__data__[name]
-            raise
-        self._dirty -= set(fields)
+    def _save_changes(self, database: Any, changes: Mapping[str, Any]) -> int:
+        fields = {name: value for name, value in changes.items() if name in MUTABLE}
+        fixed = {name: value for name, value in changes.items() if name not in MUTABLE and name in self._dirty}
+        store = getattr(database, "store", None)
+        if store is None:  # a Peewee database that the user has bound the model to
+            query = type(self).update(**fields, **fixed).where(Workload.id == self.id)
+            count = int(query.bind(database).execute())
+        else:
+            try:
+                for name in differing(store.get_workload(self.id), fixed) if fixed else ():
+                    expected = f"as it was stored: what may be changed is {', '.join(MUTABLE)}"
+                    raise InvalidWorkloadError(name, fixed[name], expected)
+                if not fields:
+                    return 0
+                stored = store.update_workload(self.id, **fields)
+            except WorkloadNotFoundError:
+                return 0
+            for name in ("node_id", "started_at", "finished_at"):
+                self.__data__[name] = stored.__data__[name]
+            count = 1
+        self._dirty -= set(changes)
+        return count
+
+    def _insert(self, only: Any) -> int:
+        data = _filled_in(self.__data__)
+        for name in times_of(self.status):
+            data.setdefault(name, data["created_at"])
+        stored = data if only is None else {name: data[name] for name in _names_of(only) & data.keys()}
+        self.insert(**stored).execute()
+        self.__data__ = data
+        self._dirty -= stored.keys()
         return 1
-
-    def become(self, stored: Workload) -> None:
-        """Take over what is stored, and where."""
-        self.__data__, self._stored_in, self.run = stored.__data__, stored._stored_in, stored.run
-        self._dirty.clear()
 
     def read_from(self, database: Any) -> None:
         """Note the database that this workload was read from, and its run."""
@@ -146,22 +146,12 @@ class Workload(StoreModel):
         if data.get("status") == Status.RUNNING and "node_id" in data and "started_at" in data:
             self.run = data["node_id"], data["started_at"]
 
-    def _fill_in(self) -> list[str]:
-        filled = [name for name in FILLED_IN if name not in self.__data__]
-        self.__data__.update((name, FILLED_IN[name]()) for name in filled)
-        return filled
-
-    def _fill_in_times(self) -> list[str]:
-        filled = [name for name in times_of(self.status) if name not in self.__data__]
-        self.__data__.update((name, self.created_at) for name in filled)
-        return filled
-
     @classmethod
     def bulk_create(cls, model_list: Iterable[Self], batch_size: int | None = None) -> None:
         """As in Peewee, with ids and times of creation filled in."""
         workloads = list(model_list)
         for workload in workloads:
-            workload._fill_in()
+            workload.__data__ = _filled_in(workload.__data__)
         super().bulk_create(workloads, batch_size)
         for workload in workloads:
             workload._dirty.clear()
@@ -192,7 +182,7 @@ class Workload(StoreModel):
             "started_at": None if started_at is None else from_text(started_at),
             "finished_at": None if finished_at is None else from_text(finished_at),
         }
-        workload.__rel__, workload._stored_in = {}, database
+        workload._dirty, workload._stored_in = set(), database
         if status == "running":
             workload.run = node_id, workload.__data__["started_at"]
         return workload
@@ -204,7 +194,9 @@ class Workload(StoreModel):
         ``output`` is in base64, and times are in RFC 3339 with ``Z``. :meth:`from_dict` makes the same workload of
         it, but for an ``output`` of no bytes, which becomes None.
         """
-        return without_what_is_empty({name: to_json(self.__data__.get(name)) for name in COLUMNS})
+        form = {name: to_json(self.__data__.get(name)) for name in COLUMNS}
+        absent = {name for name, value in form.items() if value is None or value == "" and name in LEFT_OUT_WHEN_EMPTY}
+        return {name: value for name, value in form.items() if name not in absent}
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
@@ -249,19 +241,33 @@ def times_of(status: object) -> tuple[str, ...]:
     return ("finished_at",) if status in FINAL else ()
 
 
+def differing(stored: Workload, values: Mapping[str, Any]) -> list[str]:
+    """The names of the fields of which a workload has other values than those."""
+    fields = Workload._meta.fields
+    converted = {name: fields[name].python_value(fields[name].stored_value(value)) for name, value in values.items()}
+    return [name for name, value in converted.items() if value != stored.__data__[name]]
+
+
 def _names_of(fields: Iterable[Any]) -> set[str]:
-    return {field if isinstance(field, str) else field.name for field in fields}
+    return {getattr(field, "name", field) for field in fields}
 
 
 FIELDS: tuple[StrictField[Any], ...] = tuple(Workload._meta.sorted_fields)
 COLUMNS: tuple[str, ...] = tuple(field.name for field in FIELDS)
+MUTABLE = tuple(Changes.__annotations__)
+"""The fields that may be changed; the others are fixed once created."""
 FILLED_IN: dict[str, Callable[[], Any]] = {"id": new_id, "created_at": clock.now}
 """What a workload gets when it is stored, if it was not given."""
+LEFT_OUT_WHEN_EMPTY = ("input_hash", "output", "error")
+"""What the server leaves out of its JSON form when it is empty; what is absent is left out whatever it is."""
 
-# What an INSERT of Peewee's own takes for a column that is not given; a new Workload does not show them yet.
-Workload._meta.defaults.update(
-    {Workload.id: new_id, Workload.created_at: clock.now, Workload.runtime: Required(Workload.runtime)}
-)
+
+def _filled_in(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: make() for name, make in FILLED_IN.items()} | data
+
+
+# An INSERT of Peewee's own fills them in as well; a new Workload does not show them yet.
+Workload._meta.defaults.update({Workload._meta.fields[name]: make for name, make in FILLED_IN.items()})
 
 _status, _isolation, _runtime = (
     field.members.get for field in (Workload.status, Workload.isolation, Workload.runtime)

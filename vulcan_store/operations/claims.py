@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 from typing import Any, Unpack
 
-from peewee import Tuple
-
-from vulcan_store.engines.contract import Engine, OpenStore, Row, Statement
+from vulcan_store.engines.contract import Engine, OpenStore, Statement
+from vulcan_store.errors import ClaimLostError
 from vulcan_store.lifecycle import Status
 from vulcan_store.models import clock
 from vulcan_store.models.fields import aware_time_text
 from vulcan_store.models.typed import ClaimFilters
-from vulcan_store.models.workload import Workload
+from vulcan_store.models.workload import Workload, WorkloadNotFoundError
+from vulcan_store.operations.reading import walk
+from vulcan_store.operations.updates import change
 from vulcan_store.operations.waiting import look_until, wait_seconds
-from vulcan_store.queries.compiled import AsStored, Compiled, Param, StoredParam
+from vulcan_store.queries.compiled import Compiled, Param
 from vulcan_store.queries.filters import Filter, Shape, filtered, read_filters
 
 WORKLOADS_PER_BATCH = 100
@@ -52,21 +54,12 @@ def claim_workload(
     database.require_writable()
     look = _select_claimable(database, values, *shape)
 
-    def claim_it() -> Statement:
+    def claim() -> Statement:
         values["now"] = clock.now_as_text()  # not before what is found was created
         return _claim(database, values, database.for_update, *shape)
 
-    def claim() -> Row | None:
-        while True:
-            rows = database.write_if(look, claim_it)
-            if rows:
-                return rows[0]
-            # Another caller took it, or (on a server) is just taking it.
-            if rows is None or database.for_update:
-                return None
-
-    row = look_until(database, claim, patience)
-    return None if row is None else Workload.from_row(row, database)
+    rows = look_until(database, lambda: database.write_if(look, claim) or None, patience)
+    return Workload.from_row(rows[0], database) if rows else None
 
 
 def release_workloads(
@@ -94,37 +87,24 @@ def release_workloads(
         raise TypeError("release_workloads() needs node_id, started_before, or both")
     database = store.database
     database.require_writable()
-    values: dict[str, Any] = {"limit": WORKLOADS_PER_BATCH}
-    if node_id is not None:
-        values["node_id"] = Workload.node_id.stored_value(node_id)
+    node = None if node_id is None else Workload.node_id.stored_value(node_id)
     if started_before is not None:
         aware_time_text("started_before", started_before, clock.to_text)
-    released = 0
-    while rows := database.read(*_select_running(database, values, "node_id" in values, "after_id" in values)):
-        found = [row for row in rows if started_before is None or clock.is_before(row[2], started_before)]
-        if found:
-            released += database.atomically(lambda found=found: _put_back(database, found))  # type: ignore[misc]
-        if not goes_on(values, rows[-1][3], rows[-1][0]):
-            break
+    released, found = 0, (
+        running for running in walk(database, False, {"status": Status.RUNNING, "node_id": node})
+        if started_before is None or clock.is_before(running.started_at, started_before)
+    )
+    while batch := list(islice(found, WORKLOADS_PER_BATCH)):
+        released += database.atomically(lambda: sum(_put_back(database, each) for each in batch))
     return released
 
 
-def goes_on(values: dict[str, Any], created_at: Any, workload_id: Any) -> bool:
-    """Let a walk by ``created_at`` and ``id`` go on after a row; False where that leads no further.
-
-    A key that is not UTF-8 sorts elsewhere than what it reads as, so that a walk might come back to it for ever.
-    """
-    before = values.get("after_time"), values.get("after_id")
-    values["after_time"], values["after_id"] = created_at, workload_id
-    return before[1] is None or (str(before[0]), before[1]) < (str(created_at), workload_id)
-
-
-def _put_back(database: Engine, rows: list[Row]) -> int:
-    count = 0
-    for workload_id, node_id, started_at, _ in rows:
-        values = {"id": workload_id, "node_id": node_id, "started_at": started_at}
-        count += len(database.write(*_release(database, values, started_at is not None)))
-    return count
+def _put_back(database: Engine, running: Workload) -> bool:
+    try:
+        change(database, running.id, {"status": Status.PENDING}, running.run)
+    except (ClaimLostError, WorkloadNotFoundError):
+        return False
+    return True
 
 
 def _oldest_pending(shape: Shape) -> Any:
@@ -148,27 +128,3 @@ def _claim(lockable: bool, *shape: Filter) -> Any:
         Workload.started_at: Param("now"),
     }
     return Workload.update(changes).where(Workload.id == oldest).returning(Workload)
-
-
-@Compiled
-def _select_running(of_a_node: bool, after: bool) -> Any:
-    order = Workload.created_at, Workload.id
-    run = AsStored(Workload.node_id), AsStored(Workload.started_at)
-    query = Workload.select(Workload.id, *run, Workload.created_at)
-    query = query.where(Workload.status == Status.RUNNING)
-    if of_a_node:
-        query = query.where(Workload.node_id == Param("node_id"))
-    if after:
-        query = query.where(Tuple(*order) > Tuple(Param("after_time"), Param("after_id")))
-    return query.order_by(*order).limit(Param("limit"))
-
-
-@Compiled
-def _release(started: bool) -> Any:
-    changes = {Workload.status: Status.PENDING, Workload.node_id: "", Workload.started_at: None}
-    same_start = Workload.started_at == StoredParam("started_at") if started else Workload.started_at.is_null()
-    query = Workload.update(changes).where(
-        Workload.id == Param("id"), Workload.status == Status.RUNNING, Workload.node_id == StoredParam("node_id"),
-        same_start,
-    )
-    return query.returning(Workload.id)

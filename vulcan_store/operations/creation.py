@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
-from typing import Any, Unpack, overload
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import count
+from typing import Any, TypeVar, Unpack, overload
 
-from peewee import SQL, IntegrityError
+from peewee import IntegrityError
 
-from vulcan_store.engines.contract import Engine, KeyTakenError, OpenStore, Statement
+from vulcan_store.engines.contract import Engine, KeyTakenError, OpenStore
 from vulcan_store.errors import InvalidWorkloadError, WorkloadExistsError
 from vulcan_store.lifecycle import Status
 from vulcan_store.models import clock
-from vulcan_store.models.fields import MISSING, StrictField
+from vulcan_store.models.fields import MISSING
 from vulcan_store.models.ids import new_id
 from vulcan_store.models.typed import NewWorkload
-from vulcan_store.models.workload import COLUMNS, FIELDS, FILLED_IN, Workload, times_of
+from vulcan_store.models.workload import COLUMNS, FIELDS, Workload, times_of
 from vulcan_store.queries.compiled import Compiled, Param
+
+T = TypeVar("T")
 
 
 @overload
@@ -48,23 +50,18 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     """
     database = store.database
     if workload is None:
-        row = row_builder(database, fields)
-        values = row.values(fields)
+        row = new_row(database, fields)
     elif fields:
         raise TypeError("give a workload or its fields, not both")
     elif not isinstance(workload, Workload):
         raise TypeError(f"give a Workload or its fields by name, not {workload!r}")
     else:
-        row = _builder_for(database, workload)
-        values = row.values(workload.__data__)
-    try:
-        database.write(*row.statement(database, values))
-    except IntegrityError:
-        raise WorkloadExistsError(values[_ID]) from None
-    stored = Workload.from_row(values, database)
+        row = _row_of(database, workload)
+    store_row(database, row)
+    stored = Workload.from_row([*row.values()], database)
     if workload is None:
         return stored
-    workload.become(stored)
+    vars(workload).update({"run": None, **vars(stored)})
     return workload
 
 
@@ -87,156 +84,106 @@ def create_workloads(store: OpenStore, workloads: Iterable[Workload | Mapping[st
         InvalidWorkloadError, WorkloadExistsError: as :func:`create_workload`, with the element's ``position``.
         StoreUnavailableError: the store cannot be written.
     """
-    database, source = store.database, _Source(workloads)
-    rows = (_values(database, workload, position) for position, workload in enumerate(source))
+    database, positions = store.database, count()
+    rows = (_checked_row(database, workload, next(positions)) for workload in _drawn(workloads))
+    insertion = _insert.text(database).sql
     try:
-        database.atomically(lambda: database.write_many(insertion(database), rows))
+        database.atomically(lambda: database.write_many(insertion, rows))
     except KeyTakenError as error:
         raise WorkloadExistsError(error.row[_ID], error.index) from None
-    except Exception:
-        source.raise_own_error()
-        raise
-    return source.count
+    except _DrawingFailed as failure:
+        raise failure.error from failure.error.__cause__
+    return next(positions)
 
 
-class _Source:
-    """An iterable whose own exception is remembered, whatever an engine makes of it."""
+class _DrawingFailed(BaseException):
+    """Carries what an iterable of the caller's raised past the engine, which would take it for an error of its own."""
 
-    def __init__(self, workloads: Iterable[Any]) -> None:
-        self.workloads, self.count = workloads, 0
-        self.error: BaseException | None = None
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
 
-    def __iter__(self) -> Iterator[Any]:
+
+def _drawn(workloads: Iterable[T]) -> Iterator[T]:
+    source = iter(workloads)
+    while True:
         try:
-            for workload in self.workloads:
-                yield workload
-                self.count += 1
-        except GeneratorExit:
-            raise
+            workload = next(source)
+        except StopIteration:
+            return
         except BaseException as error:
-            self.error = error
-            raise
-
-    def raise_own_error(self) -> None:
-        if self.error is not None:
-            raise self.error from self.error.__cause__
+            raise _DrawingFailed(error) from None
+        yield workload
 
 
-def _values(database: Engine, workload: object, position: int) -> list[Any]:
+def _checked_row(database: Engine, workload: object, position: int) -> list[Any]:
     try:
         if isinstance(workload, Workload):
-            return _builder_for(database, workload).values(workload.__data__)
-        if isinstance(workload, Mapping):
-            return row_builder(database, workload).values(workload)
-        raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
+            row = _row_of(database, workload)
+        elif isinstance(workload, Mapping):
+            row = new_row(database, workload)
+        else:
+            raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
     except InvalidWorkloadError as error:
         raise InvalidWorkloadError(error.field, error.value, error.expected, position) from None
+    return list(row.values())
 
 
-_ID, _STATUS, _RUNTIME, _CREATED_AT = (COLUMNS.index(name) for name in ("id", "status", "runtime", "created_at"))
+def _row_of(database: Engine, workload: Workload) -> dict[str, Any]:
+    return new_row(database, workload.__data__, workload.__data__.keys() - workload._dirty)
 
-_TIMES = {status.value: [(name, COLUMNS.index(name)) for name in times_of(status)] for status in Status}
+
+_ID = COLUMNS.index("id")
 
 # Most columns of most workloads have their defaults; to convert those each time took a third of a create's Python.
-_DEFAULTS: list[Any] = [None if field.default is None else field.stored_value(field.default) for field in FIELDS]
+_DEFAULTS = {field.name: None if field.default is None else field.stored_value(field.default) for field in FIELDS}
 
 
-class RowBuilder:
-    """How a row is made of the fields of some names, which are given in the same order each time.
+def new_row(
+    database: Engine, fields: Mapping[str, Any], liberal: Collection[str] = (), with_times: bool = True
+) -> dict[str, Any]:
+    """The values of all columns for a new workload, in their order.
 
     Args:
-        names: the fields that are given.
-        liberal: whether they are those of a row that another store holds already: what it holds is taken.
-    """
-
-    def __init__(self, database: Engine, names: Sequence[str], liberal: bool) -> None:
-        self.given = [(name, COLUMNS.index(name), _check_for(database, name, liberal)) for name in names]
-        given = {name for name, _, _ in self.given}
-        columns = [name for name in COLUMNS if name in given or name in FILLED_IN]
-        self.sql = _insert.text(database, *columns)[0]
-        self.pick: Callable[[list[Any]], Any] = itemgetter(*map(COLUMNS.index, columns))
-
-    def values(self, fields: Mapping[str, Any], with_times: bool = True) -> list[Any]:
-        """The values of all columns for a new workload.
-
-        Args:
-            fields: what is given, by name.
-            with_times: whether what is created running has started then, and what is created final has finished.
-
-        Raises:
-            InvalidWorkloadError: a field cannot take its value; ``runtime`` is missing.
-        """
-        values = _DEFAULTS.copy()
-        for name, index, check in self.given:
-            values[index] = check(fields[name])
-        if values[_RUNTIME] is None:
-            Workload.runtime.refuse(MISSING)
-        if values[_ID] is None:
-            values[_ID] = new_id()
-        if values[_CREATED_AT] is None:
-            values[_CREATED_AT] = clock.now_as_text()
-        if with_times:
-            for name, index in _TIMES.get(values[_STATUS], ()):
-                if name not in fields:
-                    values[index] = values[_CREATED_AT]
-        return values
-
-    def statement(self, database: Engine, values: list[Any]) -> Statement:
-        """The statement that stores one row of these values, and what it takes of them.
-
-        What has its default stands in it as a constant: to give SQLite all sixteen took a tenth of the whole.
-        """
-        if values[_STATUS] != Status.PENDING:
-            return insertion(database), values
-        return self.sql, self.pick(values)
-
-
-def _check_for(database: Engine, name: str, liberal: bool) -> Callable[[Any], Any]:
-    check = database.converter_for(name, Workload._meta.fields[name].stored_value)
-    return (lambda value: check(value, True)) if liberal else check
-
-
-_builders: dict[tuple[type[Engine], bool, tuple[str, ...]], RowBuilder] = {}
-
-
-def row_builder(database: Engine, fields: Mapping[str, Any], liberal: bool = False) -> RowBuilder:
-    """How a row is made of such fields, found out once for each kind of database and order of names.
+        fields: what is given, by name.
+        liberal: the names of what another store holds already: what it holds is taken.
+        with_times: whether what is created running has started then, and what is created final has finished.
 
     Raises:
-        InvalidWorkloadError: a field does not exist.
+        InvalidWorkloadError: a field does not exist, or cannot take its value; ``runtime`` is missing.
     """
-    kind = type(database), liberal, (*fields,)
-    try:
-        return _builders[kind]
-    except KeyError:
+    row, checks = _DEFAULTS.copy(), _insert.text(database).converters
+    if not fields.keys() <= row.keys():
         Workload.require(fields)
-        if len(_builders) >= Compiled.max_texts:
-            _builders.clear()
-        _builders[kind] = made = RowBuilder(database, kind[2], liberal)
-        return made
+    for name, value in fields.items():
+        row[name] = checks[name](value, name in liberal)
+    if row["runtime"] is None:
+        Workload.runtime.refuse(MISSING)
+    if row["id"] is None:
+        row["id"] = new_id()
+    if row["created_at"] is None:
+        row["created_at"] = clock.now_as_text()
+    if with_times and row["status"] != Status.PENDING:
+        for name in times_of(row["status"]):
+            if name not in fields:
+                row[name] = row["created_at"]
+    return row
 
 
-def _builder_for(database: Engine, workload: Workload) -> RowBuilder:
-    data, changed = workload.__data__, workload._dirty
-    if changed.issuperset(data):
-        return row_builder(database, data)
-    for name in changed.intersection(data):
-        Workload._meta.fields[name].stored_value(data[name])
-    return row_builder(database, data, liberal=True)
-
-
-def insertion(database: Engine) -> str:
-    """The statement that stores a new workload, which takes the values of all columns in their order."""
-    return _insert.text(database, *COLUMNS)[0]
+def store_row(database: Engine, row: Mapping[str, Any]) -> None:
+    """Store what :func:`new_row` gives; raises WorkloadExistsError if the id is taken."""
+    # Defaults stand in the statement as constants: to give SQLite all sixteen values takes a tenth of the whole.
+    insertion = _insert.text(database, *[name for name, value in row.items() if value is not _DEFAULTS[name]])
+    try:
+        database.write(insertion.sql, [row[name] for name, _ in insertion.params])
+    except IntegrityError:
+        raise WorkloadExistsError(row["id"]) from None
 
 
 @Compiled
-def _insert(*names: str) -> Any:
+def _insert(*given: str) -> Any:
+    """Store a new workload of which all columns are given, or some."""
     # What is absent stands in it too, or a default of the table's own would be stored.
-    return Workload.insert({field: _inserted(field, names) for field in FIELDS}).returning()
-
-
-def _inserted(field: StrictField[Any], names: Sequence[str]) -> Any:
-    if field.name in names:
-        return Param(field.name, field.stored_value)
-    return SQL("NULL" if field.default is None else f"'{field.default}'")
+    return Workload.insert({
+        field: Param(field.name, field.stored_value) if field.name in given or not given else field.default
+        for field in FIELDS
+    }).returning()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
-from peewee import SQL, Case, Tuple, fn
+from peewee import SQL, Case, fn
 
 from vulcan_store.engines.contract import Engine, OpenStore, ReferredError, Row
 from vulcan_store.lifecycle import FINAL, Status
@@ -19,9 +19,8 @@ from vulcan_store.models.fields import aware_time_text
 from vulcan_store.models.indexes import TABLES
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
-from vulcan_store.operations.claims import goes_on
 from vulcan_store.operations.logs import exists
-from vulcan_store.operations.reading import lookup_key
+from vulcan_store.operations.reading import lookup_key, walk
 from vulcan_store.queries.compiled import Compiled, Param
 
 ISOLATIONS = tuple(Workload.isolation.stored)
@@ -29,7 +28,6 @@ ISOLATIONS = tuple(Workload.isolation.stored)
 
 WORKLOADS_PER_BATCH, LINES_PER_BATCH = 100, 2_000
 """How much one transaction of a purge deletes at most."""
-WORKLOADS_PER_COUNT = 10_000
 
 
 class WorkloadStats(NamedTuple):
@@ -55,25 +53,23 @@ def workload_stats(store: OpenStore) -> WorkloadStats:
     Raises:
         StoreUnavailableError: the store cannot be read.
     """
-    by_status: Counter[str] = Counter()
-    by_isolation: Counter[str] = Counter()
-    duration, timed = 0.0, 0
     database = store.database
     rows, others = database.snapshot(lambda: _count(database))
-    for status, count, average, having, *isolations in rows:
+    by_status, by_isolation = Counter[str](), Counter[str]()
+    average: float | None = None
+    for status, count, mean, *isolations in rows:
         by_status[Workload.status.python_value(status)] += count
-        by_isolation.update(dict(zip(ISOLATIONS, isolations, strict=True)))
-        if having and status == Status.COMPLETED:
-            duration, timed = duration + float(average) * having, timed + having
+        others += zip(ISOLATIONS, isolations)
+        if status == Status.COMPLETED and mean is not None:
+            average = float(mean)
     for isolation, count in others:
-        by_isolation[isolation] += count
-    known = {Workload.isolation.python_value(isolation): count for isolation, count in by_isolation.items() if count}
-    return WorkloadStats(by_status.total(), by_status, Counter(known), duration / timed if timed else None)
+        by_isolation[Workload.isolation.python_value(isolation)] += count
+    return WorkloadStats(by_status.total(), by_status, +by_isolation, average)
 
 
 def _count(database: Engine) -> tuple[list[Row], list[Row]]:
     rows = database.read(*_stats(database, {}))
-    all_known = all(count == sum(isolations) for _, count, _, _, *isolations in rows)
+    all_known = all(count == sum(isolations) for _, count, _, *isolations in rows)
     return rows, [] if all_known else database.read(*_other_isolations(database, {}))
 
 
@@ -85,13 +81,12 @@ def delete_workload(store: OpenStore, workload_id: str) -> None:
         InvalidWorkloadError: the id is not a ``str``.
         StoreUnavailableError: the store cannot be written, or a table of your own refers to the workload.
     """
-    database, values = store.database, {"id": workload_id}
-    delete_log, delete = _delete_log(database, values), _delete(database, values)
+    database, values = store.database, {"id": workload_id, **_places([lookup_key(workload_id)]), "most": 2**63 - 1}
 
     def delete_both() -> None:
         database.read(*exists(database, values, database.for_update))  # or lines might be appended meanwhile
-        database.write(*delete_log)
-        if not database.write(*delete):
+        database.write(*_delete_lines(database, values, 1))
+        if not database.write(*_delete(database, values, 1)):
             raise WorkloadNotFoundError(workload_id)
 
     database.atomically(delete_both)
@@ -117,73 +112,54 @@ def purge_workloads(store: OpenStore, finished_before: datetime) -> int:
         StoreUnavailableError: the store cannot be written.
     """
     database, purged = store.database, 0
-    for status in FINAL:
-        values = _from_the_oldest(status, finished_before, WORKLOADS_PER_BATCH)
-        more = True
-        while more:
-            start = time.monotonic()
-            try:
-                deleted, more = database.atomically(partial(_purge_batch, database, values, finished_before))
-            except ReferredError:
-                _pass_over_referred(database, values)
-                continue
-            purged += deleted
-            # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
-            if more and not database.in_transaction():
-                time.sleep(time.monotonic() - start)
+    ids = _purgeable(database, finished_before)
+    database.require_writable()
+    while batch := list(islice(ids, WORKLOADS_PER_BATCH)):
+        purged += _purge(database, batch, finished_before)
     return purged
 
 
-def _purge_batch(database: Engine, values: dict[str, Any], finished_before: datetime) -> tuple[int, bool]:
-    """Delete the next workloads of a walk; how many, and whether there may be more."""
-    rows = database.read(*_purgeable(database, values, database.for_update))
-    ids = [row[0] for row in rows if _is_before(row, finished_before)]
-    deleted = 0
-    if ids:
-        found: dict[Any, Any] = {("id", place): workload_id for place, workload_id in enumerate(ids)}
-        lines = database.write(*_delete_lines_of(database, {**found, "most": LINES_PER_BATCH}, len(ids)))
-        if len(lines) == LINES_PER_BATCH:
-            # The workloads stay until their lines are gone, so that no transaction is long however long a log is.
-            return 0, True
-        deleted = len(database.write(*_delete_several(database, found, len(ids))))
-    return deleted, _go_on(values, rows)
+def _purge(database: Engine, ids: list[str], moment: datetime) -> int:
+    deleted, more = 0, True
+    while more:
+        start = time.monotonic()
+        try:
+            deleted, more = database.atomically(lambda: _purge_some(database, ids, moment))
+        except ReferredError:
+            # Which of them another table refers to shows when they go one by one.
+            return sum(_purge(database, [each], moment) for each in ids) if len(ids) > 1 else 0
+        # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
+        if not database.in_transaction():
+            time.sleep(time.monotonic() - start)
+    return deleted
 
 
-def _pass_over_referred(database: Engine, values: dict[str, Any]) -> None:
-    # Which workload of a batch another table refers to shows when they go one by one.
-    if values["most"] == 1:
-        _go_on(values, database.read(*_purgeable(database, values, False)))
-        values["most"] = WORKLOADS_PER_BATCH
-    else:
-        values["most"] = 1
-
-
-def _is_before(row: Row, moment: datetime) -> bool:
-    _, created_at, finished_at = row
-    return clock.is_before(created_at if finished_at is None else finished_at, moment)
+def _purge_some(database: Engine, ids: list[str], moment: datetime) -> tuple[int, bool]:
+    """Delete workloads that still are to be purged; how many, and whether some of their lines are left."""
+    rows = database.read(*_final(database, _places(ids), database.for_update, len(ids)))
+    ids = [key for key, created_at, finished_at in rows if _finished_before(created_at, finished_at, moment)]
+    if not ids:
+        return 0, False
+    values = {**_places(ids), "most": LINES_PER_BATCH}
+    if len(database.write(*_delete_lines(database, values, len(ids)))) == LINES_PER_BATCH:
+        # The workloads stay until their lines are gone, so that no transaction is long however long a log is.
+        return 0, True
+    return len(database.write(*_delete(database, values, len(ids)))), False
 
 
 def count_purgeable(store: OpenStore, finished_before: datetime) -> int:
     """How many workloads :func:`purge_workloads` would delete now; raises what it raises."""
-    database, count = store.database, 0
-    for status in FINAL:
-        values, more = _from_the_oldest(status, finished_before, WORKLOADS_PER_COUNT), True
-        while more:
-            rows = database.read(*_purgeable(database, values, False))
-            count += sum(_is_before(row, finished_before) for row in rows)
-            more = _go_on(values, rows)
-    return count
+    return sum(1 for _ in _purgeable(store.database, finished_before))
 
 
-def _go_on(values: dict[str, Any], rows: list[Row]) -> bool:
-    """Go on after the last of the rows; whether there may be any."""
-    return len(rows) == values["most"] and goes_on(values, rows[-1][1], rows[-1][0])
+def _purgeable(database: Engine, moment: datetime) -> Iterator[str]:
+    aware_time_text("finished_before", moment, clock.to_bound)
+    final = walk(database, False, {"status": FINAL, "created_before": moment})
+    return (each.id for each in final if _finished_before(each.created_at, each.finished_at, moment))
 
 
-def _from_the_oldest(status: Status, finished_before: datetime, most: int) -> dict[str, Any]:
-    before = aware_time_text("finished_before", finished_before, clock.to_bound)
-    first = clock.to_text(datetime.min.replace(tzinfo=UTC))
-    return {"status": status, "before": before, "after_time": first, "after_id": "", "most": most}
+def _finished_before(created_at: Any, finished_at: Any, moment: datetime) -> bool:
+    return clock.is_before(created_at if finished_at is None else finished_at, moment)
 
 
 def backup_store(store: OpenStore, path: str | os.PathLike[str]) -> None:
@@ -245,8 +221,8 @@ def vacuum_store(store: OpenStore) -> int:
 def _stats() -> Any:
     # Grouped by both columns the rows would have to be sorted; like this the index has them in order, and covers it.
     isolations = [fn.COUNT(Case(None, [(Workload.isolation == isolation, SQL("1"))])) for isolation in ISOLATIONS]
-    counts = fn.COUNT(SQL("*")), fn.AVG(Workload.duration_ms), fn.COUNT(Workload.duration_ms), *isolations
-    return Workload.select(Workload.status, *counts).group_by(Workload.status)
+    query = Workload.select(Workload.status, fn.COUNT(SQL("*")), fn.AVG(Workload.duration_ms), *isolations)
+    return query.group_by(Workload.status)
 
 
 @Compiled
@@ -255,38 +231,27 @@ def _other_isolations() -> Any:
     return query.group_by(Workload.isolation)
 
 
+def _places(ids: list[str]) -> dict[Any, Any]:
+    return {("id", place): workload_id for place, workload_id in enumerate(ids)}
+
+
+def _ids(count: int) -> list[Param]:
+    return [Param(("id", place)) for place in range(count)]
+
+
 @Compiled
-def _purgeable(lock: bool) -> Any:
-    order = Workload.created_at, Workload.id
-    query = Workload.select(Workload.id, Workload.created_at, Workload.finished_at).where(
-        Workload.status == Param("status"),
-        Workload.created_at < Param("before", Workload.created_at.bound_value),
-        Tuple(*order) > Tuple(Param("after_time"), Param("after_id")),
-    )
-    query = query.order_by(*order).limit(Param("most"))
+def _final(lock: bool, count: int) -> Any:
+    query = Workload.select(Workload.id, Workload.created_at, Workload.finished_at)
+    query = query.where(Workload.id.in_(_ids(count)), Workload.status.in_(FINAL))
     return query.for_update() if lock else query
 
 
 @Compiled
-def _delete_lines_of(count: int) -> Any:
+def _delete_lines(count: int) -> Any:
     lines = LogLine.select(LogLine.id).where(LogLine.workload.in_(_ids(count))).limit(Param("most"))
     return LogLine.delete().where(LogLine.id.in_(lines)).returning(LogLine.id)
 
 
 @Compiled
-def _delete_log() -> Any:
-    return LogLine.delete().where(LogLine.workload == Param("id", lookup_key)).returning(LogLine.id)
-
-
-@Compiled
-def _delete() -> Any:
-    return Workload.delete().where(Workload.id == Param("id", lookup_key)).returning(Workload.id)
-
-
-@Compiled
-def _delete_several(count: int) -> Any:
+def _delete(count: int) -> Any:
     return Workload.delete().where(Workload.id.in_(_ids(count))).returning(Workload.id)
-
-
-def _ids(count: int) -> list[Param]:
-    return [Param(("id", place)) for place in range(count)]

@@ -43,26 +43,27 @@ class LogTail:
         """
         database = self.store.database
         database.check_still_there()
-        values: dict[str, Any] = {"id": self.workload_id, "last": self.last}
+        values: dict[str, Any] = {"id": self.workload_id}
         ((newest,),) = database.read(*_newest(database, values, database.for_update))
+        newest = newest or 0
         if self.last is None:
-            yield from self._first_lines(newest or 0)
-            self.last = newest or 0
-            return
-        while rows := database.read(*_appended(database, values, database.for_update)):
-            yield from (LogLine.from_row(row, database) for row in rows)
-            values["last"] = rows[-1][0]
-        # What other logs got meanwhile need not be looked through again.
-        self.last = max(values["last"], newest or 0)
+            yield from self._first_lines(newest)
+        else:
+            values["last"] = self.last
+            while rows := database.read(*_appended(database, values, database.for_update)):
+                yield from (LogLine.from_row(row, database) for row in rows)
+                values["last"] = rows[-1][0]
+            # What other logs got meanwhile need not be looked through again.
+            newest = max(newest, values["last"])
+        self.last = newest
 
     def _first_lines(self, newest: int) -> Iterator[LogLine]:
         last: LogLine | None = None
         if self.length is not None:
             database = self.store.database
             values = {"id": self.workload_id, "newest": newest, "skipped": min(self.length, 2**63 - 1)}
-            rows = database.read(*_before_the_last(database, values))
-            if rows:
-                last = LogLine.from_row(rows[0], database)
+            for row in database.read(*_before_the_last(database, values)):
+                last = LogLine.from_row(row, database)
         while lines := list_log_lines(self.store, self.workload_id, after=last, limit=LINES_PER_BATCH):
             # What is appended meanwhile may have any number, and so comes the next time.
             yield from (line for line in lines if line.id <= newest)

@@ -8,16 +8,13 @@ from typing import Any
 from peewee import Tuple, fn
 
 from vulcan_store.engines.contract import Engine, OpenStore
-from vulcan_store.errors import InvalidWorkloadError, StoreError
+from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.models import clock
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
 from vulcan_store.operations.reading import lookup_key
 from vulcan_store.queries.filters import non_negative_int
 from vulcan_store.queries.compiled import Compiled, Param
-
-SEQ = 1
-"""The place of ``seq`` among the values of an inserted line."""
 
 
 def append_log_lines(store: OpenStore, workload_id: str, lines: Iterable[str]) -> int:
@@ -36,31 +33,28 @@ def append_log_lines(store: OpenStore, workload_id: str, lines: Iterable[str]) -
 
     Raises:
         WorkloadNotFoundError: there is no such workload.
-        InvalidWorkloadError: a line is no ``str`` of valid Unicode, or ``lines`` is itself one; the id is no ``str``.
-        StoreError: so many more would have a ``seq`` beyond 2**63-1.
+        InvalidWorkloadError: a line is no ``str`` of valid Unicode, or ``lines`` is itself one; the id is no ``str``;
+            a ``seq`` would be beyond 2**63-1.
         StoreUnavailableError: the store cannot be written.
     """
     database = store.database
     if isinstance(lines, (str, bytes)):
         raise InvalidWorkloadError("lines", lines, "an iterable of str, one for each line")
     row = {"workload": lookup_key(workload_id), "created_at": clock.now()}
-    sql, _ = insert_line.text(database)
-    texts = enumerate(map(_without_break, lines))
-    rows = [insert_line(database, {**row, "seq": seq, "line": text})[1] for seq, text in texts]
+    texts = list(map(_without_break, lines))
 
     def append() -> None:
         if not database.read(*exists(database, {"id": workload_id}, database.for_update)):
             raise WorkloadNotFoundError(workload_id)
         ((last,),) = database.read(*_last_seq(database, {"id": workload_id}))
-        first = 0 if last is None else last + 1
-        if first + len(rows) > 2**63:
-            raise StoreError(f"the log of workload {workload_id!r} takes no {len(rows):,} lines more after {last:,}")
-        for row in rows:
-            row[SEQ] += first
-        database.write_many(sql, rows)
+        rows = (
+            insert_line(database, {**row, "seq": seq, "line": text})[1]
+            for seq, text in enumerate(texts, 0 if last is None else last + 1)
+        )
+        database.write_many(insert_line.text(database).sql, rows)
 
     database.atomically(append)
-    return len(rows)
+    return len(texts)
 
 
 def _without_break(line: Any) -> Any:
@@ -86,29 +80,24 @@ def list_log_lines(
             InvalidWorkloadError, the id is no ``str``.
         StoreUnavailableError: the store cannot be read.
     """
-    database = store.database
-    values: dict[str, Any] = {"id": workload_id}
+    bounds: dict[str, int] = {}
     if isinstance(after, LogLine):
         if after.id is None or after.seq is None:
             raise InvalidWorkloadError("after", after, "a line that was stored, or its seq")
-        values["after"], values["after_id"] = after.seq, after.id
+        bounds = {"after": after.seq, "after_id": after.id}
     elif after is not None:
-        values["after"] = non_negative_int("after", after)
+        bounds["after"] = non_negative_int("after", after)
     if limit is not None:
-        values["limit"] = non_negative_int("limit", limit)
-    found = _read_lines(database, values)
-    if not found and not database.read(*exists(database, values, False)):
+        bounds["limit"] = non_negative_int("limit", limit)
+    found = lines_of(store.database, workload_id, **bounds)
+    if not found and not store.database.read(*exists(store.database, {"id": workload_id}, False)):
         raise WorkloadNotFoundError(workload_id)
     return found
 
 
-def lines_of(database: Engine, workload_id: str) -> list[LogLine]:
-    """All lines of a log, in their order; none for a workload that is not there."""
-    return _read_lines(database, {"id": workload_id})
-
-
-def _read_lines(database: Engine, values: dict[str, Any]) -> list[LogLine]:
-    rows = database.read(*_lines(database, values, "after" in values, "after_id" in values, "limit" in values))
+def lines_of(database: Engine, workload_id: str, **bounds: int) -> list[LogLine]:
+    """Lines of a log, in their order: all, or those within ``after``, ``after_id`` and ``limit``."""
+    rows = database.read(*_lines(database, {"id": workload_id, **bounds}, *bounds))
     return [LogLine.from_row(row, database) for row in rows]
 
 
@@ -132,10 +121,10 @@ def insert_line() -> Any:
 
 
 @Compiled
-def _lines(after: bool, after_line: bool, limited: bool) -> Any:
+def _lines(*bounds: str) -> Any:
     query = LogLine.select().where(LogLine.workload == Param("id", lookup_key)).order_by(LogLine.seq, LogLine.id)
-    if after_line:
+    if "after_id" in bounds:
         query = query.where(Tuple(LogLine.seq, LogLine.id) > Tuple(Param("after"), Param("after_id")))
-    elif after:
+    elif "after" in bounds:
         query = query.where(LogLine.seq > Param("after"))
-    return query.limit(Param("limit")) if limited else query
+    return query.limit(Param("limit")) if "limit" in bounds else query

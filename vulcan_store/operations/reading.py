@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, NamedTuple, Unpack
 
-from peewee import SQL, Tuple
+from peewee import SQL, Tuple, fn
 
-from vulcan_store.engines.contract import Engine, OpenStore, Row
+from vulcan_store.engines.contract import Engine, OpenStore, Row, Statement
 from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.models.typed import Filters
-from vulcan_store.models.workload import COLUMNS, FIELDS, Workload, WorkloadNotFoundError
-from vulcan_store.queries.compiled import Compiled, Param
-from vulcan_store.queries.filters import Filter, Shape, filtered, newest_first, non_negative_int, read_filters
+from vulcan_store.models.workload import FIELDS, Workload, WorkloadNotFoundError
+from vulcan_store.queries.compiled import AsStored, Compiled, Param, StoredParam
+from vulcan_store.queries.filters import Filter, filtered, newest_first, non_negative_int, read_filters
 
 ROWS_PER_BATCH, RESULTS_PER_BATCH = 250, 25
 """How many rows a stream holds at most, without results and with them."""
@@ -38,12 +38,8 @@ def get_workload(store: OpenStore, workload_id: str) -> Workload:
         InvalidWorkloadError: the id is not a ``str``.
         StoreUnavailableError: the store cannot be read.
     """
-    return stored_workload(store.database, workload_id)
-
-
-def stored_workload(database: Engine, workload_id: str) -> Workload:
-    """As :func:`get_workload`."""
-    rows = database.read(*select_by_id(database, {"id": workload_id}))
+    database = store.database
+    rows = database.read(*_select_by_id(database, {"id": workload_id}))
     if not rows:
         raise WorkloadNotFoundError(workload_id)
     return Workload.from_row(rows[0], database)
@@ -116,41 +112,22 @@ def iter_workloads(store: OpenStore, *, with_output: bool = True, **filters: Unp
     Raises:
         What :func:`list_workloads` raises, at once for the filters.
     """
-    shape, values = read_filters(filters)
-    return walk(store.database, with_output, shape, values)
+    return walk(store.database, with_output, filters)
 
 
-def walk(
-    database: Engine, with_output: bool = True, shape: Shape = (), values: Mapping[Any, Any] = {}
-) -> Iterator[Workload]:
+def walk(database: Engine, with_output: bool = True, filters: Mapping[str, Any] = {}) -> Iterator[Workload]:
     """What matches, as :func:`iter_workloads` yields it; a value that does not fit is refused at once."""
-    values = {**values, "limit": RESULTS_PER_BATCH if with_output else ROWS_PER_BATCH}
-    return _walk(database, _page_after(database, values, False, with_output, *shape), with_output, shape, values)
+    shape, values = read_filters(filters)
+    values["limit"] = RESULTS_PER_BATCH if with_output else ROWS_PER_BATCH
+    first = _batch(database, values, False, with_output, *shape)
+    return _walk(database, first, values, True, with_output, *shape)
 
 
-def _walk(
-    database: Engine, query: Any, with_output: bool, shape: Shape, values: dict[Any, Any]
-) -> Iterator[Workload]:
-    last: tuple[Any, Any] = None, None
+def _walk(database: Engine, query: Statement, values: dict[Any, Any], *shape: Hashable) -> Iterator[Workload]:
     while rows := database.read(*query):
-        # A key that is not UTF-8 sorts elsewhere than what it reads as, and its row may come again.
-        yield from (Workload.from_row(row, database) for row in (rows if _key(rows[0]) != last else rows[1:]))
-        last = (_below(last[0]), _below(last[1])) if _key(rows[-1]) == last else _key(rows[-1])
-        values["after_time"], values["after_id"] = last
-        query = _page_after(database, values, True, with_output, *shape)
-
-
-_ID, _CREATED_AT = COLUMNS.index("id"), COLUMNS.index("created_at")
-
-
-def _key(row: Row) -> tuple[Any, Any]:
-    return row[_CREATED_AT], row[_ID]
-
-
-def _below(text: str) -> str:
-    # Bytes that are not UTF-8 are above all of ASCII.
-    valid, replaced, _ = text.partition("\ufffd")
-    return valid + "\x7f" if replaced else text
+        yield from (Workload.from_row(row[:-2], database) for row in rows)
+        values["last_time"], values["last_id"] = rows[-1][-2:]
+        query = _batch(database, values, *shape)
 
 
 _stored_id = Workload.id.stored_value
@@ -172,8 +149,7 @@ def lookup_key(workload_id: Any) -> str:
 
 
 @Compiled
-def select_by_id() -> Any:
-    """The workload of an ``id``."""
+def _select_by_id() -> Any:
     return Workload.select().where(Workload.id == Param("id", lookup_key))
 
 
@@ -188,14 +164,16 @@ def _page(with_output: bool, numbered: bool, *shape: Filter) -> Any:
 
 @Compiled
 def _count(*shape: Filter) -> Any:
-    return filtered(Workload.select(), shape).counting()
+    return filtered(Workload.select(fn.COUNT(SQL("*"))), shape)
 
 
 @Compiled
-def _page_after(started: bool, with_output: bool, *shape: Filter) -> Any:
-    query = Workload.select(*_columns(with_output))
+def _batch(started: bool, with_output: bool, *shape: Filter) -> Any:
+    # Text that is not UTF-8 sorts elsewhere than what it reads as, so a walk goes on after what is stored.
+    stored = AsStored(Workload.created_at).alias("last_time"), AsStored(Workload.id).alias("last_id")
+    query = Workload.select(*_columns(with_output), *stored)
     if started:
-        last = Tuple(Param("after_time"), Param("after_id"))
+        last = Tuple(StoredParam("last_time"), StoredParam("last_id"))
         query = query.where(Tuple(Workload.created_at, Workload.id) < last)
     return newest_first(query, shape).limit(Param("limit"))
 

@@ -10,20 +10,18 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-from peewee import IntegrityError
+from typing import Any
 
 from vulcan_store.engines.contract import Engine, OpenStore
-from vulcan_store.errors import InvalidWorkloadError, StoreError, WorkloadExistsError, shown
+from vulcan_store.errors import InvalidWorkloadError, StoreError, WorkloadExistsError
 from vulcan_store.models import clock
-from vulcan_store.models.fields import EnumField, StrictIntegerField
 from vulcan_store.models.json_form import from_json
 from vulcan_store.models.log_line import LogLine
-from vulcan_store.models.workload import COLUMNS, Workload
-from vulcan_store.operations.creation import insertion, row_builder
+from vulcan_store.models.workload import Workload
+from vulcan_store.operations.creation import new_row, store_row
 from vulcan_store.operations.logs import insert_line, lines_of
 from vulcan_store.operations.reading import walk
+from vulcan_store.queries.filters import non_negative_int
 
 LOG_LINES = "log_lines"
 """The key under which the log lines of a workload stand, beside its fields."""
@@ -87,7 +85,7 @@ def export_workloads(store: OpenStore, write: Callable[[str], object]) -> int:
     database = store.database
 
     def export() -> int:
-        total = Workload.select().count(database)
+        total = int(Workload.select().count(database))
         write(json.dumps({COUNT: total}) + "\n")
         for workload in walk(database):
             form = workload.to_dict()
@@ -107,8 +105,8 @@ def import_workloads(store: OpenStore, lines: Iterable[bytes]) -> Imported:
     """Store every workload of an export, with its log lines: all of them or none, in constant memory.
 
     It is one transaction, which begins with the first line; other writers have to wait until it is over, so supply the
-    lines without delay. Lines of blanks alone are passed over. Where a line says how many workloads follow, so many
-    have to; exports may stand one after the other. Fields that are left out are filled in as
+    lines without delay. Lines of blanks alone are passed over. Where lines say how many workloads follow, so many have
+    to; exports may stand one after the other. Fields that are left out are filled in as
     :func:`vulcan_store.create_workload` does.
 
     Args:
@@ -129,89 +127,61 @@ def import_workloads(store: OpenStore, lines: Iterable[bytes]) -> Imported:
 def _load(database: Engine, lines: Iterable[bytes]) -> Imported:
     count, number, announced = 0, 0, None
     unknown: dict[str, list[Any]] = {}
-    for number, found in _objects(lines):
-        if found is None:
-            continue
-        if found.keys() == {COUNT}:
-            _check_count(number, announced, count)
-            announced = _Announced(number, _total_of(number, found[COUNT]), count)
-            continue
+    for number, form in _objects(lines):
         try:
-            _store(database, found, unknown)
+            if form.keys() == {COUNT}:
+                announced = (announced or 0) + non_negative_int(COUNT, form[COUNT])
+            else:
+                _store(database, form, unknown)
+                count += 1
         except (InvalidWorkloadError, WorkloadExistsError) as error:
             raise InvalidLineError(number, str(error)) from error
-        count += 1
-    _check_count(number, announced, count)
+    if announced not in (None, count):
+        raise InvalidLineError(
+            number,
+            f"this is the last one, after {count:,} workloads where {announced:,} were announced; the export was cut "
+            "off, or something was added to it",
+        )
     return Imported(count, unknown)
 
 
-def _objects(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any] | None]]:
+def _objects(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, text in enumerate(lines, 1):
         if not text.strip():
-            yield number, None
             continue
         try:
-            found = json.loads(text.rstrip())  # or the end of the text would be in a line of its own
-        except json.JSONDecodeError as error:
-            raise InvalidLineError(number, f"this is no JSON: {error.msg} at column {error.colno}") from error
+            form = json.loads(text.rstrip())  # or the end of the text would be in a line of its own
         except (ValueError, RecursionError) as error:
-            raise InvalidLineError(number, f"this is no JSON: {error}") from error
-        if not isinstance(found, dict):
+            raise InvalidLineError(number, f"this is no JSON: {error}".replace("line 1 ", "")) from error
+        if not isinstance(form, dict):
             raise InvalidLineError(number, "this is no JSON object")
-        yield number, found
+        yield number, form
 
 
-class _Announced(NamedTuple):
-    """The line that says how many workloads follow, how many, and how many had come before."""
-
-    line: int
-    total: int
-    before: int
-
-
-def _total_of(number: int, total: object) -> int:
-    if isinstance(total, bool) or not isinstance(total, int) or total < 0:
-        raise InvalidLineError(number, f"{COUNT} is {shown(total)}; it must be a whole number from 0")
-    return total
-
-
-def _check_count(number: int, announced: _Announced | None, count: int) -> None:
-    if announced is not None and count - announced.before != announced.total:
-        raise InvalidLineError(
-            number,
-            f"{count - announced.before:,} workloads follow line {announced.line}, which says {announced.total:,}; "
-            "the export was cut off, or something was added to it",
-        )
-
-
-_ID = COLUMNS.index("id")
-
-
-def _store(database: Engine, found: dict[str, Any], unknown: dict[str, list[Any]]) -> None:
-    entries = found.pop(LOG_LINES, None) or []
+def _store(database: Engine, form: dict[str, Any], unknown: dict[str, list[Any]]) -> None:
+    entries = form.pop(LOG_LINES, None) or []
     if not isinstance(entries, list):
         raise InvalidWorkloadError(LOG_LINES, entries, "a list of objects")
-    fields = Workload.fields_of(found)
-    _note_unknown(fields, unknown)
-    values = row_builder(database, fields, liberal=True).values(fields, with_times=False)
-    rows = [_log_row(database, values[_ID], entry) for entry in entries]
+    fields = Workload.fields_of(form)
     try:
-        database.write(insertion(database), values)
-    except IntegrityError:
-        raise WorkloadExistsError(values[_ID]) from None
-    if rows:
-        database.write_many(insert_line.text(database)[0], rows)
+        row = new_row(database, fields, with_times=False)
+    except InvalidWorkloadError:
+        row = new_row(database, fields, liberal=fields, with_times=False)
+        _note_unknown(fields, unknown)
+    lines = [_log_row(database, row["id"], entry) for entry in entries]
+    store_row(database, row)
+    if lines:
+        database.write_many(insert_line.text(database).sql, lines)
 
 
 def _note_unknown(fields: dict[str, Any], unknown: dict[str, list[Any]]) -> None:
     for name, value in fields.items():
-        field = Workload._meta.fields[name]
-        strange = (
-            isinstance(field, EnumField) and isinstance(value, str) and value not in field.stored
-            or isinstance(field, StrictIntegerField) and isinstance(value, int) and value < field.least
-        )
-        if strange and value not in (named := unknown.setdefault(name, [])) and len(named) < MAX_NAMED:
-            named.append(value)
+        try:
+            Workload._meta.fields[name].stored_value(value)
+        except InvalidWorkloadError:
+            named = unknown.setdefault(name, [])
+            if value not in named and len(named) < MAX_NAMED:
+                named.append(value)
 
 
 def _log_row(database: Engine, workload_id: str, entry: Any) -> list[Any]:

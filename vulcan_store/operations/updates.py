@@ -12,15 +12,11 @@ from vulcan_store.engines.contract import Engine, OpenStore
 from vulcan_store.errors import ClaimLostError, InvalidTransitionError, InvalidWorkloadError
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
-from vulcan_store.models.bound import resolved
 from vulcan_store.models.typed import Changes
-from vulcan_store.models.workload import FIELDS, Workload, WorkloadNotFoundError
-from vulcan_store.operations.reading import lookup_key, stored_workload
+from vulcan_store.models.workload import FIELDS, MUTABLE, Workload, WorkloadNotFoundError, differing
+from vulcan_store.operations.reading import lookup_key
 from vulcan_store.queries.compiled import AsStored, Compiled, Param, StoredParam
 
-MUTABLE = ("status", "node_id", "output", "exit_code", "error", "duration_ms", "started_at", "finished_at")
-"""The fields that :func:`update_workload` may change; the others are fixed once created."""
-_MUTABLE = frozenset(MUTABLE)
 _stored_status = Workload.status.stored_value
 
 MAX_TRIES = 10
@@ -81,13 +77,11 @@ def update_workload(
         TypeError: the claim is not a Workload, or ``node_id`` or ``started_at`` is named together with one.
         StoreUnavailableError: the store cannot be written.
     """
-    given: dict[str, Any] = fields  # type: ignore[assignment]
-    if not _MUTABLE.issuperset(given):
-        name = next(name for name in given if name not in _MUTABLE)
-        raise InvalidWorkloadError(name, given[name], f"left out: what may be changed is {', '.join(MUTABLE)}")
-    if claim is None:
-        return _change(store.database, workload_id, given)
-    return _change_claimed(store.database, workload_id, given, _run_of(workload_id, claim, given))
+    for name, value in fields.items():
+        if name not in MUTABLE:
+            raise InvalidWorkloadError(name, value, f"left out: what may be changed is {', '.join(MUTABLE)}")
+    run = None if claim is None else _run_of(workload_id, claim, fields)
+    return change(store.database, workload_id, fields, run)
 
 
 def _run_of(workload_id: str, claim: object, fields: Mapping[str, Any]) -> Run:
@@ -103,100 +97,39 @@ def _run_of(workload_id: str, claim: object, fields: Mapping[str, Any]) -> Run:
     return claim.run
 
 
-def _change(database: Engine, workload_id: str, fields: Mapping[str, Any]) -> Workload:
+def change(database: Engine, workload_id: str, fields: Mapping[str, Any], run: Run | None = None) -> Workload:
+    """As :func:`update_workload`, for fields that may be changed and what proves a claim."""
     status = _stored_status(fields["status"]) if "status" in fields else None
+    values = {**fields, "id": workload_id, "now": clock.now_as_text()}
+    if run is not None:
+        values["claim_node"], start = run
+        # As this package writes it, which it most likely did.
+        values["claim_start"] = clock.to_text(start) if isinstance(start, datetime) else start
     if not fields:
         database.require_writable()
-        return stored_workload(database, workload_id)
-    values = {**fields, "id": workload_id, "now": clock.now_as_text()}
-    update = _update_fields(database, values, status, None, *fields)
-    tries = MAX_TRIES
-    while True:
-        if rows := database.write(*update):
-            return Workload.from_row(rows[0], database)
-        stored = stored_workload(database, workload_id)
-        tries -= 1
-        if not tries or stored.status in FINAL or fields.keys() == {"status"} and stored.status == status:
-            break
-        # It became something else between the two statements, so the change is possible now.
-    if _says_again(stored, fields):
-        return stored
-    raise InvalidTransitionError(stored.id, stored.status, status)
-
-
-def _change_claimed(database: Engine, workload_id: str, fields: Mapping[str, Any], run: Run) -> Workload:
-    status = _stored_status(fields["status"]) if "status" in fields else None
-    node_id, start = run
-    # As this package writes it, which it most likely did.
-    stored_node, stored_start = node_id, clock.to_text(start) if isinstance(start, datetime) else start
-    values = {**fields, "id": workload_id, "now": clock.now_as_text()}
-    database.require_writable()
-    tries = MAX_TRIES
-    while True:
+    for _ in range(MAX_TRIES):
         if fields:
-            values["claim_node"], values["claim_start"] = stored_node, stored_start
-            fence = "unknown start" if stored_start is None else "start"
-            if rows := database.write(*_update_fields(database, values, status, fence, *fields)):
+            started = None if run is None else values["claim_start"] is not None
+            if rows := database.write(*_update_fields(database, values, status, started, *fields)):
                 return Workload.from_row(rows[0], database)
-        rows = database.read(*_select_run(database, {"id": workload_id}))
+        rows = database.read(*_select_run(database, values))
         if not rows:
             raise WorkloadNotFoundError(workload_id)
-        # Another program may have written the same instant in a form of its own.
-        *row, stored_node, stored_start = rows[0]
+        *row, values["claim_node"], values["claim_start"] = rows[0]
         stored = Workload.from_row(row, database)
-        tries -= 1
-        if not tries or (stored.node_id, stored.started_at) != run:
+        holds = run is None or (stored.node_id, stored.started_at) == run
+        if holds and stored.status in FINAL:
+            if (run is None or status is not None) and not differing(stored, fields):
+                return stored
             break
-        if stored.status in FINAL and status is not None and _says_again(stored, fields):
-            return stored
-        if stored.status != Status.RUNNING:
+        if not holds or run is not None and stored.status != Status.RUNNING:
             break
-        if not fields or fields.keys() == {"status"} and status == Status.RUNNING:
+        if not fields or fields.keys() == {"status"} and stored.status == status:
             return stored
+        # It has changed since, or another program has written the claim's instant in a form of its own.
+    if run is None:
+        raise InvalidTransitionError(stored.id, stored.status, status)
     raise ClaimLostError(stored.id, stored.node_id, stored.status)
-
-
-def _says_again(stored: Workload, fields: Mapping[str, Any]) -> bool:
-    for name, value in fields.items():
-        field = Workload._meta.fields[name]
-        if field.python_value(field.stored_value(value)) != stored.__data__[name]:
-            return False
-    return True
-
-
-def _save_changes(workload: Workload, database: Any, changes: Mapping[str, Any]) -> int:
-    """Write what was changed about a stored workload, as :func:`update_workload` does; how many rows that were."""
-    database = resolved(database)
-    fields = {name: value for name, value in changes.items() if name in MUTABLE}
-    fixed = {name: value for name, value in changes.items() if name not in MUTABLE and name in workload._dirty}
-    if not isinstance(database, Engine):  # a Peewee database that the user has bound the model to
-        query = type(workload).update(**fields, **fixed).where(Workload.id == workload.id)
-        count = int(query.bind(database).execute())
-    else:
-        try:
-            _refuse_changed(database, workload.id, fixed)
-            if not fields:
-                return 0
-            stored = _change(database, workload.id, fields)
-        except WorkloadNotFoundError:
-            return 0
-        for name in ("node_id", "started_at", "finished_at"):
-            workload.__data__[name] = stored.__data__[name]
-        count = 1
-    workload._dirty -= set(changes)
-    return count
-
-
-def _refuse_changed(database: Engine, workload_id: str, fixed: Mapping[str, Any]) -> None:
-    if not fixed:
-        return
-    stored = stored_workload(database, workload_id)
-    for name, value in fixed.items():
-        if not _says_again(stored, {name: value}):
-            raise InvalidWorkloadError(name, value, f"as it was stored: what may be changed is {', '.join(MUTABLE)}")
-
-
-Workload.save_changes = _save_changes
 
 
 @Compiled
@@ -206,8 +139,9 @@ def _select_run() -> Any:
 
 
 @Compiled
-def _update_fields(status: str | None, fence: str | None, *names: str) -> Any:
-    """Change the named fields of the workload of an ``id``, if it is not final and, where asked, still claimed."""
+def _update_fields(status: str | None, started: bool | None, *names: str) -> Any:
+    """Change the named fields of the workload of an ``id``, if it is not final and, unless ``started`` is None, still
+    runs as it was claimed; ``started`` says whether it has a start."""
     changes: dict[Any, Any] = {field: Param(field.name, field.stored_value) for field in FIELDS if field.name in names}
     now = Param("now")
     if status is not None:
@@ -222,12 +156,12 @@ def _update_fields(status: str | None, fence: str | None, *names: str) -> Any:
     # One by one: SQLite puts a list of more than two into a table of its own, each time that it runs the statement.
     not_final = [Workload.status != final for final in sorted(FINAL)]
     query = Workload.update(changes).where(Workload.id == Param("id", lookup_key), *not_final)
-    if fence is not None:
+    if started is not None:
         start = Workload.started_at
         query = query.where(
             Workload.status == Status.RUNNING,
             Workload.node_id == StoredParam("claim_node"),
-            start == StoredParam("claim_start") if fence == "start" else start.is_null(),
+            start == StoredParam("claim_start") if started else start.is_null(),
         )
     if names == ("status",):
         query = query.where(Workload.status != status)  # said again, it writes nothing

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from vulcan_store.engines.contract import Engine, OpenStore
 from vulcan_store.errors import InvalidWorkloadError, WaitTimeoutError
 from vulcan_store.lifecycle import FINAL
-from vulcan_store.models.workload import Workload, WorkloadNotFoundError
-from vulcan_store.operations.reading import lookup_key, stored_workload
+from vulcan_store.models.workload import Workload
+from vulcan_store.operations.reading import get_workload, lookup_key
 from vulcan_store.queries.compiled import Compiled, Param
 
 T = TypeVar("T")
@@ -41,18 +41,16 @@ def wait_workload(store: OpenStore, workload_id: str, *, timeout: float | None =
     database = store.database
     patience = float("inf") if timeout is None else wait_seconds("timeout", timeout)
     query = _select_status(database, {"id": workload_id})
-    seen = [""]
 
-    def look() -> bool | None:
+    def is_final() -> bool | None:
         rows = database.read(*query)
-        if not rows:
-            raise WorkloadNotFoundError(workload_id)
-        seen[0] = rows[0][0]
-        return seen[0] in FINAL or None
+        return not rows or rows[0][0] in FINAL or None
 
-    if look_until(database, look, patience) is None:
-        raise WaitTimeoutError(workload_id, seen[0], 0.0 if timeout is None else timeout)
-    return stored_workload(database, workload_id)
+    look_until(database, is_final, patience)
+    workload = get_workload(store, workload_id)
+    if workload.status not in FINAL:
+        raise WaitTimeoutError(workload_id, workload.status, 0.0 if timeout is None else timeout)
+    return workload
 
 
 def wait_seconds(name: str, value: object) -> float:
@@ -61,12 +59,9 @@ def wait_seconds(name: str, value: object) -> float:
     Raises:
         InvalidWorkloadError: a ValueError, for anything else.
     """
-    if type(value) is int and 0 <= value <= 10**9:
-        return value
-    number: Any = value if type(value) is not bool and issubclass(type(value), (int, float)) else -1
-    if not number >= 0:  # NaN is not either
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:  # NaN is not either
         raise InvalidWorkloadError(name, value, "a number of seconds from 0")
-    return float(min(number, 10**9))
+    return float(min(value, 10**9))
 
 
 def look_until(database: Engine, look: Callable[[], T | None], patience: float) -> T | None:

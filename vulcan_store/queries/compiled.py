@@ -7,7 +7,7 @@ only on the query's shape and on the database class, so it is kept; each run the
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from peewee import ColumnBase, Context
 
@@ -19,17 +19,22 @@ if TYPE_CHECKING:
 Convert = Callable[..., Any]
 
 
+def as_is(value: Any) -> Any:
+    """The conversion of what an engine takes as it is."""
+    return value
+
+
 class Param(ColumnBase):
     """The place of a value that each run gives by name.
 
     It stands in a query wherever a value would. ``convert`` checks and converts the value.
     """
 
-    def __init__(self, name: Hashable, convert: Convert | None = None) -> None:
-        self.name, self.convert = name, convert or as_is
+    def __init__(self, name: Hashable, convert: Convert = as_is) -> None:
+        self.name, self.convert = name, convert
 
     def __sql__(self, ctx: Context) -> Context:
-        ctx.value(_Place(self.name, self.convert), converter=False)
+        ctx.value((self.name, self.convert), converter=False)
         return ctx
 
 
@@ -53,18 +58,17 @@ class StoredParam(Param):
         return super().__sql__(ctx.literal("CAST(")).literal(" AS TEXT)")
 
 
-def as_is(value: Any) -> Any:
-    """The conversion of what an engine takes as it is."""
-    return value
+class Text(NamedTuple):
+    """The text of a query.
 
+    Attributes:
+        params: for each of the values that it takes its name and its conversion.
+        converters: the conversions by name.
+    """
 
-class _Place(tuple[Hashable, Convert]):
-    def __new__(cls, name: Hashable, convert: Convert) -> _Place:
-        return super().__new__(cls, (name, convert))
-
-
-Text = tuple[str, list[tuple[Hashable, Convert]]]
-"""The text of a query, and for each of the values that it takes its name and its conversion."""
+    sql: str
+    params: list[tuple[Any, Convert]]
+    converters: dict[Any, Convert]
 
 
 class Compiled:
@@ -84,40 +88,37 @@ class Compiled:
 
     def __call__(self, database: Engine, values: Mapping[Any, Any], *shape: Hashable) -> tuple[str, list[Any]]:
         """The text of the query and its values, checked and converted, as a driver takes them."""
-        try:
-            sql, params = self.texts[type(database), shape]
-        except KeyError:
-            sql, params = self._build(database, shape)
+        sql, params, _ = self.text(database, *shape)
         converted = []
         for name, convert in params:
             converted.append(convert(values[name]))
         return sql, converted
 
     def text(self, database: Engine, *shape: Hashable) -> Text:
-        """The query's text and the list of its values, built once and kept.
+        """The query's text, built once and kept.
 
         Constants become part of the text: to give a driver one with each run costs more than the driver's own work.
         """
         try:
             return self.texts[type(database), shape]
         except KeyError:
-            return self._build(database, shape)
+            if len(self.texts) >= self.max_texts:
+                self.texts.clear()
+            self.texts[type(database), shape] = text = self._build(database, shape)
+            return text
 
     def _build(self, database: Engine, shape: tuple[Hashable, ...]) -> Text:
-        context: Any = database.get_sql_context()
-        text, values = context.parse(self.build(*shape))
+        text, values = database.get_sql_context().parse(self.build(*shape))  # type: ignore[no-untyped-call]
         first, *others = text.split(database.param)
-        parts, params = [first], []
+        sql, params = first, []
         for value, other in zip(values, others, strict=True):
-            if isinstance(value, _Place):
+            if isinstance(value, tuple):
                 name, convert = value
                 params.append((name, database.converter_for(str(name), convert)))
-            parts += (database.param if isinstance(value, _Place) else _literal(value)), other
-        compiled = "".join(parts), params
-        if len(self.texts) >= self.max_texts:
-            self.texts.clear()
-        self.texts[type(database), shape] = compiled
-        return compiled
+                sql += database.param + other
+            else:
+                sql += _literal(value) + other
+        return Text(sql, params, dict(params))
 
 
 def _literal(value: str | int | None) -> str:

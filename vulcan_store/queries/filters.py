@@ -30,15 +30,15 @@ MAX_MEMBERS = 2**13
 
 
 class Filter(NamedTuple):
-    """A filter of a query, whose values each run gives by the name of the filter and a number from 0.
+    """A filter of a query, whose values each run gives by the name of the filter and their places.
 
     Attributes:
-        length: how many values it has.
+        places: which of its values are meant, by number.
         or_null: whether NULL, which reads as ``""``, is among what is looked for.
     """
 
     name: str
-    length: int = 1
+    places: range = range(1)
     or_null: bool = False
 
 
@@ -55,8 +55,6 @@ def read_filters(
         TypeError: a filter is not among the known ones.
         InvalidWorkloadError: a value that the field does not accept.
     """
-    if not filters:
-        return (), {}
     shape, values = [], dict[Any, Any]()
     for name, value in filters.items():
         if name not in known:
@@ -65,24 +63,23 @@ def read_filters(
             continue
         if name in TIMES:
             members = [aware_time_text(name, value, clock.to_bound)]
-        elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-            members = _members(name, value)
         else:
-            members = [Workload._meta.fields[name].stored_value(value)]
-        shape.append(Filter(name, len(members), name == "input_hash" and "" in members))
+            members = _members(name, value)
+        shape.append(Filter(name, range(len(members)), name == "input_hash" and "" in members))
         values.update(((name, place), member) for place, member in enumerate(members))
     return tuple(sorted(shape)), values
 
 
-def _members(name: str, collection: Iterable[Any]) -> list[Any]:
-    """The different values of a collection, the last one repeated up to a power of two, so that there are few shapes.
+def _members(name: str, value: Any) -> list[Any]:
+    """The different values, the last one repeated up to a power of two, so that there are few shapes.
 
     The few that are walked one by one are not repeated: see :func:`newest_first`.
     """
-    members = list({Workload._meta.fields[name].stored_value(value): None for value in collection})
+    several = isinstance(value, Iterable) and not isinstance(value, (str, bytes))
+    members = list(dict.fromkeys(map(Workload._meta.fields[name].stored_value, value if several else (value,))))
     if len(members) > MAX_MEMBERS:
         raise InvalidWorkloadError(name, members, f"at most {MAX_MEMBERS:,} different values")
-    if members and not (name in WALKED and len(members) <= MAX_WALKS):
+    if name not in WALKED or len(members) > MAX_WALKS:
         members += members[-1:] * ((1 << (len(members) - 1).bit_length()) - len(members))
     return members
 
@@ -92,42 +89,37 @@ def newest_first(query: Any, shape: Shape) -> Any:
 
     Several statuses or input hashes are several walks of their index, which the engine merges.
     """
-    merged = reduce(lambda one, other: one.union_all(other), _walks(query, shape))
+    merged = reduce(lambda one, other: one.union_all(other), [filtered(query, walk) for walk in _walks(shape)])
     return merged.order_by(Workload.created_at.desc(), Workload.id.desc())
 
 
-def _walks(query: Any, shape: Shape) -> list[Any]:
+def _walks(shape: Shape) -> list[Shape]:
     for one in shape:
-        rest = tuple(other for other in shape if other is not one)
-        values = one.length * sum(other.length for other in rest)
-        if one.name in WALKED and not one.or_null and 1 < one.length <= MAX_WALKS and values <= MAX_MEMBERS:
-            query = filtered(query, rest)
-            return [_among(query, one, range(place, place + 1)) for place in range(one.length)]
-    return [filtered(query, shape)]
+        others = tuple(other for other in shape if other is not one)
+        values = len(one.places) * sum(len(other.places) for other in others)
+        if one.name in WALKED and not one.or_null and 1 < len(one.places) <= MAX_WALKS and values <= MAX_MEMBERS:
+            return [(one._replace(places=range(place, place + 1)), *others) for place in one.places]
+    return [shape]
 
 
 def filtered(query: Any, shape: Shape) -> Any:
     """The rows of a query that match."""
     for each in shape:
-        if each.name in TIMES:
-            column = Workload._meta.fields[TIMES[each.name]]
-            bound = Param((each.name, 0), column.bound_value)
-            query = query.where(column >= bound if each.name.endswith("since") else column < bound)
-        else:
-            query = _among(query, each, range(each.length))
+        query = query.where(_condition(each))
     return query
 
 
-def _among(query: Any, each: Filter, places: range) -> Any:
-    column: Any = Workload._meta.fields[each.name]
-    values: list[Any] = [Param((each.name, place), column.db_value) for place in places]
+def _condition(each: Filter) -> Any:
+    column: Any = Workload._meta.fields[TIMES.get(each.name, each.name)]
+    if each.name in TIMES:
+        bound = Param((each.name, 0), column.adapt)
+        return column >= bound if each.name.endswith("since") else column < bound
+    values: list[Any] = [Param((each.name, place), column.db_value) for place in each.places]
     if each.or_null:
         column = fn.COALESCE(column, SQL("''"))
-    elif each.name == "input_hash" and len(values) == 1:
-        return query.where(SameHash(values[0]))
     elif each.name == "input_hash":
-        query = query.where(HAS_INPUT_HASH)
-    return query.where(column == values[0] if len(values) == 1 else column.in_(values))
+        return SameHash(values[0]) if len(values) == 1 else HAS_INPUT_HASH & column.in_(values)
+    return column == values[0] if len(values) == 1 else column.in_(values)
 
 
 def non_negative_int(name: str, value: object, minimum: int = 0) -> int:
@@ -136,8 +128,6 @@ def non_negative_int(name: str, value: object, minimum: int = 0) -> int:
     Raises:
         InvalidWorkloadError: a ValueError, for anything else.
     """
-    if type(value) is int and minimum <= value < 2**63:
-        return value
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
         raise InvalidWorkloadError(name, value, f"a whole number from {minimum}")
     return min(value, 2**63 - 1)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import select
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from vulcan_store.errors import StoreUnavailableError
@@ -34,18 +34,14 @@ CANCEL_TIMEOUT = 5.0
 _OPEN = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
 
-class _UtcLoader(Loader):
-    """Reads a ``timestamptz`` as an aware datetime in UTC, whatever zone the session is in.
-
-    One that Python cannot hold (``infinity``, a year beyond 9999) comes as its text, as text that is not a time does
-    on SQLite.
-    """
+class _TimeLoader(Loader):
+    """Reads a ``timestamptz`` that Python cannot hold (``infinity``, a year beyond 9999) as its text."""
 
     def load(self, data: Any) -> datetime | str:
         text = bytes(data).decode()
         try:
-            return datetime.fromisoformat(text).astimezone(UTC)
-        except (ValueError, OverflowError):
+            return datetime.fromisoformat(text)
+        except ValueError:
             return text
 
 
@@ -65,7 +61,7 @@ def connect(parameters: str, lock_timeout: int | None, prepare_threshold: int | 
         cursor_factory=driver.ClientCursor if prepare_threshold is None else driver.Cursor,
     )
     try:
-        connection.adapters.register_loader("timestamptz", _UtcLoader)
+        connection.adapters.register_loader("timestamptz", _TimeLoader)
         # PgBouncer knows this setting, and keeps it for a client whatever server connection it lends.
         if not (connection.pgconn.parameter_status(b"DateStyle") or b"ISO").startswith(b"ISO"):
             connection.execute("SET DateStyle = ISO")

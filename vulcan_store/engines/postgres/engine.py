@@ -25,7 +25,7 @@ from peewee import (  # type: ignore[attr-defined]
 from vulcan_store.engines.contract import READ_ONLY, Convert, Engine, Ran, ReferredError, without_password
 from vulcan_store.engines.pool import Pool
 from vulcan_store.engines.postgres.driver import Connection, connect, driver, is_in_transaction, is_of_key, is_usable
-from vulcan_store.engines.postgres.statements import Sender, one_line, rows_of
+from vulcan_store.engines.postgres.statements import Sender, is_change, one_line, rows_of
 from vulcan_store.engines.postgres.urls import CONNECT_TIMEOUT, Settings, read_url
 from vulcan_store.engines.postgres.values import PostgresContext, batches, sendable
 from vulcan_store.errors import StoreUnavailableError
@@ -44,6 +44,7 @@ class PostgresEngine(Engine, PostgresqlDatabase):
     context_class = PostgresContext
     errors = (driver.Error, PeeweeException)
     patience = CONNECT_TIMEOUT
+    _adapter: Any
 
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> Self:
@@ -96,6 +97,10 @@ class PostgresEngine(Engine, PostgresqlDatabase):
         cursor = self.sender.execute_in_savepoint(connection, sql, values)
         return cursor, rows_of(cursor)
 
+    def run_any(self, connection: Connection, sql: str, values: Sequence[Any]) -> Ran:
+        # As on SQLite: what somebody has caught spoils no transaction.
+        return (self.run_write if is_change(sql) else self.run_read)(connection, sql, values)
+
     def converter_for(self, name: str, convert: Convert) -> Convert:
         field = getattr(convert, "__self__", None)
         name = getattr(field, "name", name)
@@ -132,6 +137,11 @@ class PostgresEngine(Engine, PostgresqlDatabase):
                 except driver.Error:
                     connection.close()  # the error that led here is the one to be seen
 
+    def is_connection_usable(self) -> bool:
+        """As in Peewee; outside of a transaction a connection that the server has dropped is replaced."""
+        connection = self.borrower().connection
+        return not self.ended and (connection is None or self._adapter.is_connection_usable(connection))
+
     # The schema
 
     def table_and_index_names(self) -> set[str]:
@@ -167,7 +177,7 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     # Copies
 
-    def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
+    def backup(self, path: str, progress: Callable[[int, int, int], object] | None = None) -> None:
         raise StoreUnavailableError(self.target, "a server is backed up by its own pg_dump, which writes a copy too")
 
     def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:

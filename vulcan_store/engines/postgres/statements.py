@@ -21,8 +21,7 @@ BEGINS, ENDS, READS = ("BEGIN", "START"), ("COMMIT", "END"), ("SELECT", "SHOW", 
 SAVE, RELEASE, UNDO = "SAVEPOINT vulcan", "RELEASE vulcan", "ROLLBACK TO vulcan; RELEASE vulcan"
 WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE", "WITH")
 
-_VERB = re.compile(r"[\s(]*([A-Za-z]*)")
-_LOCKING = re.compile(r"\bFOR\s+(NO\s+KEY\s+UPDATE|UPDATE|KEY\s+SHARE|SHARE)\b", re.IGNORECASE)
+_VERB = re.compile(r"(?:[\s(]|--[^\n]*|/\*.*?\*/)*([A-Za-z]*)", re.DOTALL)
 
 
 class Sender:
@@ -48,13 +47,13 @@ class Sender:
             psycopg.Error: the server refuses it; nothing was changed.
             StoreUnavailableError: the connection was lost; ``maybe_done`` if a commit was under way.
         """
-        verb = _VERB.match(sql)[1].upper()  # type: ignore[index]
+        verb = _verb_of(sql)
         alone = not is_in_transaction(connection)
         before = after = ""
         if self.several and alone:
             if verb in BEGINS:
                 after = self.isolation if self.read_only else self.patience
-            elif self.read_only or verb in WRITES or verb in READS and _is_locking(sql):
+            elif self.read_only or verb in WRITES or " FOR " in sql:  # it may lock rows
                 before = "; ".join(filter(None, [self.isolation, self.patience]))
         commits = verb in ENDS or alone and verb not in READS and verb not in BEGINS
         cursor = self._send(connection, before, sql, values, after, commits)
@@ -137,9 +136,13 @@ class Sender:
         raise StoreUnavailableError(self.target, reason, maybe_done=commits) from error
 
 
-def _is_locking(sql: str) -> bool:
-    # Looked for as plain text first, which takes a tenth of the time.
-    return "for" in sql.lower() and _LOCKING.search(sql) is not None
+def is_change(sql: str) -> bool:
+    """Whether a statement changes rows or the schema."""
+    return _verb_of(sql) in (*WRITES, "CREATE", "ALTER", "DROP")
+
+
+def _verb_of(sql: str) -> str:
+    return _VERB.match(sql)[1].upper()  # type: ignore[index]
 
 
 def is_loss(error: driver.Error) -> bool:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import unquote, unquote_plus
 
 from vulcan_store.engines.contract import without_password
 from vulcan_store.engines.postgres.driver import conninfo, driver
 from vulcan_store.errors import StoreUnavailableError
-
-N = TypeVar("N", int, float)
 
 CONNECT_TIMEOUT = 5
 """Seconds that connecting may take, unless ``connect_timeout`` in the URL or ``$PGCONNECT_TIMEOUT`` says otherwise."""
@@ -70,22 +67,13 @@ def read_url(url: str) -> tuple[str, str, Settings]:
 
 
 def _settings(target: str, own: dict[str, str]) -> Settings:
-    def number(name: str, kind: Callable[[str], N], least: int) -> N:
+    numbers: dict[str, Any] = {}
+    for name, text in own.items():
+        least = 1 if name == "pool_size" else 0
         try:
-            value = kind(own[name])
+            numbers[name] = float(text) if name == "pool_timeout" else int(text)
         except ValueError:
-            value = kind("-1")
-        if not least <= value < 2**31:
-            raise StoreUnavailableError(target, f"?{name}={own[name]} in its URL must be a number from {least}")
-        return value
-
-    settings = Settings()
-    if "pool_size" in own:
-        settings = settings._replace(pool_size=number("pool_size", int, 1))
-    if "pool_timeout" in own:
-        settings = settings._replace(pool_timeout=number("pool_timeout", float, 0))
-    if "lock_timeout" in own:
-        settings = settings._replace(lock_timeout=number("lock_timeout", int, 0))
-    if "prepare_threshold" in own:
-        settings = settings._replace(prepare_threshold=number("prepare_threshold", int, 0))
-    return settings
+            numbers[name] = -1
+        if not least <= numbers[name] < 2**31:
+            raise StoreUnavailableError(target, f"?{name}={text} in its URL must be a number from {least}")
+    return Settings(**numbers)

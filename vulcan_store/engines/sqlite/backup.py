@@ -10,25 +10,23 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from vulcan_store.engines import forks
-from vulcan_store.engines.sqlite.driver import sqlite3
+from vulcan_store.engines.sqlite.driver import opened, sqlite3
+from vulcan_store.engines.sqlite.paths import uri_of
 from vulcan_store.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from vulcan_store.engines.sqlite.engine import SqliteEngine
 
 PAGES_PER_STEP = 1_000
-"""How many pages are copied before others get the interpreter and hear of the progress."""
+"""How many pages are copied before others get the interpreter."""
 
 UNFINISHED = ".vulcan-backup-"
 """How the hidden name of a backup begins that is not whole yet."""
 
 AT_FDCWD, RENAME_NOREPLACE = -100, 1
 
-Progress = Callable[[int, int], object]
 
-
-def copy_to(database: SqliteEngine, path: str, progress: Progress | None = None) -> None:
+def copy_to(database: SqliteEngine, path: str, progress: Callable[[int, int, int], object] | None) -> None:
     """Copy a database to a new file while others go on writing; the file has its name only once it is whole.
 
     Raises:
@@ -45,7 +43,10 @@ def copy_to(database: SqliteEngine, path: str, progress: Progress | None = None)
         _remove_unfinished(folder)
         with _unfinished(folder) as name:
             os.close(os.open(name, os.O_CREAT | os.O_EXCL, mode))
-            _copy(database, name, progress)
+            with opened(uri_of(name, "rw")) as copy:
+                # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
+                database.pool.lend_another(lambda source: _copy(source, copy, progress))
+            database.file.check()
             _sync(name)
             _rename(name, path)
     except OSError as error:
@@ -113,31 +114,12 @@ def _sync(path: str) -> None:
         os.close(descriptor)
 
 
-def _copy(database: SqliteEngine, path: str, progress: Progress | None) -> None:
-    def tell(status: int, remaining: int, total: int) -> None:
-        if progress is not None:
-            progress(total - remaining, total)
-
-    def copy_from(source: sqlite3.Connection) -> None:
-        with _opened(path) as copy, source:
-            # In a transaction every step sees the same state; without, a write would start the copy anew:
-            # https://www.sqlite.org/c3ref/backup_finish.html
-            source.execute("BEGIN")
-            source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-            source.backup(copy, pages=PAGES_PER_STEP, progress=tell)
-
-    # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
-    database.pool.lend_another(copy_from)
-    database.file.check()
-
-
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[sqlite3.Connection]:
-    # The class itself: tools that watch statements put a wrapper in the place of sqlite3.connect.
-    with forks.opening_or_closing:
-        connection = sqlite3.Connection(path)
-    try:
-        yield connection
-    finally:
-        with forks.opening_or_closing:
-            connection.close()
+def _copy(
+    source: sqlite3.Connection, copy: sqlite3.Connection, progress: Callable[[int, int, int], object] | None
+) -> None:
+    with source:
+        # In a transaction every step sees the same state; without, a write would start the copy anew:
+        # https://www.sqlite.org/c3ref/backup_finish.html
+        source.execute("BEGIN")
+        source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+        source.backup(copy, pages=PAGES_PER_STEP, progress=progress)

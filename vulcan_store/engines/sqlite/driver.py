@@ -5,14 +5,31 @@ https://www.sqlite.org/howtocorrupt.html, section 2.2.1
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from vulcan_store.engines import forks
 
 if TYPE_CHECKING:
     import sqlite3
 else:
     from peewee import sqlite3
 
-__all__ = ["has_code", "sqlite3"]
+__all__ = ["has_code", "opened", "sqlite3"]
+
+
+@contextlib.contextmanager
+def opened(name: str) -> Iterator[sqlite3.Connection]:
+    """A connection beside those that a store lends, by a path or a URI; no fork comes while it is opened or closed."""
+    # The class itself: tools that watch statements put a wrapper in the place of sqlite3.connect.
+    with forks.opening_or_closing:
+        connection = sqlite3.Connection(name, uri=True, isolation_level=None, timeout=0)
+    try:
+        yield connection
+    finally:
+        with forks.opening_or_closing:
+            connection.close()
 
 
 def has_code(error: BaseException, *names: str) -> bool:

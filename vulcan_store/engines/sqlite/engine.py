@@ -20,7 +20,7 @@ from vulcan_store.engines.contract import Engine, KeyTakenError, Ran, ReferredEr
 from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.pool import FORKED, Pool
 from vulcan_store.engines.sqlite.backup import copy_to
-from vulcan_store.engines.sqlite.driver import has_code, sqlite3
+from vulcan_store.engines.sqlite.driver import has_code, opened, sqlite3
 from vulcan_store.engines.sqlite.kept import KeptFile
 from vulcan_store.engines.sqlite.paths import identity_of, path_of, require_one_name, uri_of
 from vulcan_store.engines.sqlite.pragmas import PRAGMAS, checked_pragmas
@@ -67,7 +67,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         self.in_memory = self.path == ":memory:"
         self.is_store = self.left_behind = False
         self.file = KeptFile(target, self.path)
-        self.open, self.drained = 0, False
+        self.drained = False
         if self.in_memory:
             # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
             self.uri = f"file:/vulcan_store-{os.getpid()}-{next(_names)}?vfs=memdb"
@@ -151,7 +151,6 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             connection = sqlite3.connect(
                 self.uri, timeout=0, isolation_level=None, check_same_thread=False, uri=True
             )
-            self.open += 1
             try:
                 self._add_conn_hooks(connection)  # type: ignore[attr-defined]
                 if self.is_store:
@@ -166,8 +165,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def _close_connection(self, connection: Any) -> None:
         with forks.opening_or_closing:
-            self.open -= 1
-            if not self.open:
+            if self.pool.is_empty():
                 self.file.wal_identity = None  # the last one takes it away
             connection.close()
 
@@ -206,9 +204,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def _remove_empty_wal(self) -> None:
         # A read-only connection to a file in WAL mode has to create -wal and -shm and cannot remove them; SQLite
         # itself removes them, once nobody uses them, when a connection that may write is closed.
-        with contextlib.suppress(sqlite3.Error), forks.opening_or_closing, contextlib.closing(
-            sqlite3.connect(uri_of(self.path, "rw"), uri=True, timeout=0)
-        ) as connection:
+        with contextlib.suppress(sqlite3.Error), opened(uri_of(self.path, "rw")) as connection:
             connection.execute("SELECT 1 FROM sqlite_master").fetchall()
 
     # Forks
@@ -217,12 +213,12 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         self.pool.pause()
         mine = self.borrower()
         if self.in_memory:
-            self.pool.wait_for_calls(mine, self.busy_timeout)
+            self.pool.drain(mine, self.busy_timeout, keep=True)
         else:
             self.drained = self.pool.drain(mine, self.busy_timeout)
 
     def is_ready(self) -> bool:
-        return not self.pool.lending and not (self.drained and self.open)
+        return not self.pool.lending and (self.pool.is_empty() or not self.drained)
 
     def after_fork_in_parent(self) -> None:
         self.pool.resume()
@@ -233,7 +229,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             return
         inherited = self.pool.keep_inherited()
         self.pool.begin(None if inherited else os.getpid())
-        self.open, self.file.wal_identity = 0, None
+        self.file.wal_identity = None
         self.forget_threads()
 
     # Statements
@@ -367,7 +363,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     # Copies
 
-    def backup(self, path: str, progress: Callable[[int, int], object] | None = None) -> None:
+    def backup(self, path: str, progress: Callable[[int, int, int], object] | None = None) -> None:
         try:
             copy_to(self, path, progress)
         except (sqlite3.Error, PeeweeException) as error:

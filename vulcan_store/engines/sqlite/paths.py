@@ -14,8 +14,9 @@ OLDEST_IN_MEMORY = (3, 36, 0)  # a memdb that connections share: https://www.sql
 
 SQLITE_URL = "sqlite://"
 
-MAX_PATH = 512 - len("-journal")
-"""How many bytes SQLite takes of a path: https://github.com/sqlite/sqlite/blob/master/src/os_unix.c, MAX_PATHNAME."""
+MAX_NAME, MAX_PATH = 255 - len("-journal"), 512 - len("-journal")
+"""How many bytes a name may have in most file systems, and how many SQLite takes of a path:
+https://github.com/sqlite/sqlite/blob/master/src/os_unix.c, MAX_PATHNAME."""
 
 
 def path_of(target: str) -> str:
@@ -127,20 +128,10 @@ def _mount_points() -> set[str]:
 
 def _require_room(target: str, path: str) -> None:
     # SQLite appends -journal, -wal and -shm, and fails later without saying why.
-    folder, name = os.path.split(os.fsencode(path))
-    try:
-        max_name = os.pathconf(folder, "PC_NAME_MAX") - len("-journal")
-    except (OSError, ValueError):
-        max_name = 255 - len("-journal")
-    if len(name) > max_name:
-        raise StoreUnavailableError(
-            target,
-            f"its name has {len(name)} bytes and is too long: {max_name} are the most, for SQLite appends -journal",
-        )
-    if len(os.fsencode(path)) > MAX_PATH:
-        raise StoreUnavailableError(
-            target, f"its path has {len(os.fsencode(path))} bytes and is too long: SQLite takes {MAX_PATH} at most"
-        )
+    for what, text, most in ("name", os.path.basename(path), MAX_NAME), ("path", path, MAX_PATH):
+        size = len(os.fsencode(text))
+        if size > most:
+            raise StoreUnavailableError(target, f"its {what} has {size} bytes and is too long: {most} are the most")
 
 
 def uri_of(path: str, mode: str) -> str:

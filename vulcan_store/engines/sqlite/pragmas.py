@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from vulcan_store.engines import forks
-from vulcan_store.engines.sqlite.driver import sqlite3
+from vulcan_store.engines.sqlite.driver import opened, sqlite3
 from vulcan_store.errors import StoreUnavailableError
 
 PRAGMAS: Mapping[str, Any] = {
@@ -38,7 +36,7 @@ def checked_pragmas(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
     for name in REFUSED:
         if name in given:
             raise StoreUnavailableError(target, f"the pragma {name} would take away what a store is for; leave it out")
-    with forks.opening_or_closing, contextlib.closing(sqlite3.connect(":memory:")) as connection:
+    with opened(":memory:") as connection:
         known = {name for (name,) in connection.execute("SELECT name FROM pragma_pragma_list")}
         for name, value in given.items():
             if name not in known:

@@ -20,10 +20,7 @@ def reason_of(database: SqliteEngine, error: Exception) -> str:
     if has_code(error, "SQLITE_BUSY_SNAPSHOT"):
         return "another connection has written since this transaction began to read; begin it with IMMEDIATE"
     if has_code(error, "SQLITE_BUSY", "SQLITE_LOCKED"):
-        others = "another process or thread, the server perhaps, was writing or had left a transaction open; nothing "
-        if database.is_transaction_open():
-            return f"it is locked: {others}waits for that in a transaction which began to read; begin it with IMMEDIATE"
-        return f"it is locked: for {database.busy_timeout:g} s (busy_timeout) {others}was written, so try again"
+        return locked(database)
     if has_code(error, "SQLITE_FULL"):
         return f"there is no room left, on its disk or within max_page_count ({error})"
     if has_code(error, "SQLITE_CONSTRAINT_UNIQUE"):
@@ -39,6 +36,14 @@ def reason_of(database: SqliteEngine, error: Exception) -> str:
     if has_code(error, "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH"):
         return f"{_obstacle(database)} ({error})"
     return str(error)
+
+
+def locked(database: SqliteEngine) -> str:
+    """Why a lock was refused, and what would help."""
+    others = "another process or thread, the server perhaps, was writing or had left a transaction open; nothing "
+    if database.is_transaction_open():
+        return f"it is locked: {others}waits for that in a transaction which began to read; begin it with IMMEDIATE"
+    return f"it is locked: for {database.busy_timeout:g} s (busy_timeout) {others}was written, so try again"
 
 
 def _obstacle(database: SqliteEngine) -> str:
@@ -70,8 +75,6 @@ def _exhausted() -> str:
     except OSError as error:
         if error.errno == errno.EMFILE:
             return "this process has no file descriptor left (ulimit -n); close files that it opened, or allow more"
-        if error.errno == errno.ENFILE:
-            return "the system has no room for another open file (fs.file-max)"
     return ""
 
 
@@ -89,7 +92,4 @@ def _forbidden(database: SqliteEngine, path: str, folder: str) -> str:
         return "this user may not write the file"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"this user may not create files in the folder {folder!r}, where SQLite needs -wal and -shm"
-    for companion in (path + "-wal", path + "-shm", path + "-journal"):
-        if os.path.exists(companion) and not os.access(companion, os.R_OK | os.W_OK):
-            return f"this user may not read and write {companion!r}, which somebody else has left"
-    return "SQLite could not open it, though this user may read and write the file and its folder"
+    return "SQLite could not open it, though this user may write the file and its folder; look at its -wal and -shm"

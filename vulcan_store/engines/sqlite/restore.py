@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from vulcan_store.engines import forks
-from vulcan_store.engines.sqlite.driver import has_code, sqlite3
+from vulcan_store.engines.sqlite.driver import has_code, opened, sqlite3
 from vulcan_store.engines.sqlite.paths import uri_of
+from vulcan_store.engines.sqlite.reasons import locked
 from vulcan_store.errors import SchemaMismatchError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from vulcan_store.engines.sqlite.engine import SqliteEngine
 
-_BUSY, _LOCKED = 5, 6
-"""https://www.sqlite.org/rescode.html#busy"""
-_PAUSE = 0.01
+BUSY = (5, 6)
+"""Busy and locked: https://www.sqlite.org/rescode.html#busy"""
+PAUSE = 0.01
 """Seconds between two tries to begin."""
 
 
@@ -33,10 +32,12 @@ def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequen
     if not database.in_memory and os.path.samefile(path, database.path):
         raise StoreUnavailableError(path, "this is the store's own file")
     try:
-        with _opened(path) as source:
+        # A file that nobody has open needs no locks, and reading it leaves no -wal and -shm beside it.
+        alone = not os.path.exists(os.path.realpath(path) + "-wal")
+        with opened(uri_of(path, "ro") + ("&immutable=1" if alone else "")) as source:
             _check(source, path, columns)
             with _in_rollback_mode(source) if database.in_memory else contextlib.nullcontext(source) as content:
-                database.with_connection(lambda connection: _copy(connection, content, database.busy_timeout))
+                database.with_connection(_copy, content, database)
     except sqlite3.Error as error:
         if has_code(error, "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CANTOPEN"):
             raise StoreUnavailableError(path, f"it cannot be restored: {error}") from error
@@ -49,28 +50,17 @@ def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequen
         database.fail(error)
 
 
-def _copy(target: sqlite3.Connection, source: sqlite3.Connection, patience: float) -> None:
-    left = patience
+def _copy(target: sqlite3.Connection, source: sqlite3.Connection, database: SqliteEngine) -> None:
+    left = database.busy_timeout
 
     def wait(status: int, remaining: int, total: int) -> None:
         nonlocal left
-        if status not in (_BUSY, _LOCKED):
-            return
-        left -= _PAUSE
-        if left <= 0:
-            raise _busy()
+        if status in BUSY:
+            left -= PAUSE
+            if left <= 0:
+                raise StoreUnavailableError(database.target, locked(database))
 
-    start = time.monotonic()
-    target.execute("BEGIN IMMEDIATE")  # waits for its turn, as the copy itself would not
-    target.execute("ROLLBACK")
-    left -= time.monotonic() - start
-    source.backup(target, pages=-1, progress=wait, sleep=_PAUSE)
-
-
-def _busy() -> sqlite3.OperationalError:
-    error = sqlite3.OperationalError("database is locked")
-    error.sqlite_errorcode, error.sqlite_errorname = _BUSY, "SQLITE_BUSY"
-    return error
+    source.backup(target, pages=-1, progress=wait, sleep=PAUSE)
 
 
 def _check(source: sqlite3.Connection, path: str, columns: Mapping[str, Sequence[str]]) -> None:
@@ -92,17 +82,3 @@ def _in_rollback_mode(source: sqlite3.Connection) -> Iterator[sqlite3.Connection
     with contextlib.closing(sqlite3.Connection(":memory:")) as copy:
         copy.deserialize(bytes(content))
         yield copy
-
-
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[sqlite3.Connection]:
-    # A file that nobody has open needs no locks, and reading it leaves no -wal and -shm beside it.
-    alone = not os.path.exists(os.path.realpath(path) + "-wal")
-    uri = uri_of(path, "ro") + ("&immutable=1" if alone else "")
-    with forks.opening_or_closing:
-        connection = sqlite3.Connection(uri, uri=True, isolation_level=None)
-    try:
-        yield connection
-    finally:
-        with forks.opening_or_closing:
-            connection.close()

@@ -34,7 +34,7 @@ def stats(parser: Parser) -> object:
             for word in dict.fromkeys([*map(str, known), *counts]):
                 what = f"{name} {plain(word) or '(empty)'}"
                 print(f"{what:20}  {counts[word]:>9,}")
-        print(f"average of completed  {span(average or 0):>9}")
+        print(f"average of completed  {'-' if average is None else span(average):>9}")
 
     return run
 

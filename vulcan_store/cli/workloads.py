@@ -146,7 +146,7 @@ def update(parser: Parser) -> object:
     def run(store: Store, options: Namespace) -> None:
         fields = given(options, MUTABLE)
         if not fields:
-            parser.error("nothing to change was named")
+            parser.error("nothing to change was named; --status completed, for one")
         changed = store.database.atomically(lambda: [store.update_workload(one, **fields) for one in options.ids])
         show_workloads(changed, options.json)
 

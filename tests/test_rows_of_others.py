@@ -274,7 +274,7 @@ def test_readmes_janitor_ends_what_the_server_left_running(path, monkeypatch):
         return store
 
     monkeypatch.setattr("vulcan_store.open_store", limited)
-    exec(program("janitor.py").code, {})
+    exec(program("janitor.py"), {})
 
     with open_store(path):
         left = {workload.started_at for workload in iter_workloads(status="running")}

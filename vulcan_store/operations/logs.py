@@ -89,8 +89,9 @@ def list_log_lines(
         bounds["after"] = non_negative_int("after", after)
     if limit is not None:
         bounds["limit"] = non_negative_int("limit", limit)
-    found = lines_of(store.database, workload_id, **bounds)
-    if not found and not store.database.read(*exists(store.database, {"id": workload_id}, False)):
+    database = store.database
+    found = lines_of(database, workload_id, **bounds)
+    if not found and not database.read(*exists(database, {"id": workload_id}, False)):
         raise WorkloadNotFoundError(workload_id)
     return found
 

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ def copy_to(database: SqliteEngine, path: str, progress: Callable[[int, int, int
     try:
         _remove_unfinished(folder)
         with _unfinished(folder) as name:
-            os.close(os.open(name, os.O_CREAT | os.O_EXCL, mode))
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL, mode | stat.S_IWUSR))  # to be written now
             with opened(uri_of(name, "rw")) as copy:
                 # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
                 database.pool.lend_another(lambda source: _copy(source, copy, progress))

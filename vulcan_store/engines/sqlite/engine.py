@@ -311,7 +311,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             return work()
 
     def check_still_there(self) -> None:
-        self.file.check_file()
+        self.with_connection(lambda connection: self.file.check())
 
     def table_and_index_names(self) -> set[str]:
         return {name for (name,) in self.read("SELECT name FROM sqlite_master")}
@@ -371,7 +371,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:
         self.require_writable()
-        self.with_connection(lambda connection: self.file.check())
+        self.check_still_there()
         if self._state.transactions or self.is_transaction_open():
             raise StoreUnavailableError(self.target, "it is in a transaction, and a restore cannot be part of one")
         restore_from(self, path, columns)

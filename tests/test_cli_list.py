@@ -66,16 +66,6 @@ def test_a_table_ends_with_which_part_it_is(filled, options, expected, footer):
     assert last == footer
 
 
-def test_a_page_is_an_aligned_table_of_twenty(file_store):
-    create_workloads({"runtime": "go", "id": f"workload-{number}"} for number in range(4321))
-
-    heading, *table, last = vulcan("list").stdout.splitlines()
-
-    assert heading.split() == ["ID", "STATUS", "ISOLATION", "RUNTIME", "AGE", "DURATION", "NODE"]
-    assert {line.index("auto") for line in table} == {heading.index("ISOLATION")}
-    assert (len(table), last) == (20, "1-20 of 4,321")
-
-
 @pytest.mark.parametrize("options", ["", "--quiet", "--json"])
 def test_all_prints_what_is_beyond_a_page_too(file_store, options):
     count = 2 * ROWS_PER_BATCH + 1

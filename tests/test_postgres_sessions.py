@@ -17,7 +17,9 @@ from vulcan_store import (
     Workload,
     append_log_lines,
     backup_store,
+    claim_workload,
     create_workload,
+    create_workloads,
     get_workload,
     iter_workloads,
     list_workloads,
@@ -184,21 +186,22 @@ def test_a_time_that_python_cannot_hold_reads_as_its_text(target):
             assert isinstance(get_workload(made.id).started_at, str)
 
 
-def test_many_threads_share_few_connections(postgres_target, postgres):
-    marked = f"{postgres_target}&pool_size=3&application_name=shared"
-    most = []
+def test_a_hundred_and_fifty_threads_share_ten_connections_which_stay_open(postgres_target, postgres):
+    together, served = threading.Barrier(150), set()
 
     def work(number):
+        together.wait(PATIENCE)
         create_workload(runtime="go", id=str(number))
-        update_workload_status(str(number), "running")
-        most.append(execute(postgres, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'shared'"))
+        with store.database.atomic():
+            update_workload_status(str(number), "running")
+            served.add(store.database.execute_sql("SELECT pg_backend_pid()").fetchone()[0])
 
-    with open_store(marked), ThreadPoolExecutor(24) as threads:
-        list(threads.map(work, range(96)))
+    with open_store(f"{postgres_target}&application_name=shared") as store, ThreadPoolExecutor(150) as threads:
+        list(threads.map(work, range(150)))
 
-        assert list_workloads(status="running").total == 96
-        idle = execute(postgres, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'shared'")[0][0]
-    assert max(count for ((count,),) in most) <= 3 and idle <= 3
+        assert list_workloads(status="running").total == 150
+        idle = execute(postgres, "SELECT pid FROM pg_stat_activity WHERE application_name = 'shared'")
+    assert len(served) <= 10 and served <= {pid for (pid,) in idle} and len(idle) <= 10
 
 
 def test_a_caller_that_gets_no_connection_in_time_is_told_what_would_help(postgres_target):
@@ -243,3 +246,29 @@ def test_a_transaction_that_could_only_be_rolled_back_says_so(target):
                 store.database.execute_sql("SELECT 1 / 0")
 
         assert list_workloads().total == 0
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+def test_writers_beside_each_other_fail_under_no_default_isolation_of_the_server(target, isolation):
+    option = quote(f"-c default_transaction_isolation={isolation.replace(' ', chr(92) + ' ')} ")
+
+    def work(number):
+        for _ in range(10):
+            update_workload("shared", error=str(number))
+            append_log_lines("shared", ["line"])
+            with store.database.atomic():
+                update_workload("shared", exit_code=get_workload("shared").exit_code)
+            Workload.update(node_id=str(number)).where(Workload.id == "shared").execute()
+            claimed = claim_workload(str(number))
+            update_workload(claimed.id, claim=claimed, status="completed")
+
+    with open_store(target.replace("options=", f"options={option}")) as store:
+        assert store.database.execute_sql("SHOW default_transaction_isolation").fetchone() in [
+            (isolation,), ("read committed",),  # set for the session where nothing stands between
+        ]  # fmt: skip
+        create_workload(runtime="go", id="shared", status="running")
+        create_workloads({"runtime": "go"} for _ in range(60))
+        with ThreadPoolExecutor(6) as threads:
+            list(threads.map(work, range(6)))
+
+        assert list_workloads(status="completed").total == 60

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import sqlite3
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -70,12 +72,15 @@ def test_a_janitor_fails_and_releases_what_has_run_too_long_and_nothing_else(sho
     dead = make_workload(status="running", started_at=LONG_AGO)
     patient = make_workload(status="running", timeout_s=3600)
     pending = make_workload(created_at=LONG_AGO, timeout_s=60)
+    foreign = make_workload(status="running", timeout_s=60)
+    with closing(sqlite3.connect(shop / "vulcan.db")) as other, other:
+        other.execute("UPDATE workloads SET started_at = 'some time' WHERE id = ?", [foreign.id])
 
     ended = python(shop, "janitor.py")
 
     assert ended == (0, "1 released\n", "")
-    assert [get_workload(workload.id).status for workload in (late, dead, patient, pending)] == [
-        "failed", "pending", "running", "pending"
+    assert [get_workload(workload.id).status for workload in (late, dead, patient, pending, foreign)] == [
+        "failed", "pending", "running", "pending", "running"
     ]
 
 
@@ -153,7 +158,7 @@ def test_a_move_to_a_server_takes_every_workload_along(shop, postgres_target):
     assert (status, complaints) == (0, "")
     assert "2 imported" in shown and all(workload.id in shown for workload in made)
     with open_store(postgres_target, current=False) as server:
-        assert [server.get_workload(workload.id) for workload in made] == made
+        assert [server.get_workload(workload.id).to_dict() for workload in made] == [each.to_dict() for each in made]
 
 
 def test_every_block_at_the_prompt_is_tried():

@@ -26,7 +26,7 @@ MAY_USE = {
     "testing": {"current", "store", "models", "lifecycle", "engines.registry", "engines.sqlite.engine"},
     "cli": {
         "__init__", "current", "store", "operations", "queries", "models", "lifecycle", "errors",
-        "engines.sqlite.paths",
+        "engines.sqlite.driver", "engines.sqlite.paths",
     },
     "__init__": {"current", "store", "operations", "models", "lifecycle", "errors"},
     "__main__": {"cli"},

@@ -64,6 +64,15 @@ def test_a_thread_that_ends_within_a_transaction_leaves_no_lock(path):
     assert rows(path) == [("mine", "pending")]
 
 
+def test_a_thread_that_ends_without_having_had_a_connection_is_forgotten(path):
+    with open_store(path) as store:
+        with store.database.atomic():
+            create_workload(runtime="go")
+            in_threads(1, lambda barrier, place: pytest.raises(StoreUnavailableError, store.database.connection))
+
+            assert in_threads(1, lambda barrier, place: list_workloads().total) == [0]
+
+
 def test_a_thread_that_threading_did_not_make_and_that_ends_within_a_transaction_leaves_no_lock(path):
     ended = threading.Event()
 

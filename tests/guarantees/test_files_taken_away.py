@@ -187,12 +187,27 @@ def test_a_further_connection_neither_reads_what_took_its_place_nor_makes_a_new_
     assert not os.path.exists(path)
 
 
+INSERT = (
+    "INSERT INTO workloads (id, status, isolation, runtime, node_id, created_at) "
+    "SELECT {}, 'pending', 'auto', 'go', '', '2026-02-18 11:12:42.123456+00:00'"
+)
+
+
+def execute_sql(sql):
+    return Workload._meta.database.execute_sql(sql)
+
+
 BY_PEEWEE = {
     "create": lambda: Workload.create(runtime="go"),
     "save": lambda: Workload(runtime="go").save(),
     "insert many": lambda: Workload.insert_many([{"runtime": "go", "id": "lost"}]).execute(),
     "update": lambda: Workload.update(error="lost").execute(),
     "delete": lambda: Workload.delete().execute(),
+    "with": lambda: execute_sql("WITH ids (id) AS (VALUES ('lost')) " + INSERT.format("id") + " FROM ids"),
+    "comment": lambda: execute_sql("/* a comment */ " + INSERT.format("'lost'")),
+    "table": lambda: execute_sql("-- a comment\nCREATE TABLE lost (id)"),
+    "script": lambda: Workload._meta.database.cursor().executescript("CREATE TABLE lost (id);"),
+    "each of many": lambda: Workload._meta.database.cursor().executemany(INSERT.format("?"), [("lost",)]),
 }
 
 

@@ -140,6 +140,37 @@ def test_a_fork_that_is_interrupted_leaves_no_lock_and_the_child_is_told(path, u
     assert unraisable == {KeyboardInterrupt: 1}
 
 
+def test_a_fork_that_is_interrupted_at_any_moment_keeps_nobody_from_going_on(path, unraisable, effort):
+    def interrupt(frame, event, argument):
+        nonlocal left
+        if event in events and frame.f_globals["__name__"].startswith("vulcan_store."):
+            left -= 1
+            if left == 0:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    def go_on(barrier, place):
+        open_store(f"{path}-other", current=False).close()
+        return create() and forked(create)()
+
+    events = effort(["call"], long=["call", "c_return"])
+    moment = left = 0
+    with open_store(path, pragmas=HURRIED):
+        while left == 0:
+            create()
+            moment += 1
+            left = moment
+            sys.setprofile(interrupt)
+            child = forked(lambda: (sys.setprofile(None), create()))
+            sys.setprofile(None)
+            try:
+                child()
+            except StoreUnavailableError:
+                pass
+            assert go_on(None, 0) and in_threads(1, go_on)
+    assert unraisable.total() > 10
+
+
 @pytest.mark.parametrize("ends_in_time", [True, False])
 def test_a_fork_waits_for_a_backup_for_the_busy_timeout_and_then_refuses_the_child(path, ends_in_time):
     inside, leave = threading.Event(), threading.Event()

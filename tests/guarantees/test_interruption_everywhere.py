@@ -1,9 +1,11 @@
-"""Calls of several statements, and KeyboardInterrupt: interrupted at every moment at which Python hears of a signal."""
+"""Every public function, interrupted at every moment at which Python hears of a signal."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
+import os
 import random
 import signal
 import sqlite3
@@ -11,20 +13,33 @@ import sys
 import threading
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from guarantees.processes import HURRIED, PATIENCE, integrity
 from vulcan_store import (
+    WaitTimeoutError,
+    Workload,
+    WorkloadNotFoundError,
     append_log_lines,
+    backup_store,
     claim_workload,
     create_workload,
     create_workloads,
+    delete_workload,
+    get_workload,
+    iter_workloads,
     list_log_lines,
     list_workloads,
     open_store,
     purge_workloads,
+    release_workloads,
+    restore_store,
     update_workload,
+    update_workload_status,
+    wait_workload,
+    workload_stats,
 )
 
 # What a signal interrupts may be the end of an object, where Python reports what is raised and goes on.
@@ -46,24 +61,75 @@ def create():
     create_workload(runtime="go", output=b"result")
 
 
+def create_by_model():
+    Workload.create(runtime="go", output=b"result")
+
+
 def create_many():
     create_workloads({"runtime": "go", "output": b"result"} for _ in range(2))
+
+
+def get():
+    get_workload("one")
+
+
+def iterate():
+    list(iter_workloads())
+
+
+def set_status():
+    update_workload_status("one", "pending")
 
 
 def update():
     update_workload("one", status="running", node_id="n", output=b"result")
 
 
-def append():
-    append_log_lines("one", ["first", "second", "third"])
-
-
 def claim():
     claim_workload("n")
 
 
+def claim_waiting():
+    claim_workload("n", runtime="oci", wait=0.001)
+
+
+def release():
+    release_workloads(node_id="n")
+
+
+def wait():
+    with contextlib.suppress(WaitTimeoutError):
+        wait_workload("one", timeout=0.001)
+
+
+def append():
+    append_log_lines("one", ["first", "second", "third"])
+
+
+def list_log():
+    list_log_lines("one")
+
+
+def delete():
+    with contextlib.suppress(WorkloadNotFoundError):
+        delete_workload("done")
+
+
 def purge():
     purge_workloads(LATE)
+
+
+def back_up():
+    Path("copy.db").unlink(missing_ok=True)
+    backup_store("copy.db")
+
+
+def restore():
+    restore_store("kept.db")
+
+
+def open_and_close():
+    open_store("other.db", current=False, pragmas=HURRIED).close()
 
 
 def make_finished():
@@ -73,13 +139,17 @@ def make_finished():
 
 CHANGES = {
     create: {(1, 0)},
+    create_by_model: {(1, 0)},
     create_many: {(2, 0)},
-    update: set(),
     append: {(0, 3)},
-    claim: set(),
+    delete: {(-1, -5)},
     purge: {(-1, -5)},
-    list_workloads: set(),
-}
+    restore: {(-1, -5)},
+    **{call: set() for call in (
+        get, list_workloads, iterate, set_status, update, claim, claim_waiting, release, wait, list_log, workload_stats,
+        back_up, open_and_close,
+    )},
+}  # fmt: skip
 """What each call may change about the numbers of workloads and of log lines, if it changes them."""
 
 
@@ -97,10 +167,12 @@ def handled():
 
 
 @pytest.fixture
-def opened(path):
+def opened(path, monkeypatch):
     """An open store with a workload; it is closed by another thread, which no lock that was left may stop."""
+    monkeypatch.chdir(os.path.dirname(path))
     store = open_store(path, pragmas=HURRIED)
     create_workload(runtime="go", id="one")
+    backup_store("kept.db")
     yield store
     closing_thread = threading.Thread(target=store.close, daemon=True)
     closing_thread.start()
@@ -152,7 +224,7 @@ def test_a_call_interrupted_at_any_moment_has_done_all_or_nothing_and_the_next_w
     interrupted, reached, every = 0, True, effort(5, long=1)
 
     for moment in itertools.count(step=every):
-        if call is purge and not other.execute("SELECT 1 FROM workloads WHERE id = 'done'").fetchone():
+        if call in (delete, purge, restore) and not Workload.get_or_none(id="done"):
             make_finished()
         before = other.execute(COUNT).fetchone()
         try:
@@ -162,8 +234,10 @@ def test_a_call_interrupted_at_any_moment_has_done_all_or_nothing_and_the_next_w
         assert_nothing_is_held(other)
         after = other.execute(COUNT).fetchone()
         assert (after[0] - before[0], after[1] - before[1]) in {(0, 0)} | CHANGES[call]
+        assert call is not back_up or not os.path.exists("copy.db") or integrity("copy.db") == "ok"
         call()
         assert_nothing_is_held(other)
+        assert not [name for name in os.listdir() if name.startswith(".")]
         if not reached:
             break
 

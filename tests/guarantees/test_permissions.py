@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from guarantees.processes import in_processes
-from vulcan_store import StoreUnavailableError, create_workload, list_workloads, open_store
+from vulcan_store import StoreUnavailableError, backup_store, create_workload, list_workloads, open_store
 
 
 def read_and_write_as_nobody(barrier, place, path):
@@ -131,3 +131,20 @@ def test_a_new_file_in_a_folder_that_may_not_be_written_is_refused(folder):
     assert reading == "refused: there is no such file, and read_only=True creates none (unable to open database file)"
     assert writing.startswith(f"refused: this user may not create files in the folder {str(folder)!r}")
     assert contents(folder) == {}
+
+
+def back_up_as_nobody(barrier, place, path, copy):
+    read_and_write_as_nobody(barrier, place, path)
+    with open_store(path, read_only=True):
+        backup_store(copy)
+
+
+def test_a_file_that_may_be_read_only_can_be_backed_up(folder):
+    path = folder / "readable.db"
+    fill(path)
+    path.chmod(0o444)
+    folder.chmod(0o777)
+
+    in_processes(1, back_up_as_nobody, str(path), str(folder / "copy.db"))
+
+    assert read(folder / "copy.db") == ["there"]

@@ -44,8 +44,10 @@ HELP = {
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that names the word nearest to a wrong one."""
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore
-        # Of a command: argparse would miss what is required first, and leave the rest to the parser of the whole.
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, args: Any = None, namespace: Any = None
+    ) -> Any:
+        # In a command, argparse would name what is missing first, and leave a wrong option to the program's parser.
         if self._subparsers is None:
             for word in itertools.takewhile(lambda word: word != "--", args):
                 found = re.fullmatch("(--[^ =]+)(=.*)?", word, re.DOTALL)

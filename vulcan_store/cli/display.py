@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -30,9 +30,9 @@ def show(text: str) -> None:
     print(plain(text) if sys.stdout.isatty() else text)
 
 
-def show_json(value: Mapping[str, Any]) -> None:
-    """Print a line of JSON."""
-    show(json.dumps(value))
+def show_json(row: Any) -> None:
+    """Print a workload or a log line as a line of JSON, in which control characters are escapes."""
+    print(json.dumps(row.to_dict()))
 
 
 def complain(text: object) -> None:
@@ -43,7 +43,7 @@ def complain(text: object) -> None:
 def show_id(workload: Workload, as_json: bool) -> None:
     """Print a workload's id, or all of it as JSON."""
     if as_json:
-        show_json(workload.to_dict())
+        show_json(workload)
     else:
         show(workload.id)
 
@@ -52,7 +52,7 @@ def show_workloads(workloads: list[Workload], as_json: bool) -> None:
     """Print one workload field by field, several as a table, and any number as JSON, a line each."""
     if as_json:
         for workload in workloads:
-            show_json(workload.to_dict())
+            show_json(workload)
     elif len(workloads) == 1:
         show_fields(workloads[0])
     else:

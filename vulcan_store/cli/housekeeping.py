@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from argparse import Namespace
 
 from vulcan_store.cli.arguments import TIMES, Parser, add_json, moment
-from vulcan_store.cli.display import plain, show, show_json, span
+from vulcan_store.cli.display import plain, span
 from vulcan_store.lifecycle import Isolation, Status
 from vulcan_store.operations.housekeeping import count_purgeable, vacuum_store
 from vulcan_store.operations.transfer import export_workloads, import_workloads
@@ -25,16 +26,15 @@ def stats(parser: Parser) -> object:
     def run(store: Store, options: Namespace) -> None:
         total, by_status, by_isolation, average = store.workload_stats()
         if options.json:
-            show_json({
-                "total": total, "by_status": by_status, "by_isolation": by_isolation, "avg_duration_ms": average or 0,
-            })
+            form = {"total": total, "by_status": by_status, "by_isolation": by_isolation}
+            print(json.dumps({**form, "avg_duration_ms": average or 0}))
             return
         print(f"{'workloads':20}  {total:>9,}")
         for name, known, counts in (("status", Status, by_status), ("isolation", Isolation, by_isolation)):
             for word in dict.fromkeys([*map(str, known), *counts]):
                 what = f"{name} {plain(word) or '(empty)'}"
                 print(f"{what:20}  {counts[word]:>9,}")
-        print(f"average of completed  {span(average or 0):>9}")
+        print(f"average of completed  {'-' if average is None else span(average):>9}")
 
     return run
 
@@ -116,7 +116,7 @@ def export(parser: Parser) -> object:
     parser.set_defaults(reads=True)
 
     def run(store: Store, options: Namespace) -> None:
-        export_workloads(store, lambda line: show(line.rstrip("\n")))
+        export_workloads(store, sys.stdout.write)
 
     return run
 

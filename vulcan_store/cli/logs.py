@@ -115,7 +115,7 @@ def logs(parser: Parser) -> object:
             final = not options.follow or store.get_workload(options.id).status in FINAL
             for line in tail.new_lines():
                 if options.json:
-                    show_json(line.to_dict())
+                    show_json(line)
                 else:
                     show(line.line)
             if final:

@@ -119,7 +119,7 @@ def list_(parser: Parser) -> object:
             workloads, total = iter(page.items), page.total
         if options.json:
             for workload in workloads:
-                show_json(workload.to_dict())
+                show_json(workload)
         elif options.quiet:
             for workload in workloads:
                 print(plain(workload.id))  # in a pipe too, so that a line is an id
@@ -146,7 +146,7 @@ def update(parser: Parser) -> object:
     def run(store: Store, options: Namespace) -> None:
         fields = given(options, MUTABLE)
         if not fields:
-            parser.error("nothing to change was named")
+            parser.error("nothing to change was named; --status completed, for one")
         changed = store.database.atomically(lambda: [store.update_workload(one, **fields) for one in options.ids])
         show_workloads(changed, options.json)
 

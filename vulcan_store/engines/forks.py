@@ -71,19 +71,19 @@ def _before_fork() -> None:
                 return
             opening_or_closing.release()
     except BaseException:
-        if not _is_mine(opening_or_closing):
-            opening_or_closing.acquire()  # Python goes on with the fork, whatever is raised here
+        for lock in (_turn, opening_or_closing):
+            if not _is_mine(lock):
+                lock.acquire()  # Python goes on with the fork, whatever is raised here
         raise
 
 
 def _after_fork_in_parent() -> None:
-    opening_or_closing.release()
-    try:
+    if _is_mine(_turn):
         for engine in watched():
             engine.after_fork_in_parent()
-    finally:
-        if _is_mine(_turn):
-            _turn.release()
+        for lock in (opening_or_closing, _turn):
+            if _is_mine(lock):
+                lock.release()
 
 
 def _after_fork_in_child() -> None:
@@ -100,3 +100,5 @@ def _is_mine(lock: threading.RLock) -> bool:
 os.register_at_fork(
     before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
 )
+# Once more, since an exception of a signal handler may keep the first from being run.
+os.register_at_fork(after_in_parent=_after_fork_in_parent)

@@ -50,6 +50,7 @@ class Borrower(Generic[C]):
         self.connection: C | None = None
         self.in_call = self.lost = False
         self.key: weakref.ref[Borrower[C]] = weakref.ref(self, pool.ended.append)
+        hash(self.key)  # while it lives: the hash of a dead one is known only if it was asked for before
 
 
 class Pool(Generic[C]):
@@ -100,7 +101,7 @@ class Pool(Generic[C]):
 
     def is_empty(self) -> bool:
         """Whether no connection is open."""
-        return not self.idle and not any(self.lent.values())
+        return not self.idle and not any(list(self.lent.values()))  # a list at one step, as others lend meanwhile
 
     # Lending
 

@@ -105,9 +105,10 @@ class StrictTextField(StrictField[T]):
         try:
             text = str.__str__(value)  # an object may lie about its __class__, not about its type
             text.encode()
+            return text
         except (TypeError, UnicodeEncodeError):
-            return self.refuse(value)
-        return text
+            pass
+        return self.refuse(value)
 
 
 class IdField(StrictTextField[str]):

@@ -87,6 +87,7 @@ def release_workloads(
         raise TypeError("release_workloads() needs node_id, started_before, or both")
     database = store.database
     database.require_writable()
+    database.check_still_there()
     node = None if node_id is None else Workload.node_id.stored_value(node_id)
     if started_before is not None:
         aware_time_text("started_before", started_before, clock.to_text)

@@ -114,6 +114,7 @@ def purge_workloads(store: OpenStore, finished_before: datetime) -> int:
     database, purged = store.database, 0
     ids = _purgeable(database, finished_before)
     database.require_writable()
+    database.check_still_there()  # there may be nothing to delete, and so no write that looks
     while batch := list(islice(ids, WORKLOADS_PER_BATCH)):
         purged += _purge(database, batch, finished_before)
     return purged

@@ -47,7 +47,7 @@ def wait_workload(store: OpenStore, workload_id: str, *, timeout: float | None =
         return not rows or rows[0][0] in FINAL or None
 
     look_until(database, is_final, patience)
-    workload: Workload = database.store.get_workload(workload_id)
+    workload: Workload = database.store.get_workload(workload_id)  # not of a store that became current meanwhile
     if workload.status not in FINAL:
         raise WaitTimeoutError(workload_id, workload.status, 0.0 if timeout is None else timeout)
     return workload

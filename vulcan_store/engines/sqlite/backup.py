@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ def copy_to(database: SqliteEngine, path: str, progress: Callable[[int, int, int
     try:
         _remove_unfinished(folder)
         with _unfinished(folder) as name:
-            os.close(os.open(name, os.O_CREAT | os.O_EXCL, mode))
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL, mode | stat.S_IWUSR))  # to be written now
             with opened(uri_of(name, "rw")) as copy:
                 # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
                 database.pool.lend_another(lambda source: _copy(source, copy, progress))
@@ -72,17 +73,18 @@ def _rename(name: str, path: str) -> None:
 @contextlib.contextmanager
 def _unfinished(folder: str) -> Iterator[str]:
     # The file beside it, which nobody opens but for its lock, says that the backup is under way: to close a second
-    # descriptor of the copy itself would drop SQLite's locks.
-    marker, marker_name = tempfile.mkstemp(prefix=UNFINISHED, suffix=".lock", dir=folder)
-    name = marker_name.removesuffix(".lock")
+    # descriptor of the copy itself would drop SQLite's locks. An object's end gives the lock back, so that the next
+    # backup takes away what an interruption has left.
+    marker = tempfile.NamedTemporaryFile(prefix=UNFINISHED, suffix=".lock", dir=folder, delete=False)
+    name = marker.name.removesuffix(".lock")
     try:
         fcntl.flock(marker, fcntl.LOCK_EX)
         yield name
     finally:
-        for each in (name, marker_name):
+        for each in (name, marker.name):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(each)
-        os.close(marker)
+        marker.close()
 
 
 def _remove_unfinished(folder: str) -> None:
@@ -95,15 +97,12 @@ def _remove_unfinished(folder: str) -> None:
             continue
         marker_name = os.path.join(folder, entry)
         with contextlib.suppress(OSError):
-            marker = os.open(marker_name, os.O_RDWR)
-            try:
+            with open(marker_name, "rb") as marker:
                 fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 for suffix in ("-journal", "-wal", "-shm", ""):
                     with contextlib.suppress(FileNotFoundError):
                         os.unlink(marker_name.removesuffix(".lock") + suffix)
                 os.unlink(marker_name)
-            finally:
-                os.close(marker)
 
 
 def _sync(path: str) -> None:

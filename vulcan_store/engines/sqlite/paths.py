@@ -145,7 +145,13 @@ def is_missing(target: str) -> bool:
     if "://" in target and not target.lower().startswith(SQLITE_URL):
         return False
     path = path_of(target)
-    return path != ":memory:" and not os.path.exists(path)
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return path != ":memory:"
+    except OSError:
+        pass  # it may be there
+    return False
 
 
 def identity_of(path: str) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import peewee
 import pytest
-from values import NOON
+from workloads import NOON
 
 from vulcan_store import (
     InvalidWorkloadError,

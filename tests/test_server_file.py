@@ -8,7 +8,7 @@ from datetime import UTC, timedelta
 
 import pytest
 from server_file import COLUMNS, ROWS, SCHEMA, build, raw
-from values import NOON
+from workloads import NOON
 
 from vulcan_store import (
     InvalidTransitionError,

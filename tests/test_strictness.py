@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
-from values import BERLIN, NAIVE, NOON, FailingZone, NotATime, wrong_log_values, wrong_values
+from values import BERLIN, NAIVE, FailingZone, NotATime, wrong_log_values, wrong_values
+from workloads import NOON
 
 from vulcan_store import (
     InvalidWorkloadError,

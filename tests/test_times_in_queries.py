@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from peewee import Case, DateTimeField, Model, Tuple, Value, fn
-from values import BERLIN, NAIVE, NOON
+from values import BERLIN, NAIVE
+from workloads import NOON
 
 from vulcan_store import InvalidWorkloadError, Workload, open_store
 from vulcan_store.testing import make_workload

@@ -7,7 +7,8 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from values import LATER, NOON
+from values import LATER
+from workloads import NOON
 
 from vulcan_store import (
     LogLine,

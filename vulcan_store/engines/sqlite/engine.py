@@ -151,6 +151,8 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             connection = sqlite3.connect(
                 self.uri, timeout=0, isolation_level=None, check_same_thread=False, uri=True
             )
+            if sqlite3.__name__ != "sqlite3":  # pysqlite3's cursors lose a row that failed, and the one before
+                connection.text_factory = _decode
             try:
                 self._add_conn_hooks(connection)  # type: ignore[attr-defined]
                 if self.is_store:

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from postgres_server import PostgresServer, fresh_schema, started
 
 from vulcan_store import open_store
@@ -33,11 +34,16 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Put the files of the tests into memory where it has room, unless the tests may take long.
+    """Try the same examples each time, and put files into memory where it has room, unless the tests may take long.
 
     A new file on a disk takes longer than what most tests do with it. Programs see no difference; that what has to be
     on the disk is written there, ``guarantees/test_durability.py`` sees from the system calls.
     """
+    settings.register_profile(
+        "tests", derandomize=True, deadline=None, max_examples=300 if config.option.long else 30,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )  # fmt: skip
+    settings.load_profile("tests")
     if not config.option.long and IN_MEMORY.is_dir() and os.access(IN_MEMORY, os.W_OK):
         about = os.statvfs(IN_MEMORY)
         if about.f_bavail * about.f_frsize > ROOM and not about.f_flag & os.ST_NOEXEC:

@@ -1,67 +1,60 @@
-"""The clock: every form of text that is read as a time, the one that is written, and bounds."""
+"""Times: every form of text that is read as one, the one that is written, and the clock."""
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from values import NOON, moments
 
-from vulcan_store.models import clock
+from vulcan_store import Workload, create_workload, get_workload, open_store
 
-MOMENT = datetime(2026, 2, 18, 11, 12, 42, tzinfo=UTC)
-
-
-def at(microsecond=0, **shift):
-    return MOMENT.replace(microsecond=microsecond) + timedelta(**shift)
-
-
-FORMS = {
-    "2026-02-18 11:12:42.123456+00:00": at(123456),
-    "2026-02-18 11:12:42.000000+00:00": at(),
-    "2026-02-18 11:12:42": at(),
-    "2026-02-18 11:12:42+00:00": at(),
-    "2026-02-18 13:12:42.5+02:00": at(500000),
-    "2026-02-18T11:12:42Z": at(),
-    "2026-02-18T11:12:42.123Z": at(123000),
-    "2026-02-18T11:12:42.123456789Z": at(123456),
-    "2026-02-18T06:12:42-05:00": at(),
-    "2026-02-18T11:12:42": at(),
-    "2026-02-18 11:12:42 +0000 UTC": at(),
-    "2026-02-18 11:12:42.1 +0000 UTC": at(100000),
-    "2026-02-18 11:12:42.12 +0000 UTC": at(120000),
-    "2026-02-18 11:12:42.123 +0000 UTC": at(123000),
-    "2026-02-18 11:12:42.1234 +0000 UTC": at(123400),
-    "2026-02-18 11:12:42.12345 +0000 UTC": at(123450),
-    "2026-02-18 11:12:42.123456 +0000 UTC": at(123456),
-    "2026-02-18 11:12:42.1234567 +0000 UTC": at(123456),
-    "2026-02-18 11:12:42.12345678 +0000 UTC": at(123456),
-    "2026-02-18 11:12:42.123456789 +0000 UTC": at(123456),
-    "2026-02-18 11:12:42.999999999 +0000 UTC": at(999999),
-    "2026-02-18 11:12:42.000000001 +0000 UTC": at(),
-    "2026-02-18 11:12:42.123456789 +0000 UTC m=+0.123": at(123456),
-    "2026-02-18 11:12:42 +0000 UTC m=+12345.000000001": at(),
-    "2026-02-18 11:12:42 +0000 UTC m=-0.5": at(),
-    "2026-02-18 12:12:42.25 +0100 CET": at(250000),
-    "2026-02-18 13:12:42 +0200 CEST m=+0.123": at(),
-    "2026-02-18 03:12:42 -0800 PST": at(),
-    "2026-02-18 16:42:42 +0530 IST": at(),
-    "2026-02-18 16:57:42 +0545 +0545": at(),
-    "2026-02-18 08:12:42 -0300 -03": at(),
-    "2026-02-18 11:12:42 +0000 +0000": at(),
-    "2026-02-19 00:12:42 +1300 NZDT": at(),
-    "2026-02-17 23:12:42 -1200 -12": at(),
-    "0001-01-01 00:00:00 +0000 UTC": datetime(1, 1, 1, tzinfo=UTC),
-    "9999-12-31 23:59:59.999999999 +0000 UTC": datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
-}
+WRITTEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\+00:00")
 
 
-@pytest.mark.parametrize("text, expected", FORMS.items())
-def test_every_form_is_read_as_its_moment_in_utc(text, expected):
-    moment = clock.from_text(text)
+@pytest.fixture
+def opened():
+    with open_store(":memory:") as store:
+        create_workload(id="w", runtime="go")
+        yield store
 
-    assert moment == expected
-    assert moment.tzinfo is UTC
+
+def read_as(store, text):
+    store.database.execute_sql("UPDATE workloads SET created_at = ?", (text,))
+    found = get_workload("w").created_at
+    assert found == Workload.get().created_at
+    return found
+
+
+@st.composite
+def written(draw):
+    """A text as Go, SQLite and ISO 8601 write times, and the time that it is."""
+    at = draw(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)))
+    zone = timezone(timedelta(minutes=draw(st.integers(-14 * 60, 14 * 60))))
+    digits = f"{at.microsecond:06}{draw(st.integers(0, 999)):03}"[:draw(st.integers(0, 9))]
+    seconds, offset = at.isoformat(" ", "seconds") + (digits and f".{digits}"), at.replace(tzinfo=zone).strftime("%z")
+    moment = at.replace(microsecond=int(digits[:6].ljust(6, "0")), tzinfo=zone).astimezone(UTC)
+    forms = [
+        f"{seconds} {offset} {draw(st.sampled_from(['UTC', 'CEST', offset, 'UTC m=+0.123']))}",
+        f"{seconds}{offset[:3]}:{offset[3:]}",
+        f"{seconds}{offset[:3]}:{offset[3:]}".replace(" ", "T"),
+    ]
+    if zone.utcoffset(None) == timedelta(0):
+        forms += [seconds, f"{seconds}Z".replace(" ", "T")]
+    return draw(st.sampled_from(forms)), moment
+
+
+@given(written())
+def test_every_form_is_read_as_its_moment_in_utc(opened, text_and_moment):
+    text, moment = text_and_moment
+
+    found = read_as(opened, text)
+
+    assert (found, found.tzinfo) == (moment, UTC)
 
 
 @pytest.mark.parametrize("text", [
@@ -69,75 +62,37 @@ def test_every_form_is_read_as_its_moment_in_utc(text, expected):
     "2026-02-18 11:12:42 +0000 UTC trailing words", "0001-01-01 00:00:00 +0100 CET", "0001-01-01 00:00:00+01:00",
     "12026-02-18 11:12:42 +0000 UTC", "2026-02-18 11:12:42 +9900 X", "\0", 5, 0.5, b"2026-02-18 11:12:42",
 ])
-def test_what_is_no_time_comes_back_as_it_is(text):
-    assert clock.from_text(text) == text
+def test_what_is_no_time_comes_back_as_it_is(opened, text):
+    assert read_as(opened, text) == text
 
 
-def test_a_time_that_a_driver_has_read_is_moved_to_utc():
-    moment = clock.from_text(MOMENT.astimezone(timezone(timedelta(hours=-7))))
+@given(st.lists(moments, min_size=2, max_size=5))
+def test_what_is_written_is_utc_with_six_decimals_in_the_order_of_time(opened, some):
+    texts = {}
+    for moment in some:
+        Workload.update(started_at=moment).execute()
+        texts[moment] = opened.database.execute_sql("SELECT started_at FROM workloads").fetchone()[0]
 
-    assert moment == MOMENT
-    assert moment.tzinfo is UTC
-
-
-@pytest.mark.parametrize("moment, expected", [
-    (at(), "2026-02-18 11:12:42.000000+00:00"),
-    (at(123456), "2026-02-18 11:12:42.123456+00:00"),
-    (at(1).astimezone(timezone(timedelta(hours=5, minutes=30))), "2026-02-18 11:12:42.000001+00:00"),
-    (at().replace(tzinfo=timezone.utc), "2026-02-18 11:12:42.000000+00:00"),
-    (at(hours=-12).astimezone(timezone(timedelta(hours=14))), "2026-02-17 23:12:42.000000+00:00"),
-    (datetime(7, 1, 1, tzinfo=UTC), "0007-01-01 00:00:00.000000+00:00"),
-], ids=str)
-def test_what_is_written_is_utc_with_six_decimals(moment, expected):
-    assert clock.to_text(moment) == expected
-    assert clock.from_text(expected) == moment
-
-
-@pytest.mark.parametrize("moment", [
-    datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))),
-    datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=1))),
-], ids=str)
-def test_a_moment_outside_the_years_of_utc_cannot_be_written(moment):
-    with pytest.raises(OverflowError):
-        clock.to_text(moment)
-
-
-def test_the_order_of_text_is_the_order_of_time():
-    moments = [at(microsecond, **shift) for shift in ({}, {"seconds": 1}, {"days": -400}, {"days": 30_000})
-               for microsecond in (0, 1, 10, 500_000, 999_999)]
-
-    assert sorted(moments) == [clock.from_text(text) for text in sorted(map(clock.to_text, moments))]
-
-
-@pytest.mark.parametrize("microsecond", [0, 1, 10, 100_000, 123_450, 500_000, 999_999])
-def test_a_bound_lies_below_every_form_of_its_moment_and_above_what_is_earlier(microsecond):
-    moment = at(microsecond)
-    decimals = f".{microsecond:06}".rstrip("0").rstrip(".")
-    forms = [clock.to_text(moment), f"2026-02-18 11:12:42{decimals} +0000 UTC"]
-
-    bound = clock.to_bound(moment)
-
-    assert all(form >= bound for form in forms)
-    assert clock.to_text(moment - timedelta(microseconds=1)) < bound
-    assert clock.to_text(moment - timedelta(seconds=1)) < bound
-
-
-def test_now_is_aware_and_in_utc():
-    before = datetime.now(UTC)
-
-    moment = clock.now()
-
-    assert before <= moment <= datetime.now(UTC) + timedelta(microseconds=1)
-    assert moment.tzinfo is UTC
+    assert all(WRITTEN.fullmatch(text) for text in texts.values())
+    assert sorted(texts) == sorted(texts, key=texts.get)
 
 
 @pytest.mark.parametrize("microsecond", [0, 7, 120, 500_000, 999_999])
-def test_now_as_text_is_the_text_of_now_in_each_second(monkeypatch, microsecond):
+def test_a_workload_is_created_at_the_time_of_a_clock_that_tests_set(opened, monkeypatch, microsecond):
     for seconds in (0, 1, 1, 86_400, 0):
-        moment = at(microsecond, seconds=seconds)
+        moment = NOON.replace(microsecond=microsecond) + timedelta(seconds=seconds)
         nanoseconds = int(moment.timestamp()) * 1_000_000_000 + microsecond * 1_000
-        for off in (0, 499, -500):
+        for off in (0, 499, -500):  # what freezes clocks makes nanoseconds of a float
             monkeypatch.setattr(time, "time_ns", lambda now=nanoseconds + off: now)
 
-            assert clock.now_as_text() == clock.to_text(moment)
-            assert clock.now() == moment
+            assert create_workload(runtime="go").created_at == moment
+            assert Workload.create(runtime="go").created_at == moment
+
+
+def test_a_time_of_now_is_aware_and_in_utc(opened):
+    before = datetime.now(UTC)
+
+    moment = create_workload(runtime="go").created_at
+
+    assert before <= moment <= datetime.now(UTC) + timedelta(microseconds=1)
+    assert moment.tzinfo is UTC

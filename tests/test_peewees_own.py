@@ -5,79 +5,37 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import closing
-from datetime import UTC, datetime
 
 import peewee
 import pytest
+from calls import CALLS, STATEMENTS, fill
+from threads import in_threads
 
+import vulcan_store
 from vulcan_store import (
     LogLine,
     StoreUnavailableError,
     Workload,
-    append_log_lines,
     backup_store,
-    claim_workload,
     create_workload,
     create_workloads,
-    delete_workload,
-    get_workload,
     iter_workloads,
-    list_log_lines,
-    list_workloads,
     open_store,
-    purge_workloads,
-    release_workloads,
-    update_workload,
-    update_workload_status,
-    wait_workload,
-    workload_stats,
 )
 
-CALLS = {
-    "create": (lambda: create_workload(id="new", runtime="go"), "INSERT INTO", "new"),
-    "create many": (lambda: create_workloads({"id": f"n{n}", "runtime": "go"} for n in range(3)), "INSERT INTO", "n2"),
-    "get": (lambda: get_workload("a"), "SELECT", "a"),
-    "list": (lambda: list_workloads(node_id="n"), "SELECT", "n"),
-    "iterate": (lambda: list(iter_workloads(node_id="n")), "SELECT", "n"),
-    "status": (lambda: update_workload_status("a", "running"), "UPDATE", "a"),
-    "update": (lambda: update_workload("a", error="broken"), "UPDATE", "broken"),
-    "claim": (lambda: claim_workload("node"), "UPDATE", "node"),
-    "release": (lambda: release_workloads(node_id="n"), "SELECT", "n"),
-    "wait": (lambda: wait_workload("done"), "SELECT", "done"),
-    "append": (lambda: append_log_lines("a", ["line"]), "INSERT INTO", "line"),
-    "log": (lambda: list_log_lines("a"), "SELECT", "a"),
-    "stats": (lambda: workload_stats(), "SELECT", None),
-    "purge": (lambda: purge_workloads(datetime.now(UTC)), "DELETE", "done"),
-    "delete": (lambda: delete_workload("a"), "DELETE", "a"),
-}
 
-each_function = pytest.mark.parametrize("call, word, value", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_query_hooks_and_the_logger_of_peewee_see_the_statements_of_a_function(store, caplog, name):
+    fill(store)
+    seen, (word, call) = [], CALLS[name]
+    store.database.query_hooks.append(seen.append)
 
-
-@pytest.fixture
-def filled(store):
-    create_workload(id="a", runtime="go")
-    create_workload(id="done", runtime="go", status="failed")
-    return store
-
-
-@each_function
-def test_query_hooks_see_the_statements_of_the_packages_functions(filled, call, word, value):
-    seen = []
-    filled.database.query_hooks.append(seen.append)
-
-    call()
-
-    assert [event for event in seen if event.sql.startswith(word) and value in (*event.params, None)]
-    assert all(event.duration >= 0 and event.exception is None for event in seen)
-
-
-@each_function
-def test_the_logger_of_peewee_shows_them_at_debug(filled, caplog, call, word, value):
     with caplog.at_level(logging.DEBUG, logger="peewee"):
-        call()
+        call(vulcan_store, None)
 
-    assert [record for record in caplog.records if record.msg[0].startswith(word) and value in (*record.msg[1], None)]
+    assert any(event.sql.startswith(word) for event in seen)
+    assert all(event.duration >= 0 and event.exception is None for event in seen)
+    assert {event.sql for event in seen} <= {record.msg[0] for record in caplog.records}
 
 
 def test_each_row_of_many_is_a_statement_to_a_hook_and_stored_once(store):
@@ -108,103 +66,69 @@ def test_a_hook_sees_what_went_wrong_and_the_error_stays_the_same(store):
     assert [found.id for found in iter_workloads()] == ["w1"]
 
 
-def test_nothing_is_shown_to_a_hook_that_was_taken_away(store):
-    seen = []
-    store.database.query_hooks.append(seen.append)
-    store.database.query_hooks.remove(seen.append)
-
-    create_workload(runtime="go")
-
-    assert seen == []
-
-
-def in_threads(count, work):
-    """What a function returns in each of several threads, all of which are in the middle of it at once."""
-    together, results = threading.Barrier(count), []
-
-    def run():
-        results.append(work(together.wait))
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
 @pytest.fixture(params=["memory", "file"])
 def sqlite(request, path):
     with open_store(":memory:" if request.param == "memory" else path) as store:
         yield store
 
 
-def ask_on_connections_of_their_own(store, sql, count=4):
+def ask(store, sql, count=4):
     """The answers to a query on several connections, all open at once."""
-    def ask(wait):
+    together = threading.Barrier(count)
+
+    def ask_one():
         store.database.begin("DEFERRED")
         try:
-            wait()
+            together.wait()
             return store.database.execute_sql(sql).fetchone()[0]
         finally:
             store.database.rollback()
 
-    return in_threads(count, ask)
+    return in_threads(*[ask_one] * count)
 
 
-def test_a_function_reaches_every_connection_those_that_are_open_too(sqlite):
-    ask_on_connections_of_their_own(sqlite, "SELECT 1")
+class Longest:
+    def __init__(self):
+        self.found = ""
 
-    sqlite.database.register_function(lambda text: text[::-1], "backwards", 1)
+    def step(self, text):
+        self.found = max(self.found, text, key=len)
 
-    assert ask_on_connections_of_their_own(sqlite, "SELECT backwards('abc')") == ["cba"] * 4
-    sqlite.database.unregister_function("backwards")
-    with pytest.raises(peewee.OperationalError, match="no such function"):
-        sqlite.database.execute_sql("SELECT backwards('abc')")
-
-
-def test_a_collation_and_an_aggregate_reach_every_connection(sqlite):
-    ask_on_connections_of_their_own(sqlite, "SELECT 1")
-
-    @sqlite.database.collation("by_length")
-    def by_length(one, other):
-        return len(one) - len(other)
-
-    @sqlite.database.aggregate("longest")
-    class Longest:
-        def __init__(self):
-            self.found = ""
-
-        def step(self, text):
-            self.found = max(self.found, text, key=len)
-
-        def finalize(self):
-            return self.found
-
-    pairs = "(SELECT 'b' AS x UNION ALL SELECT 'aaa')"
-    assert ask_on_connections_of_their_own(sqlite, f"SELECT x FROM {pairs} ORDER BY x COLLATE by_length") == ["b"] * 4
-    assert ask_on_connections_of_their_own(sqlite, f"SELECT longest(x) FROM {pairs}") == ["aaa"] * 4
+    def finalize(self):
+        return self.found
 
 
-def test_an_attached_file_reaches_every_connection_until_it_is_detached(sqlite, tmp_path):
+PAIRS = "(SELECT 'b' AS x UNION ALL SELECT 'aaa')"
+
+
+@pytest.mark.parametrize("add, sql, answer", [
+    (lambda own, path: own.register_function(lambda text: text[::-1], "back", 1), "SELECT back('abc')", "cba"),
+    (lambda own, path: own.register_collation(lambda one, other: len(one) - len(other), "by_length"),
+     f"SELECT x FROM {PAIRS} ORDER BY x COLLATE by_length", "b"),
+    (lambda own, path: own.register_aggregate(Longest, "longest", 1), f"SELECT longest(x) FROM {PAIRS}", "aaa"),
+    (lambda own, path: own.attach(path, "other"), "SELECT id FROM other.workloads", "there"),
+], ids=["function", "collation", "aggregate", "attached file"])
+def test_what_is_registered_reaches_every_connection_those_that_are_open_too(sqlite, tmp_path, add, sql, answer):
     with open_store(tmp_path / "other.db", current=False) as other:
         other.create_workload(id="there", runtime="go")
-    ask_on_connections_of_their_own(sqlite, "SELECT 1")
+    ask(sqlite, "SELECT 1")
 
+    add(sqlite.database, str(tmp_path / "other.db"))
+
+    assert ask(sqlite, sql) == [answer] * 4
+
+
+def test_what_is_taken_away_is_gone_from_every_connection(sqlite, tmp_path):
+    sqlite.database.register_function(lambda text: text[::-1], "back", 1)
     sqlite.database.attach(str(tmp_path / "other.db"), "other")
+    ask(sqlite, "SELECT back('abc')")
 
-    assert ask_on_connections_of_their_own(sqlite, "SELECT id FROM other.workloads") == ["there"] * 4
+    sqlite.database.unregister_function("back")
     sqlite.database.detach("other")
-    with pytest.raises(peewee.OperationalError, match="no such table"):
-        sqlite.database.execute_sql("SELECT id FROM other.workloads")
 
-
-def test_a_function_is_there_in_a_query_of_ones_own(sqlite):
-    create_workload(id="abc", runtime="go")
-
-    sqlite.database.register_function(lambda text: text[::-1], "backwards", 1)
-
-    assert Workload.select(peewee.fn.backwards(Workload.id)).scalar() == "cba"
+    for sql in ("SELECT back('abc')", "SELECT * FROM other.sqlite_master"):
+        with pytest.raises(peewee.OperationalError, match="no such"):
+            ask(sqlite, sql)
 
 
 def test_connect_and_close_change_nothing(store):
@@ -223,9 +147,9 @@ def test_connect_and_close_change_nothing(store):
     assert sorted(found.id for found in iter_workloads()) == ["a", "b", "c"]
 
 
-def test_connect_of_a_closed_store_says_that_it_is_closed(path):
-    store = open_store(path)
-    store.close()
+def test_a_closed_store_has_no_connections(path):
+    with open_store(path) as store:
+        pass
 
     for call in (store.database.connect, store.database.connection):
         with pytest.raises(StoreUnavailableError, match="it was closed; call open_store"):

@@ -7,12 +7,12 @@ import sqlite3
 from datetime import UTC, timedelta
 
 import pytest
-from server_file import COLUMNS, NOON, ROWS, SCHEMA, build, raw
+from server_file import COLUMNS, ROWS, SCHEMA, build, raw
+from values import NOON
 
 from vulcan_store import (
     InvalidTransitionError,
     LogLine,
-    Status,
     Workload,
     create_workload,
     get_workload,
@@ -81,41 +81,26 @@ def test_the_server_opens_a_file_of_ours(path):
         assert LogLine.select().get().created_at.tzinfo is UTC
 
 
-@pytest.mark.parametrize("workload_id, created, started, finished", [
-    ("s1", (1, 123456), None, None),
-    ("s2", (2, 0), (2, 500000), None),
-    ("s3", (3, 100000), (3, 250000), (4, 123456)),
-    ("s4", (4, 120000), (4, 0), None),
-])
-def test_times_are_read_in_utc(opened, workload_id, created, started, finished):
-    expected = [
-        pair and NOON + timedelta(seconds=pair[0], microseconds=pair[1]) for pair in (created, started, finished)
-    ]
+def test_its_rows_are_read_with_times_in_utc_empty_text_and_words_that_are_not_known(opened):
+    def after_noon(seconds):
+        return None if seconds is None else NOON + timedelta(seconds=seconds)
 
-    for workload in (get_workload(workload_id), Workload.get_by_id(workload_id)):
-        times = [workload.created_at, workload.started_at, workload.finished_at]
-        assert times == expected
-        assert {moment.tzinfo for moment in times if moment} == {UTC}
-
-
-def test_empty_text_is_read_as_empty_text(opened):
-    found = get_workload("s1")
-
-    assert (found.isolation, found.node_id, found.input_hash, found.error) == ("", "", "", "")
-
-
-def test_words_that_are_not_known_are_plain_text_and_stop_nothing(opened):
-    odd = get_workload("s4")
-
+    for workload_id, *times in (
+        ("s1", 1.123456, None, None), ("s2", 2, 2.5, None), ("s3", 3.1, 3.25, 4.123456), ("s4", 4.12, 4, None),
+    ):
+        for found in (get_workload(workload_id), Workload.get_by_id(workload_id)):
+            read = [found.created_at, found.started_at, found.finished_at]
+            assert read == [after_noon(seconds) for seconds in times]
+            assert {moment.tzinfo for moment in read if moment} == {UTC}
+    empty, odd = get_workload("s1"), get_workload("s4")
+    assert (empty.isolation, empty.node_id, empty.input_hash, empty.error) == ("", "", "", "")
     assert [(type(word), word) for word in (odd.status, odd.isolation, odd.runtime)] == [
         (str, "paused"), (str, "firecracker"), (str, "zig")
     ]
     assert list_workloads().items[0].to_dict() == odd.to_dict()
-    assert Workload.select().where(Workload.node_id == "n3").get().status == "paused"
-
-
-def test_a_status_that_is_not_known_can_be_left(opened):
-    assert update_workload_status("s4", "running").status is Status.RUNNING
+    line = LogLine.select().get()
+    assert (line.workload_id, line.seq, line.line, line.created_at.tzinfo) == ("s2", 0, "started", UTC)
+    assert line.workload.node_id == "n1"
 
 
 def test_new_rows_sort_among_the_old(opened):
@@ -128,12 +113,12 @@ def test_new_rows_sort_among_the_old(opened):
     assert [workload.id for workload in list_workloads(3, 4).items] == order[4:7]
 
 
-@pytest.mark.parametrize("since, expected", [
-    (NOON + timedelta(seconds=1, microseconds=123456), 4), (NOON + timedelta(seconds=1, microseconds=123457), 3),
-    (NOON + timedelta(seconds=2), 3), (NOON + timedelta(seconds=3, microseconds=100000), 2),
-    (NOON + timedelta(seconds=3, microseconds=100001), 1), (NOON + timedelta(seconds=4, microseconds=120000), 1),
-], ids=str)
-def test_bounds_hold_for_its_times_too(opened, since, expected):
+@pytest.mark.parametrize("seconds, expected", [
+    (1.123456, 4), (1.123457, 3), (2, 3), (3.1, 2), (3.100001, 1), (4.12, 1),
+])
+def test_bounds_hold_for_its_times_too(opened, seconds, expected):
+    since = NOON + timedelta(seconds=seconds)
+
     assert list_workloads(created_since=since).total == expected
     assert list_workloads(created_before=since).total == len(ROWS) - expected
 
@@ -152,15 +137,11 @@ def peewee_update(workload_id, **fields):
 @pytest.mark.parametrize("change, workload_id, fields, beside", [
     (update_workload, "s1", {"status": "running"}, {"started_at"}),
     (update_workload, "s2", {"status": "pending"}, {"node_id", "started_at"}),
-    (update_workload, "s2", {"status": "running"}, set()),
     (update_workload, "s2", {"status": "running", "node_id": "n9"}, set()),
     (update_workload, "s2", {"status": "completed", "output": b"x", "exit_code": 0}, {"finished_at"}),
     (update_workload, "s3", {"status": "completed"}, set()),
-    (update_workload, "s3", {}, set()),
     (update_workload, "s4", {"status": "killed"}, {"finished_at"}),
-    (update_workload, "s4", {"started_at": NOON}, set()),
     (save, "s2", {"node_id": "n9"}, set()),
-    (save, "s4", {"exit_code": 5}, set()),
     (save, "s4", {}, set()),
     (peewee_update, "s4", {"error": "e"}, set()),
 ], ids=lambda value: getattr(value, "__name__", str(value)))
@@ -183,9 +164,11 @@ def test_a_refused_change_leaves_the_row_byte_for_byte(opened, server_file):
     assert raw(server_file, "s3") == before
 
 
-def test_what_is_written_is_text_that_its_driver_reads(opened, server_file):
-    berlin = (NOON + timedelta(hours=1)).astimezone()
-    made = create_workload(runtime="go", created_at=berlin)
+def test_what_is_written_has_the_servers_storage_classes_and_times_that_its_driver_reads(opened, server_file):
+    made = create_workload(
+        runtime="go", output=b"x", exit_code=1, error="e", cpu_limit=1, mem_limit=1, timeout_s=1, duration_ms=1,
+        input_hash="h", created_at=(NOON + timedelta(hours=1)).astimezone(),
+    )
     update_workload_status(made.id, "running")
     update_workload_status(made.id, "failed")
     LogLine.create(workload=made, seq=0, line="x")
@@ -193,26 +176,9 @@ def test_what_is_written_is_text_that_its_driver_reads(opened, server_file):
     row = raw(server_file, made.id)
     line, = opened.database.execute_sql("SELECT created_at FROM log_lines WHERE workload_id = ?", (made.id,)).fetchone()
 
-    for text in (row["created_at"], row["started_at"], row["finished_at"], f"text '{line}'"):
-        assert WRITTEN.fullmatch(text.removeprefix("text '").removesuffix("'"))
-
-
-def test_each_value_has_the_servers_storage_class(opened, server_file):
-    made = create_workload(
-        runtime="go", output=b"x", exit_code=1, error="e", cpu_limit=1, mem_limit=1, timeout_s=1, duration_ms=1,
-        input_hash="h",
-    )
-
-    row = raw(server_file, made.id)
-
     assert {name: value.split()[0] for name, value in row.items()} == {
-        **dict.fromkeys(COLUMNS, "text"), "output": "blob", "started_at": "null", "finished_at": "null",
+        **dict.fromkeys(COLUMNS, "text"), "output": "blob",
         **dict.fromkeys(["exit_code", "cpu_limit", "mem_limit", "timeout_s", "duration_ms"], "integer"),
     }
-
-
-def test_its_log_is_read(opened):
-    line = LogLine.select().get()
-
-    assert (line.workload_id, line.seq, line.line, line.created_at.tzinfo) == ("s2", 0, "started", UTC)
-    assert line.workload.node_id == "n1"
+    for text in (row["created_at"], row["started_at"], row["finished_at"], f"text '{line}'"):
+        assert WRITTEN.fullmatch(text.removeprefix("text '").removesuffix("'"))

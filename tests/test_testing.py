@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import textwrap
-from datetime import UTC, datetime
 
 import pytest
+from values import NOON
 
 from vulcan_store import InvalidWorkloadError, Status, get_workload, list_workloads, open_store
 from vulcan_store.testing import make_workload, store_for_tests
 
 pytest_plugins = ["pytester"]
-
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("status, started, finished", [
@@ -27,17 +25,12 @@ def test_the_times_of_a_made_workload_belong_to_its_status(store, status, starte
     assert (stored.status, stored.started_at, stored.finished_at) == (status or Status.PENDING, started, finished)
 
 
-def test_what_is_given_wins(store):
+def test_what_is_given_wins_and_a_wrong_field_is_refused_as_by_the_store(store):
     made = make_workload(status="failed", runtime="go", created_at=NOON, finished_at=None)
 
     assert (made.runtime, made.started_at, made.finished_at) == ("go", NOON, None)
-
-
-def test_a_wrong_field_is_refused_as_by_the_store(store):
     with pytest.raises(InvalidWorkloadError):
         make_workload(colour="red")
-
-    assert list_workloads().total == 0
 
 
 def run(pytester, test, conftest="", *options, by=pytest.Pytester.runpytest_inprocess):
@@ -87,36 +80,25 @@ def test_a_store_may_last_for_a_module_or_a_session(pytester, scope, expected):
     assert held == expected
 
 
-def test_code_under_test_that_opens_its_own_store_opens_the_tests(pytester):
-    result = run(pytester, """
-        from vulcan_store import create_workload, list_workloads, open_store
-
-        def application():
-            with open_store():
-                create_workload(runtime="go")
-
-        def test_it(workload_store):
-            application()
-            assert list_workloads().total == 1
-    """)
-
-    result.assert_outcomes(passed=1)
-
-
-def test_no_test_writes_into_a_real_store_even_if_it_asks_for_none(pytester):
+def test_code_under_test_that_opens_its_own_store_opens_the_tests_and_never_a_real_one(pytester):
     with open_store(pytester.path / "vulcan.db"):
-        before = list_workloads().total
-
         result = run(pytester, """
-            from vulcan_store import create_workload, open_store
+            from vulcan_store import create_workload, list_workloads, open_store
 
-            def test_it():
+            def application():
                 with open_store():
                     create_workload(runtime="go")
+
+            def test_without_a_store():
+                application()
+
+            def test_with_one(workload_store):
+                application()
+                assert list_workloads().total == 1
         """)
 
-        assert list_workloads().total == before == 0
-    result.assert_outcomes(passed=1)
+        assert list_workloads().total == 0
+    result.assert_outcomes(passed=2)
 
 
 def test_another_target_takes_a_fixture_of_its_name(pytester):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from vulcan_store import (
@@ -17,8 +15,6 @@ from vulcan_store import (
     update_workload_status,
 )
 from vulcan_store.testing import make_workload
-
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 
 
 def test_a_transaction_of_ones_own_takes_our_writes_back(store):

@@ -5,13 +5,29 @@ from __future__ import annotations
 import copy
 import pickle
 
+import peewee
 import pytest
 
-from vulcan_store import LogLine, Workload, create_workload, list_workloads, open_store
+from vulcan_store import (
+    LogLine,
+    StoreUnavailableError,
+    Workload,
+    create_workload,
+    get_workload,
+    list_workloads,
+    open_store,
+)
 
 
 class Job(Workload):
     """A subclass of a user's own."""
+
+    class Meta:
+        table_name = "workloads"
+
+
+class Task(Job):
+    """A subclass of that."""
 
     class Meta:
         table_name = "workloads"
@@ -43,13 +59,18 @@ LINES = {
 }
 WORKLOADS = {
     "get_workload": lambda archive: archive.get_workload("a"),
+    "list_workloads": lambda archive: archive.list_workloads().items[0],
     "iter_workloads": lambda archive: next(archive.iter_workloads()),
+    "update_workload": lambda archive: archive.update_workload("a", exit_code=1),
+    "claim_workload": lambda archive: archive.claim_workload(archive.target),
     "a query that is bound": lambda archive: Workload.select().bind(archive.database).get(),
     "a join": lambda archive: joined(archive).workload,
     "a relation": lambda archive: archive.list_log_lines("a")[0].workload,
     "an alias": lambda archive: Workload.alias().select().bind(archive.database).get(),
     "a subclass": lambda archive: Job.select().bind(archive.database).get(),
     "RETURNING": lambda archive: Workload.update(exit_code=1).returning(Workload).bind(archive.database).execute()[0],
+    "a copy": lambda archive: copy.copy(archive.get_workload("a")),
+    "a deep copy": lambda archive: copy.deepcopy(archive.get_workload("a")),
 }
 
 
@@ -79,6 +100,23 @@ def test_a_workload_is_saved_and_deleted_where_it_was_read(store, archive, way):
     assert (archive.list_workloads().total, store.list_workloads().total) == (0, 1)
 
 
+def test_a_workload_is_deleted_with_its_log_in_its_own_store_alone(store, archive):
+    with pytest.raises(peewee.IntegrityError):
+        archive.get_workload("a").delete_instance()
+
+    assert archive.get_workload("a").delete_instance(recursive=True) == 1
+    assert (archive.list_workloads().total, LogLine.select().bind(archive.database).count()) == (0, 0)
+    assert (store.list_workloads().total, len(store.list_log_lines("a"))) == (1, 1)
+
+
+def test_a_workload_is_saved_where_it_was_created(store, archive):
+    for made in (archive.create_workload(runtime="go"), archive.create_workload(Workload(runtime="go"))):
+        made.node_id = "n"
+
+        assert made.save() == 1
+        assert (archive.get_workload(made.id).node_id, store.list_workloads().total) == ("n", 1)
+
+
 def test_a_row_of_an_alias_has_what_was_selected_and_nothing_that_was_changed(store):
     other = Workload.alias()
     create_workload(id="a", runtime="go", status="failed", exit_code=2)
@@ -88,32 +126,59 @@ def test_a_row_of_an_alias_has_what_was_selected_and_nothing_that_was_changed(st
     assert (found.id, found.twice, found.status, found.dirty_fields) == ("a", 4, None, [])
 
 
+def test_a_workload_of_a_store_that_was_closed_is_not_saved_elsewhere(store, archive):
+    workload = archive.get_workload("a")
+    archive.close()
+
+    workload.exit_code = 5
+
+    with pytest.raises(StoreUnavailableError, match="closed"):
+        workload.save()
+    assert get_workload("a").exit_code is None
+
+
 def test_what_is_new_and_what_was_pickled_goes_to_the_current_store(store, archive):
     sent = pickle.loads(pickle.dumps(archive.get_workload("a")))
+    assert sent.__data__ == archive.get_workload("a").__data__
     sent.exit_code = 5
-    sent.save()
+    assert sent.save() == 1
     LogLine(workload="a", seq=1, line="new").save()
+    Workload(id="b", runtime="go").save()
 
     assert (archive.get_workload("a").exit_code, store.get_workload("a").exit_code) == (None, 5)
     assert [line.line for line in store.list_log_lines("a")] == ["here", "new"]
+    assert (archive.list_workloads().total, store.list_workloads().total) == (1, 2)
 
 
-def test_a_subclass_of_the_models_follows_the_current_store(store, tmp_path):
+def test_a_copy_and_the_original_are_the_same_workload_to_save_and_a_deep_copy_is_another(store):
+    made = create_workload(id="a", runtime="go")
+
+    copy.deepcopy(made).node_id = "m"
+    assert (made.node_id, made.save()) == ("", 0)
+    copy.copy(made).node_id = "n"
+
+    assert made.save() == 1
+    assert get_workload("a").node_id == "n"
+
+
+def test_subclasses_of_the_models_follow_the_current_store(store, tmp_path):
     with open_store(tmp_path / "other.db") as other:
         Job.create(id="there", runtime="go")
-        assert Job.get().delete_instance() == 1
+        assert [Job.get().id, Task.get().id] == ["there", "there"]
+        assert Task.get().delete_instance() == 1
         assert other.list_workloads().total == 0
-        Job.create(id="there", runtime="go")
+        Task.create(id="there", runtime="go")
 
-    assert Job.select().count() == 0
+    assert (Job.select().count(), Task.select().count()) == (0, 0)
 
 
-def test_a_model_that_is_bound_elsewhere_stays_there(store, archive):
+def test_a_model_that_is_bound_elsewhere_stays_there_and_no_function_follows(store, archive):
     with Workload.bind_ctx(archive.database):
-        assert Workload.get().node_id == archive.target
+        Workload.create(id="b", runtime="go")
+        create_workload(id="c", runtime="go")
         with open_store(":memory:"):
-            assert Workload.get().node_id == archive.target
+            assert {workload.id for workload in Workload.select()} == {"a", "b"}
             create_workload(id="in memory", runtime="go")
             assert list_workloads().total == 1
 
-    assert Workload.get().node_id == store.target
+    assert {workload.id for workload in Workload.select()} == {"a", "c"}

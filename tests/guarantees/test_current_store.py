@@ -6,6 +6,7 @@ import random
 import threading
 
 import pytest
+from threads import in_threads
 
 from vulcan_store import (
     StoreUnavailableError,
@@ -15,23 +16,6 @@ from vulcan_store import (
     list_workloads,
     open_store,
 )
-
-
-def in_threads(works):
-    errors = []
-
-    def run(work):
-        try:
-            work()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
 
 
 def test_threads_with_stores_of_their_own_never_meet_beside_threads_without(tmp_path, effort):
@@ -58,24 +42,25 @@ def test_threads_with_stores_of_their_own_never_meet_beside_threads_without(tmp_
             assert {row.node_id for row in Workload.select()} == {"main"}
 
     with open_store(tmp_path / "main.db", pragmas={"synchronous": "off"}):
-        in_threads([tenant("a"), tenant("b"), tenant("c"), servant, servant])
+        in_threads(tenant("a"), tenant("b"), tenant("c"), servant, servant)
         assert list_workloads(0).total == 2 * rounds
 
 
 def test_threads_use_what_is_current_where_the_first_store_was_opened(tmp_path):
-    totals = []
+    def total():
+        return list_workloads().total
+
     with open_store(tmp_path / "one.db"):
         create_workload(runtime="go")
-        in_threads([lambda: totals.append(list_workloads().total)])
+        totals = in_threads(total)
         with open_store(tmp_path / "two.db"):
-            in_threads([lambda: totals.append(list_workloads().total)])
-        in_threads([lambda: totals.append(list_workloads().total)])
+            totals += in_threads(total)
+        totals += in_threads(total)
 
     assert totals == [1, 0, 1]
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_the_first_that_is_still_open_decides_for_threads_without_one(tmp_path, order):
+def test_the_first_that_is_still_open_decides_for_threads_without_one(tmp_path):
     stores, opened, leave = [], threading.Barrier(3), threading.Event()
 
     def hold(name):
@@ -112,7 +97,7 @@ def test_closing_the_current_store_of_a_thread_leaves_that_of_others(tmp_path):
             close_store()
             create_workload(runtime="go")
 
-        in_threads([work])
+        in_threads(work)
         assert list_workloads().total == 1
 
 

@@ -44,14 +44,9 @@ def blocks(language, text=TEXT):
     return [Block(*block.groups()) for block in found if block[1] == language]
 
 
-def program(name):
-    (code,) = [block.code for block in blocks("python") if block.name == name]
-    return code
-
-
 def save(folder, name, changes=()):
     """Paste the program of this name into a file of a folder, with parts of it replaced."""
-    code = program(name)
+    (code,) = [block.code for block in blocks("python") if block.name == name]
     for old, new in dict(changes).items():
         assert old in code
         code = code.replace(old, new)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from datetime import UTC, datetime
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS workloads (
@@ -34,7 +33,6 @@ CREATE TABLE IF NOT EXISTS log_lines (
 );
 CREATE INDEX IF NOT EXISTS idx_log_lines_workload ON log_lines(workload_id, seq);
 """
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 COLUMNS = [
     "id", "status", "isolation", "runtime", "node_id", "input_hash", "output", "exit_code", "error", "cpu_limit",
     "mem_limit", "timeout_s", "duration_ms", "created_at", "started_at", "finished_at",

@@ -102,32 +102,24 @@ class Workload(StoreModel):
             return self._insert(only)
         if "id" in self._dirty:
             raise InvalidWorkloadError("id", self.id, "as it was stored; None and save() stores a copy")
-        names = self._dirty if only is None else _names_of(only)
-        changes = {name: self.__data__.get(name) for name in names}
-        return self._save_changes(self.database_of_row(), changes) if changes else 0
-
-    def _save_changes(self, database: Any, changes: Mapping[str, Any]) -> int:
-        fields = {name: value for name, value in changes.items() if name in MUTABLE}
-        fixed = {name: value for name, value in changes.items() if name not in MUTABLE and name in self._dirty}
-        store = getattr(database, "store", None)
+        store = getattr(self.database_of_row(), "store", None)
         if store is None:  # a Peewee database that the user has bound the model to
-            query = type(self).update(**fields, **fixed).where(Workload.id == self.id)
-            count = int(query.bind(database).execute())
-        else:
-            try:
-                for name in differing(store.get_workload(self.id), fixed) if fixed else ():
-                    expected = f"as it was stored: what may be changed is {', '.join(MUTABLE)}"
-                    raise InvalidWorkloadError(name, fixed[name], expected)
-                if not fields:
-                    return 0
-                stored = store.update_workload(self.id, **fields)
-            except WorkloadNotFoundError:
+            return int(super().save(only=only))
+        names = self._dirty if only is None else _names_of(only)
+        fields = {name: self.__data__.get(name) for name in names if name in MUTABLE}
+        fixed = {name: self.__data__[name] for name in names & self._dirty if name not in MUTABLE}
+        try:
+            for name in differing(store.get_workload(self.id), fixed) if fixed else ():
+                expected = f"as it was stored: what may be changed is {', '.join(MUTABLE)}"
+                raise InvalidWorkloadError(name, fixed[name], expected)
+            if not fields:
                 return 0
-            for name in ("node_id", "started_at", "finished_at"):
-                self.__data__[name] = stored.__data__[name]
-            count = 1
-        self._dirty -= set(changes)
-        return count
+            stored = store.update_workload(self.id, **fields)
+        except WorkloadNotFoundError:
+            return 0
+        self.__data__.update((name, stored.__data__[name]) for name in ("node_id", "started_at", "finished_at"))
+        self._dirty -= names
+        return 1
 
     def _insert(self, only: Any) -> int:
         data = _filled_in(self.__data__)

@@ -146,7 +146,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         try:
             self._patiently(lambda: self._try_to_open(note))
         except (sqlite3.Error, PeeweeException) as error:
-            self.fail(error)
+            self.raise_translated(error)
 
     def _try_to_open(self, note: Callable[[Any], None]) -> None:
         self.file.check_file()
@@ -159,7 +159,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             try:
                 self._add_conn_hooks(connection)  # type: ignore[attr-defined]
                 if self.is_store:
-                    self._set_journal_mode(connection)
+                    self._ensure_journal_mode(connection)
                 if self.left is None:
                     self._set_busy_timeout(connection)
                 self.file.check_file()  # or it would be one to the file that took its place meanwhile
@@ -177,12 +177,12 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def _set_busy_timeout(self, connection: Any) -> None:
         connection.execute(f"PRAGMA busy_timeout = {round(self.busy_timeout * 1000)}")
 
-    def settle(self) -> None:
+    def set_journal_mode(self) -> None:
         """Set the journal mode, which is the file's: from now on this is known to be a store."""
         self.is_store = True
-        self.with_connection(self._set_journal_mode)
+        self.with_connection(self._ensure_journal_mode)
 
-    def _set_journal_mode(self, connection: Any) -> None:
+    def _ensure_journal_mode(self, connection: Any) -> None:
         if self.wanted_mode and not self.read_only:
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
             if mode != self.wanted_mode:
@@ -306,7 +306,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                 self._notify_hooks(sql, row, start, error)
             if has_code(error, TAKEN):
                 raise KeyTakenError(index, row) from error
-            self.fail(error)
+            self.raise_translated(error)
 
     def read_together(self, connection: Any, work: Callable[[], T]) -> T:
         if connection.in_transaction:
@@ -372,7 +372,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         try:
             copy_to(self, path, progress)
         except (sqlite3.Error, PeeweeException) as error:
-            self.fail(error)
+            self.raise_translated(error)
 
     def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:
         self.require_writable()
@@ -386,11 +386,11 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         try:
             return vacuum(self)
         except (sqlite3.Error, PeeweeException) as error:
-            self.fail(error)
+            self.raise_translated(error)
 
     # Errors
 
-    def fail(self, error: Exception) -> NoReturn:
+    def raise_translated(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)
         if has_code(cause, TAKEN):
             raise IntegrityError(cause, *cause.args) from cause
@@ -400,7 +400,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             raise ReferredError(self.target, reason_of(self, cause)) from cause
         if isinstance(cause, sqlite3.Error):
             raise StoreUnavailableError(self.target, reason_of(self, cause)) from cause
-        super().fail(error)
+        super().raise_translated(error)
 
 
 def _reaching_every_connection(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,14 @@
+"""What tests say of workloads again and again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from vulcan_store import iter_workloads
+
+NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
+
+
+def ids():
+    """The ids of all that is stored, sorted."""
+    return sorted(workload.id for workload in iter_workloads())

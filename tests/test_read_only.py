@@ -9,7 +9,7 @@ import peewee
 import pytest
 from calls import CALLS
 from files import contents, refused, run_sql
-from guarantees.processes import run
+from guarantees.processes import exit_code, write_and_die
 
 from vulcan_store import (
     LogLine,
@@ -105,10 +105,7 @@ def test_what_others_write_meanwhile_is_seen(stored):
 
 @pytest.mark.parametrize("link", [False, True], ids=["by its name", "by a link"])
 def test_a_wal_that_a_dead_writer_left_is_read_and_left(path, tmp_path, link):
-    run(
-        "import os, sys; from vulcan_store import *\n"
-        "open_store(sys.argv[1]); create_workload(id='last', runtime='go'); os._exit(0)", path
-    )
+    exit_code(write_and_die, path)
     before = contents(tmp_path)
     assert before["vulcan.db-wal"]
     name = tmp_path / "links" / "link.db" if link else path

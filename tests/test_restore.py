@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from files import run_sql
-from guarantees.processes import integrity, run
+from guarantees.processes import exit_code, integrity, write_and_die
 from workloads import ids
 
 from vulcan_store import (
@@ -26,16 +26,6 @@ from vulcan_store import (
     update_workload_status,
 )
 from vulcan_store.testing import make_workload
-
-DIES = """
-import os, sys
-from vulcan_store import create_workload, open_store
-open_store(sys.argv[1])
-for _ in range(50):
-    create_workload(runtime="go", output=bytes(5000))
-os.kill(os.getpid(), 9)
-"""
-
 
 @pytest.fixture
 def copy(tmp_path):
@@ -90,7 +80,7 @@ def test_others_that_have_it_open_go_on_with_what_is_restored(path, copy):
 
 
 def test_what_a_dead_writer_left_in_a_wal_does_not_overlay_it(path, copy):
-    assert run(DIES, path, check=False).returncode == -signal.SIGKILL
+    assert exit_code(write_and_die, path) == -signal.SIGKILL
     assert os.path.getsize(path + "-wal") > 100_000
 
     with open_store(path):

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from vulcan_store import create_workload, open_store
+
 PATIENCE = 60
 """Seconds after which whatever a test waits for is taken to hang."""
 
@@ -52,6 +54,21 @@ def in_processes(count, work, *arguments):
             pipe.close()
             process.kill()
             process.join(PATIENCE)
+
+
+def exit_code(work, *arguments):
+    """How a new process ends that calls ``work(*arguments)``."""
+    process = context.Process(target=work, args=arguments, daemon=True)
+    process.start()
+    process.join(PATIENCE)
+    return process.exitcode
+
+
+def write_and_die(path):
+    """Leave a ``-wal`` with the workload ``last`` in it, to be called by a process that may die."""
+    open_store(path)
+    create_workload(runtime="go", id="last", output=bytes(200_000))
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _answer(pipe, work, barrier, place, *arguments):

@@ -27,6 +27,7 @@ from vulcan_store import (
 )
 from vulcan_store.testing import make_workload
 
+
 @pytest.fixture
 def copy(tmp_path):
     """A backup that holds one workload with a line."""

@@ -13,6 +13,7 @@ import pytest
 from guarantees.processes import exit_code, in_processes, rows
 from vulcan_store import StoreUnavailableError, backup_store, create_workloads, open_store
 
+
 def back_up_and_die(path, copy, steps):
     def progress(*told):
         nonlocal steps

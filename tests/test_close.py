@@ -2,47 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import vulcan_store
+from calls import CALLS
 
-from vulcan_store import (
-    StoreUnavailableError,
-    append_log_lines,
-    backup_store,
-    claim_workload,
-    close_store,
-    create_workload,
-    create_workloads,
-    get_workload,
-    iter_workloads,
-    list_log_lines,
-    list_workloads,
-    open_store,
-    purge_workloads,
-    update_workload,
-    update_workload_status,
-    workload_stats,
-)
+from vulcan_store import StoreUnavailableError, close_store, get_workload, list_workloads, open_store
 from vulcan_store.testing import make_workload
-
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
-EVERY_CALL = {
-    "create": lambda: create_workload(runtime="go"),
-    "create many": lambda: create_workloads([{"runtime": "go"}]),
-    "get": lambda: get_workload("a"),
-    "list": lambda: list_workloads(),
-    "iterate": lambda: list(iter_workloads()),
-    "update status": lambda: update_workload_status("a", "running"),
-    "update": lambda: update_workload("a", exit_code=1),
-    "claim": lambda: claim_workload("n"),
-    "stats": lambda: workload_stats(),
-    "purge": lambda: purge_workloads(NOON),
-    "append to a log": lambda: append_log_lines("a", ["x"]),
-    "read a log": lambda: list_log_lines("a"),
-    "back up": lambda: backup_store("copy.db"),
-}
 
 
 def test_closing_the_outer_store_first_leaves_the_inner_one_current(tmp_path):
@@ -100,23 +67,15 @@ def test_leaving_by_an_error_closes_but_rolls_nothing_back(path):
         assert get_workload("kept").id == "kept"
 
 
-@pytest.mark.parametrize("call", EVERY_CALL.values(), ids=EVERY_CALL)
-def test_with_no_store_open_every_function_says_to_open_one(call):
-    with pytest.raises(StoreUnavailableError) as refusal:
-        call()
-
-    assert refusal.value.target is None
-    assert "open_store()" in str(refusal.value)
-
-
-@pytest.mark.parametrize("call", EVERY_CALL.values(), ids=EVERY_CALL)
-def test_a_closed_store_is_not_reopened_by_a_function(path, call):
+@pytest.mark.parametrize("name", CALLS)
+def test_no_function_works_or_opens_a_store_while_none_is_open(path, name):
     open_store(path).close()
     Path(path).unlink()
 
-    with pytest.raises(StoreUnavailableError):
-        call()
+    with pytest.raises(StoreUnavailableError, match=r"open_store\(\)") as refusal:
+        CALLS[name][1](vulcan_store, path)
 
+    assert refusal.value.target is None
     assert not Path(path).exists()
 
 

@@ -2,66 +2,51 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
 import peewee
 import pytest
-from guarantees.processes import run
+from calls import CALLS
+from files import contents, refused, run_sql
+from guarantees.processes import exit_code, write_and_die
 
 from vulcan_store import (
     LogLine,
     StoreUnavailableError,
     Workload,
-    append_log_lines,
-    claim_workload,
     create_workload,
-    create_workloads,
     get_workload,
     list_workloads,
     open_store,
-    purge_workloads,
-    update_workload,
     update_workload_status,
 )
 from vulcan_store.testing import make_workload
-
-
-def contents(folder):
-    return {entry.name: entry.read_bytes() for entry in Path(folder).iterdir()}
 
 
 @pytest.fixture(params=["wal", "delete"])
 def stored(path, request):
     """A file with a pending and a finished workload, closed, in either journal mode."""
     with open_store(path, pragmas={"journal_mode": request.param}):
-        make_workload(id="z", status="killed", created_at=datetime(2020, 1, 1, tzinfo=UTC))
+        make_workload(id="b", status="killed", created_at=datetime(2020, 1, 1, tzinfo=UTC))
         make_workload(id="a", node_id="n", output=b"x")
     return path
 
 
 def test_reading_works_and_leaves_folder_and_file_as_they_were(stored):
+    run_sql(stored, "DROP INDEX idx_log_lines_workload")
     before = contents(Path(stored).parent)
 
-    with open_store(stored, read_only=True):
+    with open_store(stored, read_only=True, pragmas={"journal_mode": "wal"}) as store:
         assert get_workload("a").node_id == "n"
         assert list_workloads().total == Workload.select().count() == 2
+        assert store.workload_stats().total == 2
 
     assert contents(Path(stored).parent) == before
 
 
-WRITES = {
-    "create": lambda: create_workload(runtime="go"),
-    "status": lambda: update_workload_status("a", "running"),
-    "final status": lambda: update_workload_status("a", "killed"),
-    "fields": lambda: update_workload("a", output=b"y"),
-    "create many": lambda: create_workloads([{"runtime": "go"}]),
-    "claim": lambda: claim_workload("n"),
-    "purge": lambda: purge_workloads(datetime(2026, 2, 18, tzinfo=UTC)),
-    "append to a log": lambda: append_log_lines("a", ["x"]),
-}
+WRITES = {name: call for name, (word, call) in CALLS.items() if word in ("INSERT", "UPDATE", "DELETE")}
+WRITES["restore_store"] = CALLS["restore_store"][1]
 PEEWEES_OWN = {
     "save": lambda: Workload(runtime="go").save(),
     "insert": lambda: Workload.insert(runtime="go").execute(),
@@ -72,17 +57,22 @@ PEEWEES_OWN = {
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-def test_every_write_is_refused(stored, write):
+def test_every_write_is_refused(stored, tmp_path_factory, write):
     before = contents(Path(stored).parent)
 
-    with open_store(stored, read_only=True):
-        with pytest.raises(StoreUnavailableError) as refusal:
-            write()
+    with open_store(stored, read_only=True) as store:
+        with pytest.raises(StoreUnavailableError, match="read_only") as refusal:
+            write(store, str(tmp_path_factory.mktemp("copy") / "copy.db"))
 
-        assert (refusal.value.target, "read_only" in refusal.value.reason) == (stored, True)
+        assert refusal.value.target == stored
         assert refusal.value.__cause__ is None  # it was not even sent
         assert get_workload("a").__data__ == list_workloads().items[0].__data__
     assert contents(Path(stored).parent) == before
+
+
+def test_a_write_that_would_write_nothing_is_refused_too(stored):
+    with open_store(stored, read_only=True), pytest.raises(StoreUnavailableError, match="read_only"):
+        update_workload_status("b", "killed")
 
 
 @pytest.mark.parametrize("write", PEEWEES_OWN.values(), ids=PEEWEES_OWN)
@@ -107,95 +97,37 @@ def test_a_refused_write_in_a_transaction_of_ones_own_leaves_it_usable(stored):
 
 
 def test_what_others_write_meanwhile_is_seen(stored):
-    with open_store(stored):
-        with open_store(stored, read_only=True) as reader:
-            writer = sqlite3.connect(stored)
-            writer.execute("UPDATE workloads SET node_id = 'm'")
-            writer.commit()
-            writer.close()
-
-            assert get_workload("a").node_id == "m"
-            assert reader.database is not None
-
-
-def test_a_wal_that_was_left_behind_is_read_and_left(path):
-    run(
-        "import os, sys; from vulcan_store import *\n"
-        "open_store(sys.argv[1]); create_workload(runtime='go'); os._exit(0)", path
-    )
-    before = contents(Path(path).parent)
-
-    with open_store(path, read_only=True):
-        assert list_workloads().total == 1
-
-    after = contents(Path(path).parent)
-    assert [name for name in before if before[name] != after[name] and not str(name).endswith("-shm")] == []
-
-
-def test_memory_has_nothing_to_read():
-    with pytest.raises(StoreUnavailableError, match="has no table 'workloads'"):
-        open_store(":memory:", read_only=True)
-
-
-def test_a_missing_file_is_refused_and_not_made(path):
-    with pytest.raises(StoreUnavailableError) as refusal:
-        open_store(path, read_only=True)
-
-    assert "no such file" in refusal.value.reason
-    assert contents(Path(path).parent) == {}
-
-
-@pytest.mark.parametrize("content", ["", "CREATE TABLE theirs (x)"], ids=["empty", "theirs"])
-def test_a_file_without_our_tables_is_refused_and_left_alone(path, content):
-    connection = sqlite3.connect(path)
-    connection.executescript(content)
-    connection.close()
-    Path(path).touch()
-    before = contents(Path(path).parent)
-
-    with pytest.raises(StoreUnavailableError) as refusal:
-        open_store(path, read_only=True)
-
-    assert "'workloads'" in refusal.value.reason
-    assert contents(Path(path).parent) == before
-
-
-def test_indexes_that_are_missing_are_not_made(stored):
-    connection = sqlite3.connect(stored)
-    connection.execute("DROP INDEX idx_log_lines_workload")
-    connection.commit()
-    connection.close()
-    before = contents(Path(stored).parent)
-
     with open_store(stored, read_only=True):
-        assert list_workloads().total == 2
+        run_sql(stored, "UPDATE workloads SET node_id = 'm'")
 
-    assert contents(Path(stored).parent) == before
-
-
-def test_the_journal_mode_is_not_switched(path):
-    with open_store(path, pragmas={"journal_mode": "delete"}):
-        make_workload()
-    before = contents(Path(path).parent)
-
-    with open_store(path, read_only=True, pragmas={"journal_mode": "wal"}) as store:
-        mode = store.database.execute_sql("PRAGMA journal_mode").fetchone()
-
-    assert mode == ("delete",)
-    assert contents(Path(path).parent) == before
+        assert get_workload("a").node_id == "m"
 
 
-def test_a_wal_file_in_a_folder_that_may_not_be_written_says_what_would_help(path):
-    open_store(path).close()
-    os.chmod(Path(path).parent, 0o500)
-    if os.access(Path(path).parent, os.W_OK):
-        pytest.skip("this user may write everywhere")
+@pytest.mark.parametrize("link", [False, True], ids=["by its name", "by a link"])
+def test_a_wal_that_a_dead_writer_left_is_read_and_left(path, tmp_path, link):
+    exit_code(write_and_die, path)
+    before = contents(tmp_path)
+    assert before["vulcan.db-wal"]
+    name = tmp_path / "links" / "link.db" if link else path
+    if link:
+        name.parent.mkdir()
+        name.symlink_to(path)
 
-    try:
-        with pytest.raises(StoreUnavailableError) as refusal:
-            open_store(path, read_only=True)
-    finally:
-        os.chmod(Path(path).parent, 0o700)
+    with open_store(name, read_only=True):
+        assert [workload.id for workload in list_workloads().items] == ["last"]
 
-    assert "WAL" in refusal.value.reason
-    assert "copy" in refusal.value.reason
+    after = contents(tmp_path)
+    assert [key for key in before if before[key] != after[key] and not key.endswith("-shm")] == []
+
+
+def test_what_holds_no_store_is_refused_and_left_alone(path, tmp_path):
+    refused(":memory:", "has no table 'workloads'", read_only=True)
+    refused(path, "no such file", read_only=True)
+    assert contents(tmp_path) == {}
+    Path(path).touch()
+    refused(path, "'workloads'", read_only=True)
+    assert contents(tmp_path) == {"vulcan.db": b""}
+    run_sql(path, "CREATE TABLE theirs (x)")
+    before = contents(tmp_path)
+    refused(path, "'workloads'", read_only=True)
+    assert contents(tmp_path) == before

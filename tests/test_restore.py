@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from guarantees.processes import integrity
+from files import run_sql
+from guarantees.processes import exit_code, integrity, write_and_die
+from workloads import ids
 
 from vulcan_store import (
     SchemaMismatchError,
@@ -22,22 +21,11 @@ from vulcan_store import (
     create_workload,
     get_workload,
     list_log_lines,
-    list_workloads,
     open_store,
     restore_store,
     update_workload_status,
 )
 from vulcan_store.testing import make_workload
-
-DIES = """
-import os, sys
-from vulcan_store import create_workload, open_store
-open_store(sys.argv[1])
-for _ in range(50):
-    create_workload(runtime="go", output=bytes(5000))
-print("written", flush=True)
-os.kill(os.getpid(), 9)
-"""
 
 
 @pytest.fixture
@@ -50,10 +38,6 @@ def copy(tmp_path):
     return tmp_path / "copy.db"
 
 
-def keys():
-    return {workload.id for workload in list_workloads(1000).items}
-
-
 def test_a_restore_puts_the_backup_in_place_and_leaves_it_as_it_is(path, copy):
     before = copy.read_bytes()
     with open_store(path):
@@ -61,7 +45,7 @@ def test_a_restore_puts_the_backup_in_place_and_leaves_it_as_it_is(path, copy):
 
         restore_store(copy)
 
-        assert keys() == {"kept"}
+        assert ids() == ["kept"]
         assert [line.line for line in list_log_lines("kept")] == ["line"]
         update_workload_status("kept", "running")
     assert integrity(path) == "ok"
@@ -75,7 +59,7 @@ def test_a_store_in_memory_is_restored_too(copy):
 
         restore_store(copy)
 
-        assert keys() == {"kept"}
+        assert ids() == ["kept"]
 
 
 def test_others_that_have_it_open_go_on_with_what_is_restored(path, copy):
@@ -97,23 +81,20 @@ def test_others_that_have_it_open_go_on_with_what_is_restored(path, copy):
 
 
 def test_what_a_dead_writer_left_in_a_wal_does_not_overlay_it(path, copy):
-    done = subprocess.run([sys.executable, "-c", DIES, path], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (-signal.SIGKILL, "written\n")
+    assert exit_code(write_and_die, path) == -signal.SIGKILL
     assert os.path.getsize(path + "-wal") > 100_000
 
     with open_store(path):
         restore_store(copy)
-        assert keys() == {"kept"}
+        assert ids() == ["kept"]
 
     with open_store(path):
-        assert keys() == {"kept"}
+        assert ids() == ["kept"]
     assert integrity(path) == "ok"
 
 
 def test_an_earlier_versions_backup_is_completed_as_at_an_opening(path, copy):
-    with closing(sqlite3.connect(copy)) as connection:
-        connection.execute("DROP INDEX idx_log_lines_workload")
-        connection.commit()
+    run_sql(copy, "DROP INDEX idx_log_lines_workload")
 
     with open_store(path):
         restore_store(copy)
@@ -160,14 +141,12 @@ def test_a_file_that_cannot_be_restored_is_refused_and_nothing_is_changed(path, 
             restore_store(make(Path(path).parent))
 
         assert refusal.value.reason and "disk" not in refusal.value.reason
-        assert keys() == {"mine"}
-        assert create_workload(runtime="go").id in keys()
+        assert ids() == ["mine"]
+        assert create_workload(runtime="go").id in ids()
 
 
 def test_a_database_without_the_tables_is_refused_and_nothing_is_changed(path, tmp_path):
-    with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
-        connection.execute("CREATE TABLE workloads (id TEXT)")
-        connection.commit()
+    run_sql(tmp_path / "other.db", "CREATE TABLE workloads (id TEXT)")
 
     with open_store(path):
         make_workload(id="mine")
@@ -175,21 +154,18 @@ def test_a_database_without_the_tables_is_refused_and_nothing_is_changed(path, t
             restore_store(tmp_path / "other.db")
 
         assert refusal.value.table == "workloads"
-        assert keys() == {"mine"}
+        assert ids() == ["mine"]
 
 
 def test_another_page_size_is_refused_and_nothing_is_changed(path, copy, tmp_path):
-    with closing(sqlite3.connect(copy)) as connection:
-        connection.execute("PRAGMA journal_mode = delete")
-        connection.execute("PRAGMA page_size = 8192")
-        connection.execute("VACUUM")
+    run_sql(copy, "PRAGMA journal_mode = delete; PRAGMA page_size = 8192; VACUUM")
 
     with open_store(path):
         make_workload(id="mine")
         with pytest.raises(StoreUnavailableError, match="page size"):
             restore_store(copy)
 
-        assert keys() == {"mine"}
+        assert ids() == ["mine"]
 
 
 def test_a_restore_waits_for_a_writer_no_longer_than_the_busy_timeout(path, copy):
@@ -201,9 +177,9 @@ def test_a_restore_waits_for_a_writer_no_longer_than_the_busy_timeout(path, copy
                 restore_store(copy)
             writer.execute("ROLLBACK")
 
-        assert keys() == {"mine"}
+        assert ids() == ["mine"]
         restore_store(copy)
-        assert keys() == {"kept"}
+        assert ids() == ["kept"]
 
 
 def test_a_restore_within_a_transaction_or_into_a_read_only_store_is_refused(path, copy):
@@ -217,13 +193,3 @@ def test_a_restore_within_a_transaction_or_into_a_read_only_store_is_refused(pat
         with pytest.raises(StoreUnavailableError, match="read_only"):
             restore_store(copy)
         assert get_workload("mine").id == "mine"
-
-
-def test_a_copied_file_is_restored_as_well_as_a_backup(path, tmp_path):
-    with open_store(tmp_path / "live.db"):
-        make_workload(id="first")
-    shutil.copy(tmp_path / "live.db", tmp_path / "copied.db")
-
-    with open_store(path):
-        restore_store(tmp_path / "copied.db")
-        assert keys() == {"first"}

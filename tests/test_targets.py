@@ -1,101 +1,180 @@
-"""What is opened: paths, URLs, the variable, and the default."""
+"""What is opened: paths, URLs, the variable, the default; and what is refused, with what to write instead."""
 
 from __future__ import annotations
 
-import pytest
-from guarantees.processes import run
+import os
+import resource
+import sqlite3
 
-from vulcan_store import get_workload, open_store
+import pytest
+from files import refused
+from guarantees.processes import in_threads, run
+
+from vulcan_store import StoreUnavailableError, create_workload, get_workload, list_workloads, open_store
 from vulcan_store.testing import make_workload
 
 
-def test_a_path_object_is_a_target(tmp_path):
-    with open_store(tmp_path / "vulcan.db") as store:
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The current folder, which is empty."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VULCAN_DB_PATH", raising=False)
+    return tmp_path
+
+
+def test_a_path_object_is_a_target(folder):
+    with open_store(folder / "vulcan.db") as store:
         make_workload(id="a")
 
-    assert (tmp_path / "vulcan.db").is_file()
-    assert str(tmp_path / "vulcan.db") in repr(store)
+    assert (folder / "vulcan.db").is_file()
+    assert str(folder / "vulcan.db") in repr(store)
 
 
-def test_the_variable_names_the_target(tmp_path, monkeypatch):
-    monkeypatch.setenv("VULCAN_DB_PATH", str(tmp_path / "named.db"))
-
-    open_store().close()
-
-    assert [entry.name for entry in tmp_path.iterdir()] == ["named.db"]
-
-
-def test_a_target_wins_over_the_variable(tmp_path, monkeypatch):
-    monkeypatch.setenv("VULCAN_DB_PATH", str(tmp_path / "named.db"))
-
-    open_store(tmp_path / "given.db").close()
-
-    assert [entry.name for entry in tmp_path.iterdir()] == ["given.db"]
-
-
-@pytest.mark.parametrize("variable", [None, ""])
-def test_without_target_and_variable_it_is_vulcan_db_in_the_current_folder(tmp_path, monkeypatch, variable):
-    monkeypatch.delenv("VULCAN_DB_PATH", raising=False)
+@pytest.mark.parametrize("variable, target, made", [
+    (None, None, "vulcan.db"),
+    ("", None, "vulcan.db"),
+    ("named.db", None, "named.db"),
+    ("named.db", "given.db", "given.db"),
+    # The options of the server's driver are the server's business.
+    ("vulcan.db?_txlock=immediate&_pragma=busy_timeout(5000)", None, "vulcan.db"),
+    (None, "what?.db", "what?.db"),
+    (None, "./file:v.db?mode=ro", "file:v.db?mode=ro"),
+    (None, "sqlite:///relative.db", "relative.db"),
+    (None, ":memory:", None),
+    (None, "sqlite://", None),
+    (None, "sqlite:///:memory:", None),
+])
+def test_target_variable_and_default_name_one_file_or_none(folder, monkeypatch, variable, target, made):
     if variable is not None:
         monkeypatch.setenv("VULCAN_DB_PATH", variable)
-    monkeypatch.chdir(tmp_path)
-
-    open_store().close()
-
-    assert [entry.name for entry in tmp_path.iterdir()] == ["vulcan.db"]
-
-
-def test_it_stays_the_same_file_when_the_process_changes_its_folder(tmp_path, monkeypatch):
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    monkeypatch.chdir(tmp_path)
-    with open_store("vulcan.db") as store:
-        monkeypatch.chdir(elsewhere)
-        store.database.pool.retire()  # so that the next call opens a connection
-
-        made = make_workload()
-
-        assert get_workload(made.id).id == made.id
-    assert list(elsewhere.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["a b.db", "a%20b.db", "what?mode=memory.db", "a#b.db", "späte.db", "fi:le.db"])
-def test_any_file_name_is_taken_to_the_letter(tmp_path, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)
-
-    open_store(name).close()
-
-    assert [entry.name for entry in tmp_path.iterdir()] == [name]
-
-
-def test_a_sqlite_url_is_a_path(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    open_store("sqlite:///relative.db").close()
-    open_store(f"sqlite:///{tmp_path}/absolute.db").close()
-
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["absolute.db", "relative.db"]
-
-
-@pytest.mark.parametrize("target", ["sqlite://", "sqlite:///:memory:"])
-def test_a_sqlite_url_without_a_path_is_memory(tmp_path, monkeypatch, target):
-    monkeypatch.chdir(tmp_path)
 
     with open_store(target):
-        made = make_workload()
-        assert get_workload(made.id) == made
+        assert get_workload(make_workload().id).runtime == "python"
 
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(folder) == [made] * bool(made)
+
+
+def test_it_stays_the_same_file_when_the_process_changes_its_folder(folder, monkeypatch):
+    (folder / "elsewhere").mkdir()
+    with open_store("vulcan.db") as store:
+        monkeypatch.chdir(folder / "elsewhere")
+        with store.database.atomic():
+            made = make_workload()
+            assert in_threads(1, lambda *_: list_workloads().total) == [0]  # on a further connection
+
+        assert get_workload(made.id) == made
+    assert os.listdir() == []
 
 
 @pytest.mark.parametrize("target", [5, b"vulcan.db", object()], ids=["int", "bytes", "object"])
-def test_a_target_that_is_no_path_is_a_type_error(tmp_path, monkeypatch, target):
-    monkeypatch.chdir(tmp_path)
-
+def test_a_target_that_is_no_path_is_a_type_error(folder, target):
     with pytest.raises(TypeError):
         open_store(target)
 
-    assert list(tmp_path.iterdir()) == []
+    assert os.listdir(folder) == []
+
+
+@pytest.mark.parametrize("target, instead", [
+    ("sqlite:///v.db?timeout=30", "busy_timeout"),
+    ("SQLite:///v.db?mode=ro", "SQLite:///v.db, and give open_store(read_only=True)"),
+    ("sqlite:v.db", "write v.db"),
+    ("sqlite:/v.db", "write /v.db"),
+    ("sqlite:///", "no path of a file"),
+    ("sqlite://host/a.db", "write sqlite:///name"),
+    ("FILE:v.db", "write v.db"),
+    ("file:v.db?mode=ro", "write v.db, and read_only=True in place of ?mode=ro"),
+    ("file::memory:?cache=shared", 'write ":memory:"'),
+    (":memory", 'write ":memory:"'),
+    (":x.db", "./:x.db"),
+    ("vulcan.db ", "write 'vulcan.db'"),
+    ("vulcan.db\n", "white space"),
+    ("v.db/", "the name of a file in it"),
+    ("./", "the name of a file in it"),
+    ("..", "the name of a file in it"),
+    ("v.db/.", "the name of a file in it"),
+    ("~/v.db", "~ is not expanded"),
+    ("", "no path of a file"),
+    ("a\0b", "no path of a file"),
+    ("nosuch://host/vulcan", "nosuch"),
+    ("/dev/null", "no regular file"),
+])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_is_not_the_path_of_a_file_is_refused_with_what_to_write_instead(folder, target, instead, read_only):
+    refused(target, instead, read_only=read_only)
+
+    assert os.listdir(folder) == []
+
+
+def test_a_pipe_is_refused(folder):
+    os.mkfifo("pipe")
+
+    refused("pipe", "no regular file")
+
+
+@pytest.mark.parametrize("target, shown", [
+    ("nosuch://user:s3cret@host/vulcan", "nosuch://user@host/vulcan"),
+    ("nosuch://user:s3c@ret@host:1/vulcan", "nosuch://..."),
+    ("nosuch://user@[::1]:1/vulcan?password=s3cret&sslmode=require", "nosuch://user@[::1]:1/vulcan?sslmode=require"),
+    ("nosuch:///vulcan?host=/run&user=u&sslpassword=s3cret", "nosuch:///vulcan?host=/run&user=u"),
+    ("nosuch://user:1/s3cret@host/vulcan", "nosuch://..."),
+    ("nosuch://user:1?s3cret@host/vulcan", "nosuch://..."),
+    ("nosuch://user:1#s3cret@host/vulcan", "nosuch://..."),
+    ("nosuch://user:s3cret", "nosuch://..."),
+])
+def test_no_error_shows_a_password(target, shown):
+    with pytest.raises(StoreUnavailableError, match="there is no engine") as refusal:
+        open_store(target)
+
+    assert refusal.value.target == shown
+    assert "s3c" not in f"{refusal.value} {refusal.value!r} {refusal.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("length, opens", [(247, True), (248, False), (300, False)])
+def test_a_name_is_as_long_as_leaves_room_for_the_journals(folder, length, opens):
+    if opens:
+        with open_store("a" * length):
+            make_workload()
+    else:
+        refused("a" * length, f"its name has {length} bytes and is too long: 247 are the most")
+
+    assert os.listdir(folder) == ["a" * length] * opens
+
+
+@pytest.mark.parametrize("length, opens", [(504, True), (505, False)])
+def test_a_path_is_as_long_as_sqlite_takes(folder, length, opens):
+    parent = str(folder)
+    while len(parent) < length - 120:
+        parent += "/" + "d" * 100
+    os.makedirs(parent)
+    path = f"{parent}/{'v' * (length - len(parent) - 1)}"
+
+    if opens:
+        with open_store(path):
+            make_workload()
+    else:
+        refused(path, f"its path has {length} bytes and is too long: 504 are the most")
+
+    assert len(os.listdir(parent)) == opens
+
+
+def test_running_out_of_descriptors_is_said_to_be_that(path):
+    open_store(path).close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    held = []
+    try:
+        while True:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        error = refused(path, "no file descriptor left")
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert isinstance(error.__cause__, sqlite3.OperationalError)
+    with open_store(path):
+        create_workload(runtime="go")
 
 
 def test_a_copy_of_sqlite_that_peewee_uses_in_place_of_pythons_is_used_for_everything(tmp_path):
@@ -106,22 +185,51 @@ pysqlite3 = types.ModuleType("pysqlite3")
 pysqlite3.dbapi2 = types.ModuleType("pysqlite3.dbapi2")
 for name in dir(sqlite3):
     for module in (pysqlite3, pysqlite3.dbapi2):
-        setattr(module, name, getattr(sqlite3, name))
+        if name != "__name__":
+            setattr(module, name, getattr(sqlite3, name))
 sys.modules.update({"pysqlite3": pysqlite3, "pysqlite3.dbapi2": pysqlite3.dbapi2, "sqlite3": pysqlite3})
 opened = []
+class Cursor(sqlite3.Cursor):
+    failed = False
+    def __next__(self):
+        if self.failed:
+            raise StopIteration
+        self.failed = True  # pysqlite3 goes on after no error
+        row = super().__next__()
+        self.failed = False
+        return row
 class Connection(sqlite3.Connection):
     def __init__(self, *arguments, **options):
         opened.append(str(arguments[0]).rpartition("/")[2].partition("?")[0])
         super().__init__(*arguments, **options)
+    def execute(self, *arguments):
+        try:
+            return self.cursor(Cursor).execute(*arguments)
+        except sqlite3.IntegrityError as error:
+            error.sqlite_errorname = "SQLITE_CONSTRAINT"  # pysqlite3 has no finer ones
+            raise
 pysqlite3.dbapi2.Connection = Connection
 pysqlite3.dbapi2.connect = lambda *arguments, **options: sqlite3.connect(*arguments, **options, factory=Connection)
 sqlite3.Connection = None
 
 import peewee
-from vulcan_store import backup_store, create_workload, list_workloads, open_store, restore_store
+from vulcan_store import (
+    WorkloadExistsError, WorkloadNotFoundError, append_log_lines, backup_store, create_workload, list_workloads,
+    open_store, restore_store,
+)
 assert peewee.sqlite3 is pysqlite3.dbapi2
-with open_store("one.db"):
-    create_workload(runtime="go")
+with open_store("one.db") as store:
+    create_workload(runtime="go", id="a")
+    try:
+        create_workload(runtime="go", id="a")
+    except WorkloadExistsError:
+        print("exists")
+    try:
+        append_log_lines("b", ["line"])
+    except WorkloadNotFoundError:
+        print("not found")
+    store.database.execute_sql("UPDATE workloads SET node_id = CAST(x'ff' AS TEXT)")
+    assert list_workloads().items[0].node_id == chr(0xfffd)
     backup_store("two.db")
     restore_store("two.db")
     assert list_workloads().total == 1
@@ -130,4 +238,4 @@ print(sorted({name for name in opened if name.endswith(".db")}))
         cwd=tmp_path,
     )
 
-    assert done.stdout == "['one.db', 'two.db']\n"
+    assert done.stdout == "exists\nnot found\n['one.db', 'two.db']\n"

@@ -13,10 +13,12 @@ import sys
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+
+from vulcan_store import create_workload, open_store
 
 PATIENCE = 60
 """Seconds after which whatever a test waits for is taken to hang."""
@@ -54,6 +56,21 @@ def in_processes(count, work, *arguments):
             process.join(PATIENCE)
 
 
+def exit_code(work, *arguments):
+    """How a new process ends that calls ``work(*arguments)``."""
+    process = context.Process(target=work, args=arguments, daemon=True)
+    process.start()
+    process.join(PATIENCE)
+    return process.exitcode
+
+
+def write_and_die(path):
+    """Leave a ``-wal`` with the workload ``last`` in it, to be called by a process that may die."""
+    open_store(path)
+    create_workload(runtime="go", id="last", output=bytes(200_000))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _answer(pipe, work, barrier, place, *arguments):
     try:
         pipe.send((work(barrier, place, *arguments), None))
@@ -71,6 +88,11 @@ def _received(pipe):
     return value
 
 
+def descriptors():
+    """How many files this process has open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
 def idle_connection(store):
     """The driver's connection that lies idle, which the next call will have."""
     return store.database.with_connection(lambda connection: connection)
@@ -82,6 +104,31 @@ def in_threads(count, work, *arguments):
     with ThreadPoolExecutor(count) as pool:
         futures = [pool.submit(work, barrier, place, *arguments) for place in range(count)]
         return [future.result(PATIENCE) for future in futures]
+
+
+@contextmanager
+def transaction_elsewhere(store):
+    """Another thread in the middle of a transaction; the function given lets it write once more and commit."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def transact():
+        with store.database.atomic():
+            store.create_workload(runtime="go", id="theirs")
+            inside.set()
+            leave.wait(PATIENCE)
+            store.create_workload(runtime="go", id="theirs too")
+
+    def end():
+        leave.set()
+        return transacting.result(PATIENCE)
+
+    with ThreadPoolExecutor(1) as threads:
+        transacting = threads.submit(transact)
+        assert inside.wait(PATIENCE)
+        try:
+            yield end
+        finally:
+            leave.set()
 
 
 def forked(work, *arguments, fork=os.fork):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import ctypes
 import os
 import sqlite3
 import threading
@@ -96,6 +97,21 @@ def test_a_thread_that_threading_did_not_make_and_that_ends_within_a_transaction
                 break
             except StoreUnavailableError:
                 continue  # what the thread had goes one by one as it ends
+
+    assert rows(path) == [("mine", "pending")]
+
+
+def test_a_thread_that_c_made_and_that_ends_within_a_transaction_leaves_no_lock(path):
+    def begin(nothing):
+        store.database.atomic().__enter__()
+        create_workload(runtime="go", id="theirs")
+
+    program, thread, begins = ctypes.CDLL(None), ctypes.c_void_p(), ctypes.CFUNCTYPE(None, ctypes.c_void_p)(begin)
+    with open_store(path, pragmas={"busy_timeout": 0}) as store:
+        program.pthread_create(ctypes.byref(thread), None, begins, None)
+        program.pthread_join(thread, None)
+
+        create_workload(runtime="go", id="mine")
 
     assert rows(path) == [("mine", "pending")]
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import threading
-from contextlib import closing, contextmanager
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
+from files import run_sql
 
-from guarantees.processes import PATIENCE, PATIENT, idle_connection, integrity, rows
+from guarantees.processes import PATIENCE, PATIENT, context, forked, idle_connection, in_threads, integrity, rows
 from vulcan_store import (
     StoreUnavailableError,
     create_workload,
@@ -21,27 +22,32 @@ from vulcan_store import (
     update_workload_status,
 )
 
-HOLDER = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute(sys.argv[2])
-connection.execute("DELETE FROM workloads WHERE id = 'nobody'") if len(sys.argv) > 3 else None
-print("locked", flush=True)
-sys.stdin.read()
-connection.execute("ROLLBACK")
-"""
+
+def hold(pipe, path, begin):
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(begin)
+    connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
+    pipe.send("locked")
+    pipe.recv()
+    connection.execute("ROLLBACK")
 
 
 @contextmanager
-def another_process_holds_the_lock(path, begin="BEGIN IMMEDIATE", *write):
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, path, begin, *write], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout.readline() == "locked\n"
+def another_process_holds_the_lock(path, begin="BEGIN IMMEDIATE"):
+    ours, theirs = context.Pipe()
+    holder = context.Process(target=hold, args=(theirs, path, begin), daemon=True)
+    holder.start()
+
+    def give_back():
+        ours.send("enough")
+        holder.join(PATIENCE)
+
     try:
-        yield holder
+        assert ours.poll(PATIENCE) and ours.recv() == "locked"
+        yield give_back
     finally:
-        holder.communicate(timeout=PATIENCE)
+        if holder.is_alive():
+            give_back()
 
 
 @pytest.fixture
@@ -87,8 +93,7 @@ def test_a_transaction_that_began_to_read_before_others_wrote_is_told_how_to_beg
     with pytest.raises(StoreUnavailableError, match="begin it with IMMEDIATE") as refusal:
         with opened.database.atomic("DEFERRED"):
             list_workloads()
-            with closing(sqlite3.connect(path)) as other, other:
-                other.execute("CREATE TABLE theirs (id)")
+            run_sql(path, "CREATE TABLE theirs (id)")
             create_workload(runtime="go")
 
     assert refusal.value.__cause__.sqlite_errorname == "SQLITE_BUSY_SNAPSHOT"
@@ -98,7 +103,7 @@ def test_a_transaction_that_began_to_read_before_others_wrote_is_told_how_to_beg
 def test_readers_do_not_wait_for_a_writer_in_another_process(opened, path):
     create_workload(runtime="go", id="one")
 
-    with another_process_holds_the_lock(path, "BEGIN IMMEDIATE", "write"):
+    with another_process_holds_the_lock(path):
         assert get_workload("one").status == "pending"
         assert list_workloads().total == 1
 
@@ -107,38 +112,21 @@ def test_a_write_waits_for_a_lock_that_is_given_back_in_time(path):
     begun = threading.Event()
 
     with open_store(path, pragmas=PATIENT) as store:
-
-        def write():
-            create_workload(runtime="go", id="patient")
-
-        connection = idle_connection(store)
-        connection.set_trace_callback(lambda sql: begun.set())
-        with another_process_holds_the_lock(path) as holder:
-            writer = threading.Thread(target=write)
-            writer.start()
+        idle_connection(store).set_trace_callback(lambda sql: begun.set())
+        with another_process_holds_the_lock(path) as give_back, ThreadPoolExecutor() as threads:
+            written = threads.submit(create_workload, runtime="go", id="patient")
             assert begun.wait(PATIENCE)
-            holder.communicate(timeout=PATIENCE)
-            writer.join(PATIENCE)
+            give_back()
+            written.result(PATIENCE)
 
         assert rows(path) == [("patient", "pending")]
 
 
 def test_a_lock_that_a_thread_of_the_same_process_holds_is_named_as_well(opened, path):
-    inside, leave = threading.Event(), threading.Event()
-
-    def hold():
-        with opened.database.atomic():
-            create_workload(runtime="go", id="theirs")
-            inside.set()
-            leave.wait(PATIENCE)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    inside.wait(PATIENCE)
-    with pytest.raises(StoreUnavailableError) as caught:
-        create_workload(runtime="go", id="mine")
-    leave.set()
-    holder.join(PATIENCE)
+    with opened.database.atomic():
+        create_workload(runtime="go", id="theirs")
+        with pytest.raises(StoreUnavailableError) as caught:
+            in_threads(1, lambda barrier, place: create_workload(runtime="go", id="mine"))
 
     assert_says_locked(caught.value, path)
     assert [key for key, _ in rows(path)] == ["theirs"]
@@ -159,14 +147,39 @@ def test_a_lock_on_the_whole_of_a_new_file_makes_opening_fail_and_the_next_one_s
     assert [key for key, _ in rows(path)] == ["in the second"]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("begin", ["BEGIN EXCLUSIVE", "BEGIN IMMEDIATE"])
+def test_an_opening_that_waits_counts_its_waiting_and_keeps_no_other_opening_and_no_fork_waiting(path, tmp_path, begin):
+    refused, spans = [], []
+
+    def open_it():
+        with pytest.raises(StoreUnavailableError) as caught:
+            open_store(path, current=False, pragmas={"busy_timeout": 1000})
+        refused.append(caught.value)
+
+    with another_process_holds_the_lock(path, begin):
+        thread = threading.Thread(target=open_it)
+        began = time.monotonic()
+        thread.start()
+        while thread.is_alive() and time.monotonic() - began < 20:
+            start = time.monotonic()
+            with open_store(tmp_path / "other.db"):
+                assert forked(lambda: list_workloads().total)() == 0
+            spans.append(time.monotonic() - start)
+        waited = time.monotonic() - began
+    thread.join(PATIENCE)
+
+    assert "locked: for 1 s" in refused[0].reason
+    assert 1 <= waited < 4 and max(spans) < 0.9 and len(spans) > 3
+
+
 def test_a_process_that_reads_all_the_while_hinders_no_writer_and_no_closing(path):
     store = open_store(path, pragmas={"busy_timeout": 50})
     create_workload(runtime="go", id="one")
 
-    with another_process_holds_the_lock(path, "BEGIN") as holder:
+    with another_process_holds_the_lock(path, "BEGIN"):
         create_workload(runtime="go", id="two")
         store.close()
-        assert holder.poll() is None
 
     assert [key for key, _ in rows(path)] == ["one", "two"]
     assert integrity(path) == "ok"

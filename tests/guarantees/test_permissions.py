@@ -3,148 +3,144 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
 
 import pytest
+from files import contents
 
 from guarantees.processes import in_processes
-from vulcan_store import StoreUnavailableError, backup_store, create_workload, list_workloads, open_store
+from vulcan_store import StoreUnavailableError, backup_store, create_workloads, list_workloads, open_store
 
-
-def read_and_write_as_nobody(barrier, place, path):
-    """What reading and then writing say to a user who is not root."""
-    if os.getuid() == 0:
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
-    return [attempt(read, path), attempt(write, path)]
-
-
-def attempt(work, path):
-    try:
-        return str(work(path))
-    except StoreUnavailableError as error:
-        assert error.target == path, error.target
-        assert isinstance(error.__cause__, sqlite3.Error), error.__cause__
-        return f"refused: {error.reason}".replace("\n", " ")
-
-
-def read(path):
-    with open_store(path, read_only=True):
-        return [workload.id for workload in list_workloads().items]
-
-
-def write(path):
-    with open_store(path):
-        return create_workload(runtime="go", id="by nobody").id
+NOBODY = 65534
 
 
 @pytest.fixture
 def folder():
     """A folder that every user may reach."""
-    made = Path(tempfile.mkdtemp(dir="/tmp"))
-    made.chmod(0o755)
-    yield made
-    made.chmod(0o755)
-    shutil.rmtree(made)
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        os.chmod(name, 0o777)
+        yield Path(name)
+        os.chmod(name, 0o777)
 
 
-def as_nobody(path):
-    (answers,) = in_processes(1, read_and_write_as_nobody, str(path))
-    return answers
+@pytest.fixture(params=["wal", "delete"])
+def stored(request, folder):
+    """A closed store with one workload, in either journal mode."""
+    return fill(folder / "vulcan.db", request.param)
 
 
-def fill(path):
+def fill(path, journal_mode="wal"):
+    with open_store(path, pragmas={"journal_mode": journal_mode}):
+        create_workloads([{"runtime": "go", "id": "there"}])
+    path.chmod(0o666)
+    return str(path)
+
+
+def read(path, copy=None):
+    with open_store(path, read_only=True):
+        if copy:
+            backup_store(copy)
+        return [workload.id for workload in list_workloads().items]
+
+
+def write(path):
     with open_store(path):
-        create_workload(runtime="go", id="there")
-    path.chmod(0o644)
+        return create_workloads([{"runtime": "go"}])
 
 
-def contents(folder):
-    return {entry.name: entry.read_bytes() for entry in folder.iterdir()}
+def as_nobody(work, *arguments):
+    """What a function returns to a user who has no rights but those that the modes give, or why it is refused."""
+    (answer,) = in_processes(1, attempt, work, *map(str, arguments))
+    return answer
 
 
-def test_a_file_that_may_not_be_read_is_refused_and_left_as_it_is(folder):
-    path = folder / "secret.db"
-    fill(path)
+def attempt(barrier, place, work, path, *more):
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    try:
+        return work(path, *more)
+    except StoreUnavailableError as error:
+        assert error.target == path, error.target
+        assert isinstance(error.__cause__, sqlite3.Error), error.__cause__
+        return f"refused: {error.reason}"
+
+
+@pytest.mark.parametrize("work", [read, write])
+@pytest.mark.parametrize("mode, folders_mode, why", [
+    (0o000, 0o777, "this user may not read"), (0o222, 0o777, "this user may not read"), (0o666, 0o000, "may not"),
+], ids=["neither", "not read", "not entered"])
+def test_a_file_that_may_not_be_read_is_refused_and_left_as_it_is(stored, folder, work, mode, folders_mode, why):
     before = contents(folder)
-    path.chmod(0o000)
+    os.chmod(stored, mode)
+    folder.chmod(folders_mode)
 
-    reading, writing = as_nobody(path)
+    answer = as_nobody(work, stored)
 
-    assert reading.startswith("refused: this user may not read")
-    assert writing.startswith("refused: this user may not read the file")
-    path.chmod(0o644)
-    assert contents(folder) == before
-
-
-def test_a_file_that_may_be_read_only_is_not_written(folder):
-    path = folder / "readable.db"
-    fill(path)
-    path.chmod(0o444)
     folder.chmod(0o777)
-    before = path.read_bytes()
-
-    reading, writing = as_nobody(path)
-
-    assert reading == "['there']"
-    assert writing.startswith("refused: this user may not write the file")
-    assert path.read_bytes() == before
-
-
-def test_a_file_in_a_folder_that_may_not_be_written_is_refused_with_what_would_help(folder):
-    path = folder / "vulcan.db"
-    fill(path)
-    folder.chmod(0o555)
-    before = contents(folder)
-
-    reading, writing = as_nobody(path)
-
-    assert reading.startswith("refused: it is in WAL mode and its folder may not be written")
-    assert "copy" in reading
-    assert writing.startswith("refused: this user may not write the file")
+    assert answer.startswith("refused: ") and why in answer
     assert contents(folder) == before
 
 
-def test_a_file_in_a_folder_that_may_not_be_written_is_read_while_somebody_has_it_open(folder):
-    path = folder / "vulcan.db"
-    fill(path)
-    folder.chmod(0o555)
+def test_a_file_that_may_be_read_only_is_not_written_and_can_be_backed_up(folder):
+    stored = fill(folder / "vulcan.db")
+    os.chmod(stored, 0o444)
+    before = contents(folder)
 
-    with open_store(path):
-        create_workload(runtime="go", id="and open")
+    assert as_nobody(write, stored).startswith("refused: this user may not write the file")
+    assert as_nobody(read, stored) == ["there"]
+    assert contents(folder)["vulcan.db"] == before["vulcan.db"]
+    assert as_nobody(read, stored, folder / "copy.db") == read(folder / "copy.db") == ["there"]
+
+
+def test_a_write_to_a_file_in_a_folder_that_may_not_be_written_is_refused(stored, folder):
+    folder.chmod(0o555)
+    before = contents(folder)
+
+    answer = as_nobody(write, stored)
+
+    assert answer.startswith("refused: ") and "folder" in answer
+    assert contents(folder) == before
+
+
+def test_reading_a_wal_file_in_a_folder_that_may_not_be_written_says_why_and_each_help_helps(folder, path):
+    stored = fill(folder / "vulcan.db")
+    folder.chmod(0o555)
+    before = contents(folder)
+
+    answer = as_nobody(read, stored)
+
+    assert answer.startswith("refused: it is in WAL mode and its folder may not be written")
+    assert all(word in answer for word in ("while", "copy"))
+    assert contents(folder) == before
+    with open_store(stored):
+        create_workloads([{"runtime": "go", "id": "and open"}])
         for extra in folder.iterdir():
             extra.chmod(0o644)
-        reading, _ = as_nobody(path)
+        assert as_nobody(read, stored) == ["and open", "there"]
+        backup_store(path)
+    folder.chmod(0o777)
+    assert as_nobody(read, stored) == read(path) == ["and open", "there"]
 
-    assert reading == "['and open', 'there']"
+
+def test_reading_a_file_without_wal_needs_no_right_to_write_anything(folder):
+    stored = fill(folder / "vulcan.db", "delete")
+    os.chmod(stored, 0o444)
+    folder.chmod(0o555)
+    before = contents(folder)
+
+    assert as_nobody(read, stored) == ["there"]
+    assert contents(folder) == before
 
 
 def test_a_new_file_in_a_folder_that_may_not_be_written_is_refused(folder):
     folder.chmod(0o555)
 
-    reading, writing = as_nobody(folder / "new.db")
+    reading, writing = as_nobody(read, folder / "new.db"), as_nobody(write, folder / "new.db")
 
     assert reading == "refused: there is no such file, and read_only=True creates none (unable to open database file)"
     assert writing.startswith(f"refused: this user may not create files in the folder {str(folder)!r}")
     assert contents(folder) == {}
-
-
-def back_up_as_nobody(barrier, place, path, copy):
-    read_and_write_as_nobody(barrier, place, path)
-    with open_store(path, read_only=True):
-        backup_store(copy)
-
-
-def test_a_file_that_may_be_read_only_can_be_backed_up(folder):
-    path = folder / "readable.db"
-    fill(path)
-    path.chmod(0o444)
-    folder.chmod(0o777)
-
-    in_processes(1, back_up_as_nobody, str(path), str(folder / "copy.db"))
-
-    assert read(folder / "copy.db") == ["there"]

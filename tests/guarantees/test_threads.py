@@ -6,11 +6,21 @@ import gc
 import os
 import signal
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from guarantees.processes import PATIENCE, PATIENT, idle_connection, in_threads, integrity, rows
+from guarantees.processes import (
+    HURRIED,
+    PATIENCE,
+    PATIENT,
+    descriptors,
+    idle_connection,
+    in_threads,
+    integrity,
+    rows,
+    transaction_elsewhere,
+)
 from vulcan_store import (
     StoreUnavailableError,
     Workload,
@@ -32,8 +42,8 @@ def opened(request, path):
         yield store
 
 
-def descriptors():
-    return len(os.listdir("/proc/self/fd"))
+def assert_one_file(path):
+    assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]
 
 
 def create_update_and_list(barrier, place, times):
@@ -59,7 +69,7 @@ def test_sixteen_threads_that_create_update_and_list_at_once_lose_nothing(opened
 
 
 def test_sixteen_threads_that_read_and_then_write_in_transactions_of_their_own_overwrite_nothing(opened, effort):
-    times = effort(8, long=25)
+    times = effort(5, long=25)
     counter = create_workload(runtime="go", exit_code=0).id
 
     def add_one_often(barrier, place):
@@ -73,8 +83,7 @@ def test_sixteen_threads_that_read_and_then_write_in_transactions_of_their_own_o
     assert get_workload(counter).exit_code == 16 * times
 
 
-@pytest.mark.parametrize("pragmas", [{}, {"cache_size": -1000}], ids=str)
-def test_threads_that_end_while_others_wait_for_a_transaction_to_end_keep_nobody_waiting(pragmas):
+def test_threads_that_end_while_others_wait_for_a_transaction_to_end_keep_nobody_waiting():
     totals = []
 
     def read_and_stay(read, end):
@@ -82,7 +91,7 @@ def test_threads_that_end_while_others_wait_for_a_transaction_to_end_keep_nobody
         read.set()
         end.wait(PATIENCE)
 
-    with open_store(":memory:", pragmas=pragmas) as store:
+    with open_store(":memory:") as store:
         for round in range(1, 11):
             read, end = threading.Event(), threading.Event()
             ending = threading.Thread(target=read_and_stay, args=(read, end))
@@ -99,69 +108,49 @@ def test_threads_that_end_while_others_wait_for_a_transaction_to_end_keep_nobody
 
 
 def test_threads_one_after_another_leave_no_connection_behind(opened):
-    made, many = [], 60
     before = descriptors()
     gc.disable()
 
-    for _ in range(many):
-        thread = threading.Thread(target=lambda: made.append(create_workload(runtime="go").id))
-        thread.start()
-        thread.join(PATIENCE)
+    for _ in range(60):
+        in_threads(1, lambda barrier, place: create_workload(runtime="go"))
 
     gc.enable()
     assert descriptors() < before + 30
-    assert len(set(made)) == many
-    assert list_workloads(0).total == many
+    assert list_workloads(0).total == 60
 
 
-def test_closing_from_the_main_thread_leaves_one_file_while_other_threads_still_live(path, tmp_path):
-    closed = threading.Event()
-    barrier = threading.Barrier(9)
-    refused = []
+def test_closing_from_the_main_thread_leaves_one_file_while_other_threads_still_live(path):
+    closed, written = threading.Event(), threading.Barrier(9)
 
-    def write_and_stay():
+    def write_and_stay(barrier, place):
         create_workload(runtime="go")
-        barrier.wait(PATIENCE)
+        written.wait(PATIENCE)
         closed.wait(PATIENCE)
-        try:
+        with pytest.raises(StoreUnavailableError):
             create_workload(runtime="go")
-        except StoreUnavailableError:
-            refused.append(None)
 
     store = open_store(path)
-    threads = [threading.Thread(target=write_and_stay) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    barrier.wait(PATIENCE)
-    assert os.path.exists(path + "-wal")
+    with ThreadPoolExecutor() as threads:
+        staying = threads.submit(in_threads, 8, write_and_stay)
+        written.wait(PATIENCE)
+        assert os.path.exists(path + "-wal")
 
-    close_store()
+        close_store()
 
-    assert os.listdir(tmp_path) == [os.path.basename(path)]
-    closed.set()
-    for thread in threads:
-        thread.join(PATIENCE)
-    assert len(refused) == 8
+        assert_one_file(path)
+        closed.set()
+        staying.result(PATIENCE)
     assert repr(store) == f"<Store {path!r}, closed>"
-    assert os.listdir(tmp_path) == [os.path.basename(path)]
+    assert_one_file(path)
 
 
-def test_closing_from_the_main_thread_leaves_one_file_after_other_threads_have_ended(path, tmp_path):
-    open_store(path)
-    in_threads(8, lambda barrier, place: create_workload(runtime="go"))
-
-    close_store()
-
-    assert os.listdir(tmp_path) == [os.path.basename(path)]
-
-
-def test_closing_while_other_threads_end_leaves_one_file(path, tmp_path, effort):
+def test_closing_while_other_threads_end_leaves_one_file(path, effort):
     def write_and_end(barrier):
         create_workload(runtime="go")
         barrier.wait(PATIENCE)
 
-    for _ in range(effort(30, long=300)):
-        store = open_store(path, pragmas={"synchronous": "off"})
+    for _ in range(effort(10, long=300)):
+        store = open_store(path, pragmas=HURRIED)
         barrier = threading.Barrier(5)
         threads = [threading.Thread(target=write_and_end, args=(barrier,)) for _ in range(4)]
         for thread in threads:
@@ -170,104 +159,59 @@ def test_closing_while_other_threads_end_leaves_one_file(path, tmp_path, effort)
         store.close()
         for thread in threads:
             thread.join(PATIENCE)
-        assert os.listdir(tmp_path) == [os.path.basename(path)]
+        assert_one_file(path)
 
 
-def test_closing_in_the_middle_of_the_calls_of_other_threads_breaks_none_of_them(path, tmp_path, effort):
-    acknowledged, surprises = [], []
-    started = threading.Barrier(7)
+def test_closing_in_the_middle_of_the_calls_of_other_threads_breaks_none_of_them(path, effort):
+    acknowledged, started = [], threading.Barrier(7)
 
-    def write_until_closed(store):
-        try:
-            acknowledged.append(create_workload(runtime="go").id)
-            started.wait(PATIENCE)
+    def write_until_closed(barrier, place):
+        acknowledged.append(create_workload(runtime="go").id)
+        started.wait(PATIENCE)
+        with pytest.raises(StoreUnavailableError):
             while True:
                 acknowledged.append(create_workload(runtime="go").id)
                 list_workloads(5)
-        except StoreUnavailableError:
-            pass
-        except BaseException as error:
-            surprises.append(error)
 
-    for _ in range(effort(5, long=30)):
+    for _ in range(effort(3, long=30)):
         store = open_store(path)
-        threads = [threading.Thread(target=write_until_closed, args=(store,)) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        started.wait(PATIENCE)
-        store.close()
-        for thread in threads:
-            thread.join(PATIENCE)
-        assert os.listdir(tmp_path) == [os.path.basename(path)]
+        with ThreadPoolExecutor() as threads:
+            writing = threads.submit(in_threads, 6, write_until_closed)
+            started.wait(PATIENCE)
+            store.close()
+            writing.result(PATIENCE)
+        assert_one_file(path)
 
-    assert surprises == []
-    with open_store(path):
-        assert {workload.id for workload in list_workloads(10**6).items} == set(acknowledged)
+    assert [key for key, _ in rows(path)] == sorted(acknowledged)
     assert integrity(path) == "ok"
 
 
-@pytest.mark.parametrize("kind", ["memory", "file"])
-def test_closing_undoes_another_threads_transaction_that_does_not_end_and_says_so(path, kind):
-    inside, closed = threading.Event(), threading.Event()
-    raised = []
-    store = open_store(":memory:" if kind == "memory" else path, pragmas={"busy_timeout": 50})
+def test_closing_undoes_another_threads_transaction_that_does_not_end_and_says_so(path):
+    store = open_store(path, pragmas={"busy_timeout": 50})
+    with transaction_elsewhere(store) as end:
+        store.close()
+        with pytest.raises(StoreUnavailableError):
+            end()
 
-    def transact():
-        try:
-            with store.database.atomic():
-                create_workload(runtime="go")
-                inside.set()
-                closed.wait(PATIENCE)
-                create_workload(runtime="go")
-        except BaseException as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=transact)
-    thread.start()
-    inside.wait(PATIENCE)
-    store.close()
-    closed.set()
-    thread.join(PATIENCE)
-
-    assert [type(error) for error in raised] == [StoreUnavailableError]
-    with open_store(path):
-        assert list_workloads(0).total == 0
+    assert rows(path) == []
 
 
-def test_closing_waits_for_another_threads_transaction_which_goes_on_while_others_are_refused(path, tmp_path):
-    inside, refused, refusals = threading.Event(), threading.Event(), []
-
-    def transact():
-        with store.database.atomic():
-            store.create_workload(runtime="go", id="one")
-            inside.set()
-            refused.wait(PATIENCE)
-            store.create_workload(runtime="go", id="two")
-            with store.database.atomic():
-                Workload.insert(id="three", runtime="go").execute(store.database)
-
+def test_closing_waits_for_another_threads_transaction_which_goes_on_while_others_are_refused(path):
     def call_until_refused():
-        try:
+        with pytest.raises(StoreUnavailableError, match="it was closed"):
             while True:
                 store.list_workloads(1)
-        except StoreUnavailableError as error:
-            refusals.append(error.reason)
-            refused.set()
+        end()
 
     store = open_store(path, pragmas=PATIENT)
-    transacting = threading.Thread(target=transact)
-    transacting.start()
-    inside.wait(PATIENCE)
-    calling = threading.Thread(target=call_until_refused)
-    calling.start()
+    with transaction_elsewhere(store) as end, ThreadPoolExecutor() as threads:
+        calling = threads.submit(call_until_refused)
 
-    store.close()
+        store.close()
+        calling.result(PATIENCE)
 
-    for thread in (transacting, calling):
-        thread.join(PATIENCE)
-    assert "it was closed" in refusals[0]
-    assert [key for key, _ in rows(path)] == ["one", "three", "two"]
-    assert os.listdir(tmp_path) == [os.path.basename(path)]
+    assert [key for key, _ in rows(path)] == ["theirs", "theirs too"]
+    assert_one_file(path)
 
 
 def test_closing_waits_for_a_call_that_itself_needs_other_stores_threads_and_connections(path, tmp_path):
@@ -283,17 +227,13 @@ def test_closing_waits_for_a_call_that_itself_needs_other_stores_threads_and_con
         yield {"runtime": "go"}
 
     store = open_store(path)
-    made = []
-    calling = threading.Thread(target=lambda: made.append(create_workloads(elements())))
-    calling.start()
-    begun.wait(PATIENCE)
-    closer = threading.Thread(target=lambda: (closing.set(), store.close()))
-    closer.start()
-    for thread in (calling, closer):
-        thread.join(PATIENCE)
-        assert not thread.is_alive(), "a thread hangs"
+    with ThreadPoolExecutor() as threads:
+        made = threads.submit(create_workloads, elements())
+        begun.wait(PATIENCE)
+        closed = threads.submit(lambda: (closing.set(), store.close()))
+        assert made.result(PATIENCE) == 2
+        closed.result(PATIENCE)
 
-    assert made == [2]
     assert len(rows(path)) == 2
 
 
@@ -301,20 +241,16 @@ def test_closing_within_a_transaction_undoes_it_says_so_and_keeps_nobody_waiting
     began = threading.Event()
     store = open_store(path)
 
-    def write():
-        create_workload(runtime="go", id="theirs")
-
-    with pytest.raises(StoreUnavailableError, match="rolled back"):
-        with store.database.atomic():
+    with ThreadPoolExecutor() as threads:
+        with pytest.raises(StoreUnavailableError, match="rolled back"), store.database.atomic():
             create_workload(runtime="go", id="mine")
             (connection,) = in_threads(1, lambda barrier, place: idle_connection(store))
             connection.set_trace_callback(lambda sql: began.set())
-            writing = threading.Thread(target=write)
-            writing.start()
+            writing = threads.submit(create_workload, runtime="go", id="theirs")
             began.wait(PATIENCE)
             store.close()
+        writing.result(PATIENCE)
 
-    writing.join(PATIENCE)
     assert rows(path) == [("theirs", "pending")]
     store.close()
 
@@ -344,39 +280,28 @@ def test_an_error_within_a_transaction_is_seen_though_the_store_was_closed_meanw
     assert rows(path) == []
 
 
-def test_closing_that_was_interrupted_can_be_done_again(path, tmp_path):
-    inside, leave = threading.Event(), threading.Event()
-
-    def elements():
-        inside.set()
-        leave.wait(PATIENCE)
-        yield {"runtime": "go"}
-
+def test_closing_that_was_interrupted_can_be_done_again(path):
     def interrupt(number, frame):
         raise KeyboardInterrupt
 
     def signal_once_it_closes():
-        while not store.database.pool.closed:
-            time.sleep(0.001)
+        with pytest.raises(StoreUnavailableError):
+            while True:
+                store.list_workloads(0)
         os.kill(os.getpid(), signal.SIGUSR1)
 
-    store = open_store(path)
-    calling = threading.Thread(target=lambda: create_workloads(elements()))
-    calling.start()
-    inside.wait(PATIENCE)
+    store = open_store(path, pragmas=PATIENT)
     before = signal.signal(signal.SIGUSR1, interrupt)
-    signalling = threading.Thread(target=signal_once_it_closes)
-    signalling.start()
-    with pytest.raises(KeyboardInterrupt):
+    with transaction_elsewhere(store) as end, ThreadPoolExecutor() as threads:
+        threads.submit(signal_once_it_closes)
+        with pytest.raises(KeyboardInterrupt):
+            store.close()
+        signal.signal(signal.SIGUSR1, before)
+        end()
+
         store.close()
-    signalling.join(PATIENCE)
-    signal.signal(signal.SIGUSR1, before)
-    leave.set()
 
-    store.close()
-
-    calling.join(PATIENCE)
-    assert os.listdir(tmp_path) == [os.path.basename(path)]
+    assert_one_file(path)
 
 
 @pytest.mark.parametrize("half_read", [
@@ -384,7 +309,7 @@ def test_closing_that_was_interrupted_can_be_done_again(path, tmp_path):
     lambda store: iter(Workload.select().iterator()),
     lambda store: iter_workloads(),
 ], ids=["cursor", "iterator", "iter_workloads"])
-def test_closing_with_a_query_half_read_leaves_one_file(path, tmp_path, half_read):
+def test_closing_with_a_query_half_read_leaves_one_file(path, half_read):
     store = open_store(path)
     create_workloads({"runtime": "go"} for _ in range(300))
     rest = half_read(store)
@@ -392,5 +317,5 @@ def test_closing_with_a_query_half_read_leaves_one_file(path, tmp_path, half_rea
 
     store.close()
 
-    assert os.listdir(tmp_path) == [os.path.basename(path)]
+    assert_one_file(path)
     del rest

@@ -80,6 +80,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             self.uri = uri_of(self.path, "ro" if read_only else "rwc")
         self.wanted_mode = str(pragmas.get("journal_mode", "")).lower()
         self.busy_timeout = self.patience = float(pragmas["busy_timeout"]) / 1000
+        self.began = time.monotonic()
         self.left: float | None = self.busy_timeout  # for what is left of the opening; None once it is done
         self.pool: Pool[Any] = Pool(
             target, self._open, self._close_connection, attrgetter("in_transaction"), max_idle=MAX_IDLE
@@ -127,15 +128,17 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
         An opening waits here, between tries that wait for nothing, and not in SQLite: a fork can come in between.
         """
-        left = self.busy_timeout if self.left is None else self.left
+        began, left = time.monotonic() if self.left is None else self.began, self.busy_timeout
         while True:
             try:
                 return work()
             except (sqlite3.Error, StoreUnavailableError) as error:
-                if left <= 0 or not has_code(error.__cause__ or error, "SQLITE_BUSY"):
+                left = left if self.left is None else self.left  # less, if a connection was waited for in between
+                over = left <= 0 or time.monotonic() - began >= self.busy_timeout
+                if over or not has_code(error.__cause__ or error, "SQLITE_BUSY"):
                     raise
             time.sleep(PAUSE)
-            left -= PAUSE  # what was slept is counted, and no clock read: tests of users freeze clocks
+            left -= PAUSE  # what was slept is counted as well: tests of users freeze clocks
             if self.left is not None:
                 self.left = left
 
@@ -151,6 +154,8 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             connection = sqlite3.connect(
                 self.uri, timeout=0, isolation_level=None, check_same_thread=False, uri=True
             )
+            if sqlite3.__name__ != "sqlite3":  # pysqlite3's cursors lose a row that failed, and the one before
+                connection.text_factory = _decode
             try:
                 self._add_conn_hooks(connection)  # type: ignore[attr-defined]
                 if self.is_store:

@@ -256,7 +256,7 @@ def test_calls_interrupted_by_an_alarm_at_random_moments_leave_a_sound_store(
     for _ in range(effort(20, long=200)):
         try:
             try:
-                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 2e-3), 1e-3)
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 2e-3), 0.5)
                 while True:
                     call()
             finally:

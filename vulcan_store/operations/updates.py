@@ -107,7 +107,8 @@ def change(database: Engine, workload_id: str, fields: Mapping[str, Any], run: R
         values["claim_start"] = clock.to_text(start) if isinstance(start, datetime) else start
     if not fields:
         database.require_writable()
-    for _ in range(MAX_TRIES):
+    tries = 0
+    while True:
         if fields:
             started = None if run is None else values["claim_start"] is not None
             if rows := database.write(*_update_fields(database, values, status, started, *fields)):
@@ -127,6 +128,9 @@ def change(database: Engine, workload_id: str, fields: Mapping[str, Any], run: R
         if not fields or fields.keys() == {"status"} and stored.status == status:
             return stored
         # It has changed since, or another program has written the claim's instant in a form of its own.
+        tries += 1
+        if tries == MAX_TRIES:
+            break
     if run is None:
         raise InvalidTransitionError(stored.id, stored.status, status)
     raise ClaimLostError(stored.id, stored.node_id, stored.status)

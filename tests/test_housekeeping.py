@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 
 import pytest
 import server_file
 from guarantees.processes import run
+from workloads import NOON
 
 from vulcan_store import (
     InvalidWorkloadError,
@@ -27,7 +28,6 @@ from vulcan_store.operations.housekeeping import count_purgeable
 from vulcan_store.lifecycle import FINAL
 from vulcan_store.testing import make_workload
 
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
 LONG_AGO = NOON - timedelta(days=9)
 CREATE_ONE = """
@@ -58,13 +58,6 @@ def finished(count, **fields):
 
 def contents():
     return [w.__data__ for w in iter_workloads()], [line.__data__ for line in LogLine.select().order_by(LogLine.id)]
-
-
-def test_an_empty_store_counts_nothing(store):
-    stats = workload_stats()
-
-    assert (stats.total, dict(stats.by_status), dict(stats.by_isolation)) == (0, {}, {})
-    assert stats.average_duration_ms is None
 
 
 def test_the_statistics_are_of_one_moment(path, monkeypatch):
@@ -125,13 +118,6 @@ def test_the_average_is_that_of_the_completed_ones_that_have_a_duration(store, d
     stats = workload_stats()
 
     assert stats.average_duration_ms == (None if average is None else pytest.approx(average))
-
-
-def test_the_average_counts_every_workload_alike(store):
-    for isolation, duration in (("auto", 1), ("gvisor", 2), ("auto", 6)):
-        make_workload(status="completed", isolation=isolation, duration_ms=duration)
-
-    assert workload_stats().average_duration_ms == 3
 
 
 def test_a_purge_deletes_only_what_is_final_and_finished_before(store):

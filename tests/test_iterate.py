@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 import tracemalloc
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from workloads import NOON
 
 from vulcan_store import (
     InvalidWorkloadError,
@@ -22,7 +23,6 @@ from vulcan_store import (
 )
 from vulcan_store.lifecycle import FINAL, Status
 
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 RUNTIMES = ["go", "python", "wasm"]
 
 
@@ -61,25 +61,6 @@ def test_it_yields_what_a_listing_holds_in_the_same_order(store, effort, filters
     assert keys(walked) == keys(listed.items)
     assert len(walked) == listed.total > 0
     assert [w.__data__ for w in walked] == [w.__data__ for w in listed.items]
-
-
-def test_it_is_newest_first_and_then_by_id(store):
-    fill(1300)
-
-    walked = [(workload.created_at, workload.id) for workload in iter_workloads()]
-
-    assert walked == sorted(walked, reverse=True)
-    assert len(walked) == 1300
-
-
-@pytest.mark.parametrize("filters", [
-    {}, {"status": "killed"}, {"status": []}, {"runtime": ()}, {"status": ["killed", "failed"]},
-], ids=str)
-def test_nothing_that_matches_yields_nothing(store, filters):
-    if filters:
-        create_workload(runtime="go")
-
-    assert list(iter_workloads(**filters)) == []
 
 
 @pytest.mark.parametrize("count", [1, 19, 20, 21, 59, 60, 61])

@@ -51,18 +51,6 @@ def test_lines_are_numbered_from_zero_without_gaps(store):
     assert log() == list(enumerate(["a", "b", "c", *map(str, range(1000))]))
 
 
-def test_each_workload_has_numbers_of_its_own(store):
-    for key in "wv":
-        make_workload(id=key)
-
-    append_log_lines("w", ["w0"])
-    append_log_lines("v", ["v0", "v1"])
-    append_log_lines("w", ["w1"])
-
-    assert log("w") == [(0, "w0"), (1, "w1")]
-    assert log("v") == [(0, "v0"), (1, "v1")]
-
-
 def test_a_line_says_whose_it_is_and_when_it_was_written(store):
     make_workload(id="w")
     start = datetime.now(UTC)
@@ -83,16 +71,6 @@ def test_a_line_is_stored_as_it_is(store, line):
     append_log_lines("w", [line])
 
     assert log() == [(0, line)]
-
-
-def test_no_lines_append_nothing(store):
-    make_workload(id="w")
-
-    assert append_log_lines("w", []) == append_log_lines("w", iter(())) == 0
-
-    assert log() == []
-    append_log_lines("w", ["a"])
-    assert log() == [(0, "a")]
 
 
 @pytest.mark.parametrize("options, expected", [

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import tracemalloc
-from datetime import UTC, datetime
 
 import peewee
 import pytest
 from guarantees.processes import in_processes
-from workloads import NOON
+from workloads import NOON, ids
 
 from vulcan_store import (
     InvalidWorkloadError,
-    Isolation,
-    Runtime,
-    Status,
     Workload,
     WorkloadExistsError,
     create_workload,
@@ -38,10 +34,6 @@ class OutOfInput(Exception):
     pass
 
 
-def ids():
-    return sorted(workload.id for workload in iter_workloads())
-
-
 def copy_all(barrier, place, target):
     with open_store(target):
         create_workloads({"id": w.id.replace("a", "b"), "runtime": w.runtime} for w in iter_workloads())
@@ -61,17 +53,6 @@ def test_a_generator_of_mappings_is_stored_in_full(store):
     assert [(w.id, w.exit_code) for w in sorted(iter_workloads(), key=lambda w: w.id)] == [
         (f"w{place:04}", place) for place in range(1500)
     ]
-
-
-def test_what_is_left_out_is_filled_in_as_for_one(store):
-    start = datetime.now(UTC)
-
-    create_workloads([{"runtime": "node"}])
-
-    (stored,) = iter_workloads()
-    assert (stored.status, stored.isolation, stored.runtime) == (Status.PENDING, Isolation.AUTO, Runtime.NODE)
-    assert (len(stored.id), stored.node_id, stored.output) == (26, "", None)
-    assert start <= stored.created_at <= datetime.now(UTC)
 
 
 def test_ids_that_are_filled_in_rise_in_the_order_of_the_iterable(store):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
-from datetime import timedelta, timezone
+from datetime import timedelta
 
 import pytest
 import server_file
 from guarantees.processes import run
-from workloads import NOON
+from workloads import NOON, ids
 
 from vulcan_store import (
     InvalidWorkloadError,
@@ -45,10 +45,6 @@ def say(store, key, **words):
         store.database.execute_sql(f"UPDATE workloads SET {name} = '{value}' WHERE id = '{key}'")
 
 
-def ids():
-    return sorted(workload.id for workload in iter_workloads())
-
-
 def finished(count, **fields):
     create_workloads(
         {"id": f"w{place:03}", "runtime": "go", "status": "failed", "created_at": NOON, **fields}
@@ -78,19 +74,6 @@ def test_the_statistics_are_of_one_moment(path, monkeypatch):
         stats = workload_stats()
 
     assert (stats.total, stats.by_isolation) == (1, {"of a newer server": 1})
-
-
-def test_everything_is_counted_by_status_and_isolation(store):
-    for status, isolation in [("pending", "auto"), ("running", "gvisor"), ("pending", "gvisor"), ("killed", "")]:
-        make_workload(status=status, isolation=isolation)
-
-    stats = workload_stats()
-
-    assert stats.total == 4
-    assert stats.by_status == {"pending": 2, "running": 1, "killed": 1}
-    assert stats.by_isolation == {"auto": 1, "gvisor": 2, "": 1}
-    assert stats.by_status[Status.FAILED] == stats.by_isolation["microvm"] == 0
-    assert Status.PENDING in stats.by_status
 
 
 def test_words_that_no_enumeration_knows_are_counted_as_they_are(store):
@@ -134,15 +117,6 @@ def test_a_purge_deletes_only_what_is_final_and_finished_before(store):
     assert count_purgeable(store, NOON) == purge_workloads(NOON) == 6
 
     assert before - set(ids()) == {f"old {kind}{status}" for status in FINAL for kind in ("", "untimed ")}
-
-
-def test_the_time_may_be_of_any_zone(store):
-    make_workload(id="before", status="failed", created_at=LONG_AGO, finished_at=NOON - INSTANT)
-    make_workload(id="at", status="failed", created_at=LONG_AGO, finished_at=NOON)
-
-    assert purge_workloads(NOON.astimezone(timezone(timedelta(hours=-7)))) == 1
-
-    assert ids() == ["at"]
 
 
 @pytest.mark.parametrize("moment, gone", [

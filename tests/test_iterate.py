@@ -45,12 +45,8 @@ def keys(workloads):
 
 
 @pytest.mark.parametrize("filters", [
-    {}, {"status": "pending"}, {"status": ["pending"]}, {"status": ["pending", "running"]}, {"status": FINAL},
-    {"status": list(Status)}, {"status": {"killed", "killed"}}, {"runtime": "wasm"}, {"runtime": ["go", "wasm"]},
-    {"status": ["failed", "running"], "runtime": "go", "isolation": "auto"},
-    {"created_since": NOON + timedelta(seconds=50), "created_before": NOON + timedelta(seconds=300)},
-    {"status": ["killed", "completed"], "created_before": NOON + timedelta(seconds=300)},
-    {"status": None, "node_id": None}, {"node_id": ""},
+    {}, {"status": ["pending"]}, {"status": FINAL}, {"status": list(Status)}, {"runtime": ["go", "wasm"]},
+    {"status": ["killed", "completed"], "created_before": NOON + timedelta(seconds=300)}, {"node_id": ""},
 ], ids=str)
 def test_it_yields_what_a_listing_holds_in_the_same_order(store, effort, filters):
     fill(effort(600, long=1300))
@@ -106,18 +102,6 @@ def test_what_goes_from_one_wanted_status_to_another_comes_exactly_once(store):
         update_workload_status(other.id, turned[other.status])
 
     assert sorted(walked) == [f"{place:05}" for place in range(150)]
-
-
-def test_what_was_walked_through_may_be_deleted_and_changed_on_the_way(store):
-    fill(90, status="pending")
-
-    for place, workload in enumerate(iter_workloads(status="pending")):
-        if place % 2:
-            Workload.delete_by_id(workload.id)
-        else:
-            update_workload_status(workload.id, "running")
-
-    assert list_workloads(0, status="running").total == list_workloads(0).total == 45
 
 
 def test_between_rows_no_transaction_is_held(store):

@@ -87,14 +87,6 @@ def test_a_part_of_the_log_is_read_by_number(store, options, expected):
     assert log(**options) == [(seq, "abcde"[seq]) for seq in expected]
 
 
-def test_lines_come_by_number_in_whatever_order_they_were_stored(store):
-    made = make_workload(id="w")
-    for seq in (2, 0, 1):
-        LogLine.create(workload=made, seq=seq, line=str(seq))
-
-    assert log() == [(0, "0"), (1, "1"), (2, "2")]
-
-
 def test_numbers_go_on_after_the_highest(store):
     made = make_workload(id="w")
     LogLine.create(workload=made, seq=7, line="the server's")
@@ -217,16 +209,6 @@ def test_processes_that_append_at_once_leave_no_gap_and_mix_no_lines(store, targ
     assert {tuple(number for _, number in triple) for triple in triples} == {("0", "1", "2")}
     for place in range(4):
         assert [one for (one, _), *_ in triples if one.startswith(f"{place} ")] == [f"{place} {t}" for t in range(15)]
-
-
-@pytest.mark.parametrize("lines", ["line", b"line"])
-def test_one_text_is_no_iterable_of_lines(store, lines):
-    make_workload(id="w")
-
-    with pytest.raises(InvalidWorkloadError) as refusal:
-        append_log_lines("w", lines)
-
-    assert refusal.value.field == "lines"
 
 
 def test_a_log_whose_numbers_are_used_up_takes_no_more_and_says_so(store):

@@ -44,23 +44,6 @@ def running(store):
     make_workload(id="new", node_id="a")
 
 
-@pytest.mark.parametrize("which, released", [
-    ({"node_id": "a"}, {"a1", "a2"}),
-    ({"started_before": NOON + timedelta(hours=2)}, {"a1", "b1"}),
-    ({"node_id": "b", "started_before": NOON + timedelta(hours=2)}, {"b1"}),
-    ({"node_id": "nobody"}, set()),
-], ids=str)
-def test_what_matches_is_put_back_for_others_and_nothing_else(running, which, released):
-    count = release_workloads(**which)
-
-    assert count == len(released)
-    assert pending() == released | {"new"}
-    for key in released:
-        workload = get_workload(key)
-        assert (workload.node_id, workload.started_at) == ("", None)
-    assert get_workload("new").node_id == "a"
-
-
 def test_more_than_one_batch_is_released(store):
     store.create_workloads({"runtime": "go", "status": "running", "node_id": "n"} for _ in range(250))
 

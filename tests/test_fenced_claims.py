@@ -194,3 +194,12 @@ def test_save_of_a_stored_workload_under_another_id_is_refused_and_copies_nothin
             changed.save()
         assert refusal.value.field == "id"
     assert store.list_workloads().total == 1
+
+
+def test_a_run_that_began_at_the_same_instant_on_another_node_is_another_run(claimed):
+    update_workload("w", node_id="b")
+
+    with pytest.raises(ClaimLostError):
+        update_workload("w", claim=claimed, output=b"late")
+
+    assert get_workload("w").output is None

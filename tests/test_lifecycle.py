@@ -47,7 +47,7 @@ statuses = st.sampled_from(list(Status))
 runtimes, isolations = st.sampled_from(["go", "wasm"]), st.sampled_from(["auto", "gvisor"])
 hashes = st.sampled_from(["", "h1", "h2"])
 moments = st.sampled_from([NOON + timedelta(hours=hours) for hours in range(4)])
-limits = st.integers(0, 4)
+limits = st.integers(0, 12)
 
 
 def some(**fields):

@@ -107,7 +107,7 @@ def change(database: Engine, workload_id: str, fields: Mapping[str, Any], run: R
         values["claim_start"] = clock.to_text(start) if isinstance(start, datetime) else start
     if not fields:
         database.require_writable()
-    tries = 0
+    tries = MAX_TRIES
     while True:
         if fields:
             started = None if run is None else values["claim_start"] is not None
@@ -123,14 +123,12 @@ def change(database: Engine, workload_id: str, fields: Mapping[str, Any], run: R
             if (run is None or status is not None) and not differing(stored, fields):
                 return stored
             break
-        if not holds or run is not None and stored.status != Status.RUNNING:
+        tries -= 1
+        if not tries or not holds or run is not None and stored.status != Status.RUNNING:
             break
         if not fields or fields.keys() == {"status"} and stored.status == status:
             return stored
         # It has changed since, or another program has written the claim's instant in a form of its own.
-        tries += 1
-        if tries == MAX_TRIES:
-            break
     if run is None:
         raise InvalidTransitionError(stored.id, stored.status, status)
     raise ClaimLostError(stored.id, stored.node_id, stored.status)

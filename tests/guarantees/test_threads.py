@@ -188,10 +188,11 @@ def test_closing_in_the_middle_of_the_calls_of_other_threads_breaks_none_of_them
 
 def test_closing_undoes_another_threads_transaction_that_does_not_end_and_says_so(path):
     store = open_store(path, pragmas={"busy_timeout": 50})
-    with transaction_elsewhere(store) as end:
+    with transaction_elsewhere(store) as (leave, transacting):
         store.close()
         with pytest.raises(StoreUnavailableError):
-            end()
+            leave.set()
+            transacting.result(PATIENCE)
 
     assert rows(path) == []
 
@@ -201,10 +202,10 @@ def test_closing_waits_for_another_threads_transaction_which_goes_on_while_other
         with pytest.raises(StoreUnavailableError, match="it was closed"):
             while True:
                 store.list_workloads(1)
-        end()
+        leave.set()
 
     store = open_store(path, pragmas=PATIENT)
-    with transaction_elsewhere(store) as end, ThreadPoolExecutor() as threads:
+    with transaction_elsewhere(store) as (leave, transacting), ThreadPoolExecutor() as threads:
         calling = threads.submit(call_until_refused)
 
         store.close()
@@ -292,12 +293,13 @@ def test_closing_that_was_interrupted_can_be_done_again(path):
 
     store = open_store(path, pragmas=PATIENT)
     before = signal.signal(signal.SIGUSR1, interrupt)
-    with transaction_elsewhere(store) as end, ThreadPoolExecutor() as threads:
+    with transaction_elsewhere(store) as (leave, transacting), ThreadPoolExecutor() as threads:
         threads.submit(signal_once_it_closes)
         with pytest.raises(KeyboardInterrupt):
             store.close()
         signal.signal(signal.SIGUSR1, before)
-        end()
+        leave.set()
+        transacting.result(PATIENCE)
 
         store.close()
 

@@ -175,22 +175,6 @@ def test_a_parameter_that_cannot_be_is_named(query, said):
     assert_hidden(refusal.value, PASSWORD)
 
 
-def test_the_stores_own_parameters_are_kept_from_libpq():
-    from vulcan_store.engines.postgres.urls import Settings, read_url
-
-    own = "pool_size=3&pool_timeout=1.5&lock_timeout=250&prepare_threshold=5"
-
-    shown, parameters, settings = read_url(f"postgresql://u:{PASSWORD}@h/db?{own}&sslmode=disable&password=x")
-
-    assert settings == Settings(3, 1.5, 250, 5)
-    assert psycopg.conninfo.conninfo_to_dict(parameters) == {
-        "user": "u", "password": "x", "host": "h", "dbname": "db", "sslmode": "disable", "connect_timeout": "5",
-        "client_encoding": "utf8",
-    }
-    assert shown == f"postgresql://u@h/db?{own}&sslmode=disable"
-    assert read_url("postgresql://")[2] == Settings(10, 30.0, 5000, None)
-
-
 def test_nothing_that_is_logged_holds_a_password(postgres, caplog):
     caplog.set_level("DEBUG")
 

@@ -86,18 +86,6 @@ def test_a_transaction_left_in_another_thread_is_rolled_back_says_so_and_keeps_n
     assert [key for key, _ in rows(path)] == ["mine", "mine too", "theirs"]
 
 
-def test_a_transaction_is_committed_or_rolled_back_within_its_block_as_in_peewee(path):
-    with open_store(path) as store:
-        with store.database.atomic() as transaction:
-            create_workload(runtime="go", id="kept")
-            transaction.commit()
-            create_workload(runtime="go", id="dropped")
-            transaction.rollback()
-            create_workload(runtime="go", id="kept too")
-
-    assert [key for key, _ in rows(path)] == ["kept", "kept too"]
-
-
 def connection_of(store):
     with store.database.atomic("DEFERRED"):
         return store.database.connection()
@@ -117,16 +105,6 @@ def test_a_function_of_sql_that_calls_the_store_does_not_give_its_connection_awa
             create_workload(runtime="go")
             mine = store.database.connection()
             assert in_threads(1, lambda barrier, place: connection_of(store) is mine) == [False]
-
-
-def test_a_connection_outside_of_a_transaction_says_how_to_get_one(path):
-    with open_store(path) as store:
-        with pytest.raises(StoreUnavailableError, match="atomic"):
-            store.database.connection()
-        with store.database.atomic():
-            assert isinstance(store.database.connection(), sqlite3.Connection)
-        assert store.database.connect() is store.database.close() is False
-        assert list_workloads().total == 0
 
 
 def use_everything(store):

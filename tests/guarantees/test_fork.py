@@ -86,11 +86,13 @@ def busy(path):
 
 
 def test_children_write_at_once_while_threads_of_the_parent_write(path, busy, effort):
-    children = [forked(create, 4) for _ in range(effort(6, long=25))]
-    theirs = [key for child in children for key in child()]
+    def fork_often(barrier, place):
+        barrier.wait(PATIENCE)
+        return [key for _ in range(effort(3, long=10)) for key in forked(create, 4)()]
 
-    assert len(theirs) == 4 * len(children)
-    assert_sound(path, busy() + theirs)
+    theirs = in_threads(3, fork_often)
+
+    assert_sound(path, busy() + sum(theirs, []))
 
 
 def test_what_multiprocessing_forks_writes_while_threads_of_the_parent_write(path, busy):

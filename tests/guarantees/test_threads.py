@@ -83,30 +83,6 @@ def test_sixteen_threads_that_read_and_then_write_in_transactions_of_their_own_o
     assert get_workload(counter).exit_code == 16 * times
 
 
-def test_threads_that_end_while_others_wait_for_a_transaction_to_end_keep_nobody_waiting():
-    totals = []
-
-    def read_and_stay(read, end):
-        totals.append(list_workloads(0).total)
-        read.set()
-        end.wait(PATIENCE)
-
-    with open_store(":memory:") as store:
-        for round in range(1, 11):
-            read, end = threading.Event(), threading.Event()
-            ending = threading.Thread(target=read_and_stay, args=(read, end))
-            ending.start()
-            read.wait(PATIENCE)
-            with store.database.atomic():
-                create_workload(runtime="go")
-                reading = threading.Thread(target=read_and_stay, args=(threading.Event(), end))
-                reading.start()
-                end.set()
-                ending.join(PATIENCE)
-            reading.join(PATIENCE)
-            assert totals[-2:] == [round - 1, round]
-
-
 def test_threads_one_after_another_leave_no_connection_behind(opened):
     before = descriptors()
     gc.disable()
@@ -213,29 +189,6 @@ def test_closing_waits_for_another_threads_transaction_which_goes_on_while_other
 
     assert [key for key, _ in rows(path)] == ["theirs", "theirs too"]
     assert_one_file(path)
-
-
-def test_closing_waits_for_a_call_that_itself_needs_other_stores_threads_and_connections(path, tmp_path):
-    begun, closing = threading.Event(), threading.Event()
-
-    def elements():
-        yield {"runtime": "go"}
-        begun.set()
-        closing.wait(PATIENCE)
-        with open_store(tmp_path / "other.db"):
-            pass
-        in_threads(1, lambda barrier, place: store.database.is_closed())
-        yield {"runtime": "go"}
-
-    store = open_store(path)
-    with ThreadPoolExecutor() as threads:
-        made = threads.submit(create_workloads, elements())
-        begun.wait(PATIENCE)
-        closed = threads.submit(lambda: (closing.set(), store.close()))
-        assert made.result(PATIENCE) == 2
-        closed.result(PATIENCE)
-
-    assert len(rows(path)) == 2
 
 
 def test_closing_within_a_transaction_undoes_it_says_so_and_keeps_nobody_waiting(path):

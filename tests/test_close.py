@@ -46,16 +46,3 @@ def test_no_function_works_or_opens_a_store_while_none_is_open(path, name):
 
     assert refusal.value.target is None
     assert not Path(path).exists()
-
-
-def test_a_closed_store_is_not_reopened_by_its_database(path):
-    store = open_store(path)
-    store.close()
-
-    for use in (store.database.connect, store.database.connection, lambda: store.database.execute_sql("SELECT 1")):
-        with pytest.raises(StoreUnavailableError) as refusal:
-            use()
-        assert refusal.value.target == path
-        assert "open_store()" in str(refusal.value)
-    assert store.database.is_closed()
-    assert "closed" in repr(store)

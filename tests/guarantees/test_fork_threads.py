@@ -1,4 +1,4 @@
-"""Forks in the middle of an opening, and forks that are interrupted: nobody is kept from going on.
+"""Forks in the middle of an opening, and forks that are interrupted: nobody is kept from going on."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from guarantees.processes import HURRIED, PATIENCE, forked, in_threads, rows
 from vulcan_store import StoreUnavailableError, create_workload, open_store
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
 
 @pytest.fixture
 def unraisable(monkeypatch):

@@ -56,8 +56,6 @@ def test_every_acknowledged_write_was_on_the_disk_before(path, tmp_path, traceab
     assert [place for place, (syncs, unsynced) in enumerate(acknowledged) if not syncs or unsynced] == []
 
 
-
-
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_the_connections_of_other_threads_and_of_forked_children_wait_for_the_disk_as_well(path):
     def synchronous():

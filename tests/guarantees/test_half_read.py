@@ -69,13 +69,6 @@ def test_a_half_read_query_lets_others_commit_and_its_own_thread_read_that_and_w
     assert half_read is not None
 
 
-def test_an_update_whose_returned_rows_are_half_read_is_committed(opened, path):
-    returned = iter(Workload.update(error="told").returning(Workload.id).execute())
-    next(returned)
-
-    assert rows(path, "error") == [("told",)] * COUNT
-
-
 def test_a_loop_over_a_query_of_peewees_updates_what_it_walks_over(opened, path):
     for workload in Workload.select().order_by(Workload.id):
         if workload.id == "150":

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from values import NOON, moments
+from values import moments
+from workloads import NOON
 
 from vulcan_store import Workload, create_workload, get_workload, open_store
 

@@ -60,11 +60,12 @@ def test_a_column_is_as_wide_as_what_has_come_so_far(file_store):
     *(({"duration_ms": milliseconds}, [None, shown]) for milliseconds, shown in (
         (None, "-"), (0, "0ms"), (999, "999ms"), (1_000, "1.0s"), (59_940, "59.9s"), (60_000, "1.0m"),
         (45_240_000, "12.6h"), (86_400_000, "1.0d"), (90_000_000_000, "2.9y"), (2**63 - 1, "292,471,208.7y"))),
-    *(({"created_at": datetime.now(UTC) - ago}, [shown, "-"]) for ago, shown in (
-        (timedelta(days=-1), "0ms"), (timedelta(hours=3, minutes=8), "3.1h"), (timedelta(days=801), "2.2y"))),
+    *(({"created_at": ago}, [shown, "-"]) for ago, shown in (
+        (timedelta(days=-1), "0ms"), (timedelta(hours=3, minutes=6), "3.1h"), (timedelta(days=801), "2.2y"))),
 ])
 def test_a_length_of_time_is_in_its_largest_unit(file_store, fields, expected):
-    make_workload(**fields)
+    now = datetime.now(UTC)
+    make_workload(**{name: now - value if isinstance(value, timedelta) else value for name, value in fields.items()})
 
     age, duration = vulcan("list").stdout.splitlines()[1].split()[4:6]
 

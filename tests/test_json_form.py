@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timedelta
 
 import pytest
-from values import NOON
+from workloads import NOON
 
 from vulcan_store import InvalidWorkloadError, LogLine, Workload, create_workload, get_workload, list_log_lines
 from vulcan_store.testing import make_workload

@@ -20,7 +20,6 @@ from vulcan_store import (
     InvalidTransitionError,
     InvalidWorkloadError,
     Isolation,
-    Runtime,
     Status,
     WaitTimeoutError,
     Workload,

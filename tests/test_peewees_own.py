@@ -16,7 +16,6 @@ from vulcan_store import (
     LogLine,
     StoreUnavailableError,
     Workload,
-    backup_store,
     create_workload,
     create_workloads,
     iter_workloads,
@@ -36,16 +35,6 @@ def test_query_hooks_and_the_logger_of_peewee_see_the_statements_of_a_function(s
     assert any(event.sql.startswith(word) for event in seen)
     assert all(event.duration >= 0 and event.exception is None for event in seen)
     assert {event.sql for event in seen} <= {record.msg[0] for record in caplog.records}
-
-
-def test_each_row_of_many_is_a_statement_to_a_hook_and_stored_once(store):
-    seen = []
-    store.database.query_hooks.append(seen.append)
-
-    assert create_workloads({"id": f"w{number}", "runtime": "go"} for number in range(3)) == 3
-
-    inserted = [event.params[0] for event in seen if event.sql.startswith("INSERT")]
-    assert inserted == sorted(found.id for found in iter_workloads()) == ["w0", "w1", "w2"]
 
 
 def test_a_hook_sees_what_went_wrong_and_the_error_stays_the_same(store):
@@ -169,16 +158,6 @@ def test_a_connection_is_there_inside_a_transaction_and_elsewhere_it_says_so(sto
         assert cursor.fetchall() == [("a",)]
     with pytest.raises(StoreUnavailableError):
         store.database.connection()
-
-
-def test_a_backup_of_a_watched_store_is_a_backup(sqlite, tmp_path):
-    sqlite.database.query_hooks.append(lambda event: None)
-    create_workload(id="a", runtime="go")
-
-    backup_store(tmp_path / "copy.db")
-
-    with open_store(tmp_path / "copy.db") as copy:
-        assert copy.get_workload("a").runtime == "go"
 
 
 def test_the_models_work_in_a_peewee_database_of_ones_own():

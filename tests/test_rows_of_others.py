@@ -168,7 +168,7 @@ def forms(store):
     return sorted((workload.to_dict() for workload in store.iter_workloads()), key=lambda form: form["id"])
 
 
-def test_a_store_of_such_rows_goes_to_another_by_export_and_import_and_by_create_workloads(path, tmp_path):
+def test_a_store_of_such_rows_goes_through_export_and_import(path, tmp_path):
     odd_rows(path)
     lines = []
     with open_store(path) as old, open_store(tmp_path / "new.db", current=False) as new:

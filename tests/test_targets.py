@@ -185,22 +185,51 @@ pysqlite3 = types.ModuleType("pysqlite3")
 pysqlite3.dbapi2 = types.ModuleType("pysqlite3.dbapi2")
 for name in dir(sqlite3):
     for module in (pysqlite3, pysqlite3.dbapi2):
-        setattr(module, name, getattr(sqlite3, name))
+        if name != "__name__":
+            setattr(module, name, getattr(sqlite3, name))
 sys.modules.update({"pysqlite3": pysqlite3, "pysqlite3.dbapi2": pysqlite3.dbapi2, "sqlite3": pysqlite3})
 opened = []
+class Cursor(sqlite3.Cursor):
+    failed = False
+    def __next__(self):
+        if self.failed:
+            raise StopIteration
+        self.failed = True  # pysqlite3 goes on after no error
+        row = super().__next__()
+        self.failed = False
+        return row
 class Connection(sqlite3.Connection):
     def __init__(self, *arguments, **options):
         opened.append(str(arguments[0]).rpartition("/")[2].partition("?")[0])
         super().__init__(*arguments, **options)
+    def execute(self, *arguments):
+        try:
+            return self.cursor(Cursor).execute(*arguments)
+        except sqlite3.IntegrityError as error:
+            error.sqlite_errorname = "SQLITE_CONSTRAINT"  # pysqlite3 has no finer ones
+            raise
 pysqlite3.dbapi2.Connection = Connection
 pysqlite3.dbapi2.connect = lambda *arguments, **options: sqlite3.connect(*arguments, **options, factory=Connection)
 sqlite3.Connection = None
 
 import peewee
-from vulcan_store import backup_store, create_workload, list_workloads, open_store, restore_store
+from vulcan_store import (
+    WorkloadExistsError, WorkloadNotFoundError, append_log_lines, backup_store, create_workload, list_workloads,
+    open_store, restore_store,
+)
 assert peewee.sqlite3 is pysqlite3.dbapi2
-with open_store("one.db"):
-    create_workload(runtime="go")
+with open_store("one.db") as store:
+    create_workload(runtime="go", id="a")
+    try:
+        create_workload(runtime="go", id="a")
+    except WorkloadExistsError:
+        print("exists")
+    try:
+        append_log_lines("b", ["line"])
+    except WorkloadNotFoundError:
+        print("not found")
+    store.database.execute_sql("UPDATE workloads SET node_id = CAST(x'ff' AS TEXT)")
+    assert list_workloads().items[0].node_id == chr(0xfffd)
     backup_store("two.db")
     restore_store("two.db")
     assert list_workloads().total == 1
@@ -209,4 +238,4 @@ print(sorted({name for name in opened if name.endswith(".db")}))
         cwd=tmp_path,
     )
 
-    assert done.stdout == "['one.db', 'two.db']\n"
+    assert done.stdout == "exists\nnot found\n['one.db', 'two.db']\n"

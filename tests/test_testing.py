@@ -6,7 +6,7 @@ import os
 import textwrap
 
 import pytest
-from values import NOON
+from workloads import NOON
 
 from vulcan_store import InvalidWorkloadError, Status, get_workload, list_workloads, open_store
 from vulcan_store.testing import make_workload, store_for_tests

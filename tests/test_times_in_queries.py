@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from peewee import Case, DateTimeField, Model, Tuple, Value, fn
-from values import BERLIN, NAIVE, NOON
+from values import BERLIN, NAIVE
+from workloads import NOON
 
 from vulcan_store import InvalidWorkloadError, Workload, open_store
 from vulcan_store.testing import make_workload
@@ -33,16 +34,10 @@ EVERYWHERE = {
     "HAVING MAX": lambda moment: Workload.select(Workload.runtime).group_by(Workload.runtime).having(
         fn.MAX(Workload.created_at) <= moment
     ),
-    "in COALESCE": lambda moment: Workload.select().where(
-        Workload.created_at <= fn.COALESCE(Workload.started_at, moment)
-    ),
     "in a Case": lambda moment: Workload.select().where(
         Workload.created_at <= Case(None, [(Workload.status == "pending", moment)], moment)
     ),
     "a Value": lambda moment: Workload.select().where(Workload.created_at <= Value(moment)),
-    "beside a scalar subquery": lambda moment: Workload.select().where(
-        Workload.select(fn.MAX(Workload.created_at)) <= moment
-    ),
     "in a tuple": lambda moment: Workload.select().where(
         Tuple(Workload.created_at, Workload.id) <= Tuple(Value(moment), "z")
     ),

@@ -7,7 +7,8 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from values import LATER, NOON
+from values import LATER
+from workloads import NOON
 
 from vulcan_store import (
     LogLine,
@@ -91,12 +92,6 @@ def test_what_writes_such_a_row_writes_once_and_returns_it(store, path, write):
     assert stored(path) == [("v", "76"), ("w", "61FF62"), ("x", "78")]
     assert get_workload("w").exit_code == workload.exit_code
     assert get_workload("x").status == "pending"
-
-
-def test_several_returned_rows_come_all_and_in_order(store):
-    query = Workload.update(exit_code=1).returning(Workload.id, Workload.error)
-
-    assert sorted((row.id, row.error) for row in query.execute()) == [("v", "v"), ("w", READ), ("x", "x")]
 
 
 @pytest.mark.parametrize("column", ["status", "isolation", "runtime", "node_id", "input_hash", "error"])

@@ -20,15 +20,18 @@ class Store:
         database (peewee.Database): the Peewee database, a ``SqliteDatabase`` or a ``PostgresqlDatabase``, for queries
             (``Workload.select().bind(store.database)``) and transactions (``store.database.atomic()``) of your own.
 
-    ``database`` is Peewee's, but for this. It lends a connection for one statement or one transaction: ``connect()``,
-    ``close()`` and ``connection_context()`` change nothing, ``is_closed()`` says whether the store is closed,
-    ``connection()`` works inside a transaction alone, ``init()`` is not for it, and what is set on one connection (a
-    raw PRAGMA, a TEMP table, an attached ``":memory:"``) does not last. What is registered through Peewee (functions,
-    collations, attached files) reaches every connection, and so does a pragma that is set outside of a transaction
-    (``database.foreign_keys = 0``). ``.iterator()`` and server-side cursors read ahead; :meth:`iter_workloads` is the
-    stream in constant memory. What a block (``atomic()``) cannot begin or end raises StoreUnavailableError, which is a
-    ``peewee.OperationalError``. A ``datetime`` anywhere in a query about workloads is compared as the instant that it
-    is; one without a time zone beside a column of times raises InvalidWorkloadError.
+    ``database`` is Peewee's, but for this. It has the store's tables, whose foreign keys SQLite enforces, and a class
+    of its own, whose name ``pwiz`` prints. It lends a connection for one statement or one transaction: ``connect()``,
+    ``close()`` and ``connection_context()`` change nothing, within a transaction too, ``is_closed()`` says whether the
+    store is closed, ``connection()`` works inside a transaction alone, ``init()`` and ``autoconnect`` are not for it,
+    and what is set on one connection (a raw PRAGMA, a TEMP table, an attached ``":memory:"``) does not last. What is
+    registered through Peewee (functions, collations, attached files) reaches every connection, and so does a pragma
+    that is set outside of a transaction (``database.foreign_keys = 0``). ``.iterator()`` and server-side cursors read
+    ahead; :meth:`iter_workloads` is the stream in constant memory. What a block (``atomic()``) cannot begin or end, and
+    a ``commit()`` of nothing, raises StoreUnavailableError, which is a ``peewee.OperationalError``. A ``datetime`` that
+    has a time zone is stored and compared as the instant that it is, on SQLite as text in UTC, in tables of your own
+    too; one without beside a column of times of the store's raises InvalidWorkloadError. On PostgreSQL a write that is
+    refused leaves its transaction as it was, as it does on SQLite, and a time that Python cannot hold reads as text.
 
     Never open the same file in this process with another copy of SQLite than Peewee's (``sqlcipher3``, an extension
     that brings its own): the two break each other's locks, https://www.sqlite.org/howtocorrupt.html, section 2.2.1.

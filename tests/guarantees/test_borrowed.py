@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sqlite3
 import threading
@@ -64,6 +65,21 @@ def test_a_thread_that_ends_without_having_had_a_connection_is_forgotten(path):
             in_threads(1, lambda barrier, place: pytest.raises(StoreUnavailableError, store.database.connection))
 
             assert in_threads(1, lambda barrier, place: list_workloads().total) == [0]
+
+
+def test_a_thread_that_c_made_and_that_ends_within_a_transaction_leaves_no_lock(path):
+    def begin(nothing):
+        store.database.atomic().__enter__()
+        create_workload(runtime="go", id="theirs")
+
+    program, thread, begins = ctypes.CDLL(None), ctypes.c_void_p(), ctypes.CFUNCTYPE(None, ctypes.c_void_p)(begin)
+    with open_store(path, pragmas={"busy_timeout": 0}) as store:
+        program.pthread_create(ctypes.byref(thread), None, begins, None)
+        program.pthread_join(thread, None)
+
+        create_workload(runtime="go", id="mine")
+
+    assert rows(path) == [("mine", "pending")]
 
 
 def test_a_transaction_left_in_another_thread_is_rolled_back_says_so_and_keeps_nobody_waiting(path):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 from files import run_sql
 
-from guarantees.processes import PATIENCE, PATIENT, context, idle_connection, in_threads, integrity, rows
+from guarantees.processes import PATIENCE, PATIENT, context, forked, idle_connection, in_threads, integrity, rows
 from vulcan_store import (
     StoreUnavailableError,
     create_workload,
@@ -144,6 +145,32 @@ def test_a_lock_on_the_whole_of_a_new_file_makes_opening_fail_and_the_next_one_s
         with open_store(path):
             create_workload(runtime="go", id="in the second")
     assert [key for key, _ in rows(path)] == ["in the second"]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("begin", ["BEGIN EXCLUSIVE", "BEGIN IMMEDIATE"])
+def test_an_opening_that_waits_counts_its_waiting_and_keeps_no_other_opening_and_no_fork_waiting(path, tmp_path, begin):
+    refused, spans = [], []
+
+    def open_it():
+        with pytest.raises(StoreUnavailableError) as caught:
+            open_store(path, current=False, pragmas={"busy_timeout": 1000})
+        refused.append(caught.value)
+
+    with another_process_holds_the_lock(path, begin):
+        thread = threading.Thread(target=open_it)
+        began = time.monotonic()
+        thread.start()
+        while thread.is_alive() and time.monotonic() - began < 20:
+            start = time.monotonic()
+            with open_store(tmp_path / "other.db"):
+                assert forked(lambda: list_workloads().total)() == 0
+            spans.append(time.monotonic() - start)
+        waited = time.monotonic() - began
+    thread.join(PATIENCE)
+
+    assert "locked: for 1 s" in refused[0].reason
+    assert 1 <= waited < 4 and max(spans) < 0.9 and len(spans) > 3
 
 
 def test_a_process_that_reads_all_the_while_hinders_no_writer_and_no_closing(path):

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from unittest.mock import Mock
 
 from hypothesis import strategies as st
+from workloads import NOON
 
 from vulcan_store import Isolation, Runtime, Status
 
-NOON = datetime(2026, 2, 18, 12, tzinfo=UTC)
 LONG_AGO, LATER = NOON.replace(year=2020), NOON.replace(year=2100)
 NAIVE = datetime(2026, 2, 18, 12)
 BERLIN = timezone(timedelta(hours=2))

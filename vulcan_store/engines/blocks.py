@@ -157,7 +157,7 @@ class Savepoint(_savepoint):
             raise
         except self.db.errors as failure:
             self.db.undo_savepoint(self.quoted_sid)
-            self.db.fail(failure)
+            self.db.raise_translated(failure)
         except BaseException:
             self.db.undo_savepoint(self.quoted_sid)
             raise

@@ -154,7 +154,7 @@ class Engine(Database):
         """The conversion of a value for this engine, which may refuse what it cannot hold."""
         return convert
 
-    def fail(self, error: Exception) -> NoReturn:
+    def raise_translated(self, error: Exception) -> NoReturn:
         """Raise what an error of the driver's, or of Peewee's around it, means."""
         if isinstance(error, StoreError):
             raise error
@@ -208,8 +208,8 @@ class Engine(Database):
         self.ended = False
         self.with_connection(lambda connection: None)
 
-    def settle(self) -> None:
-        """Change what has to be changed about a database that is known to be a store."""
+    def set_journal_mode(self) -> None:
+        """Set what is kept in the file, which is known to be a store from now on; nothing on a server."""
 
     def shutdown(self) -> None:
         """Close every connection, each after the call or the transaction that it is in, and open none any more.
@@ -274,7 +274,7 @@ class Engine(Database):
                 return self._run_shown(run, sql, values)
             return self.with_connection(run, sql, values)[1]
         except self.errors as error:
-            self.fail(error)
+            self.raise_translated(error)
 
     def _run_shown(self, run: Callable[..., Ran], sql: str, values: Sequence[Any]) -> list[Row]:
         self._log_query(sql, values)
@@ -326,7 +326,7 @@ class Engine(Database):
             found: T = self.with_connection(self.read_together, work)
             return found
         except self.errors as error:
-            self.fail(error)
+            self.raise_translated(error)
 
     def read_together(self, connection: Any, work: Callable[[], T]) -> T:
         """Call a function, in a transaction on a connection unless one is open."""
@@ -341,7 +341,7 @@ class Engine(Database):
         except IntegrityError:
             raise
         except self.errors as error:
-            self.fail(error)
+            self.raise_translated(error)
 
     def atomic(self, *args: Any, **kwargs: Any) -> Atomic:
         return Atomic(self, *args, **kwargs)
@@ -356,7 +356,7 @@ class Engine(Database):
         try:
             super().begin(*args, **kwargs)
         except self.errors as error:
-            self.fail(error)
+            self.raise_translated(error)
 
     def commit(self) -> None:
         borrower = self.borrower()
@@ -365,7 +365,7 @@ class Engine(Database):
         try:
             self.with_connection(self.run_any, "COMMIT", ())
         except self.errors as error:
-            self.fail(error)
+            self.raise_translated(error)
 
     def rollback(self) -> None:
         # What the engine or whoever closed has rolled back already raises nothing; the error to be seen is the first.
@@ -459,13 +459,13 @@ class Engine(Database):
         """
         try:
             self._check_columns(models)
-            self.settle()
+            self.set_journal_mode()
             wanted = {name for model in models for name in _names_of(model)}
             there = self.table_and_index_names()
             if not self.read_only and not wanted <= there:
                 self._create_missing(models, there)
         except self.errors as error:
-            self.fail(error)
+            self.raise_translated(error)
 
     def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
         """Create what is missing of the tables and their indexes, of which some names are there."""

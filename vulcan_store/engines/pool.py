@@ -101,7 +101,7 @@ class Pool(Generic[C]):
 
     def is_empty(self) -> bool:
         """Whether no connection is open."""
-        return not self.idle and not any(self.lent.values())
+        return not self.idle and not any(list(self.lent.values()))  # a list at one step, as others lend meanwhile
 
     # Lending
 

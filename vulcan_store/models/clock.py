@@ -85,5 +85,5 @@ def from_text(text: Any) -> Any:
 
 def is_before(text: Any, moment: datetime) -> bool:
     """Whether a stored time is one, and before another; by the instant, whatever zone it is written in."""
-    found = from_text(text.decode(errors="replace") if isinstance(text, bytes) else text)
+    found = from_text(text)
     return isinstance(found, datetime) and found < moment

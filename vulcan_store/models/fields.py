@@ -213,7 +213,7 @@ class TimeField(StrictField[T]):
         return None if value is None else self.stored_value(value)
 
     def python_value(self, value: Any) -> Any:
-        return clock.from_text(value)
+        return None if value is None else clock.from_text(value)
 
 
 def aware_time_text(name: str, value: object, convert: Callable[[datetime], str]) -> str:

@@ -123,7 +123,7 @@ class Workload(StoreModel):
 
     def _insert(self, only: Any) -> int:
         data = _filled_in(self.__data__)
-        for name in times_of(self.status):
+        if name := TIME_OF.get(type(self).status.stored_value(self.status)):
             data.setdefault(name, data["created_at"])
         stored = data if only is None else {name: data[name] for name in _names_of(only) & data.keys()}
         self.insert(**stored).execute()
@@ -224,13 +224,8 @@ class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[
         return f"there is no workload {shown(self.workload_id)}"
 
 
-def times_of(status: object) -> tuple[str, ...]:
-    """What becomes ``created_at`` for a workload that is created with a status, unless it is given."""
-    if not isinstance(status, str):
-        return ()  # it will be refused
-    if status == Status.RUNNING:
-        return ("started_at",)
-    return ("finished_at",) if status in FINAL else ()
+TIME_OF: dict[Any, str] = {Status.RUNNING: "started_at", **dict.fromkeys(FINAL, "finished_at")}
+"""What becomes ``created_at`` for a workload that is created with a status, unless it is given."""
 
 
 def differing(stored: Workload, values: Mapping[str, Any]) -> list[str]:

@@ -10,12 +10,11 @@ from peewee import IntegrityError
 
 from vulcan_store.engines.contract import Engine, KeyTakenError, OpenStore
 from vulcan_store.errors import InvalidWorkloadError, WorkloadExistsError
-from vulcan_store.lifecycle import Status
 from vulcan_store.models import clock
 from vulcan_store.models.fields import MISSING
 from vulcan_store.models.ids import new_id
 from vulcan_store.models.typed import NewWorkload
-from vulcan_store.models.workload import COLUMNS, FIELDS, Workload, times_of
+from vulcan_store.models.workload import COLUMNS, FIELDS, TIME_OF, Workload
 from vulcan_store.queries.compiled import Compiled, Param
 
 T = TypeVar("T")
@@ -162,10 +161,8 @@ def new_row(
         row["id"] = new_id()
     if row["created_at"] is None:
         row["created_at"] = clock.now_as_text()
-    if with_times and row["status"] != Status.PENDING:
-        for name in times_of(row["status"]):
-            if name not in fields:
-                row[name] = row["created_at"]
+    if with_times and (time := TIME_OF.get(row["status"])) and time not in fields:
+        row[time] = row["created_at"]
     return row
 
 

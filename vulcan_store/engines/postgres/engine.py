@@ -117,7 +117,7 @@ class PostgresEngine(Engine, PostgresqlDatabase):
                 # A batch is sent as one, so which of its rows it was has to be found out one by one.
                 self.write_each(sql, batch, sent)
             except driver.Error as error:
-                self.fail(error)
+                self.raise_translated(error)
             else:
                 for row in batch if watched else ():
                     self._log_query(sql, row)
@@ -188,7 +188,7 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     # Errors
 
-    def fail(self, error: Exception) -> NoReturn:
+    def raise_translated(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)
         if isinstance(cause, driver.errors.UniqueViolation) and is_of_key(cause):
             raise IntegrityError(cause, *cause.args) from cause
@@ -196,7 +196,7 @@ class PostgresEngine(Engine, PostgresqlDatabase):
             raise ReferredError(self.target, one_line(cause)) from cause
         if isinstance(cause, driver.Error):
             raise StoreUnavailableError(self.target, self._reason(cause)) from cause
-        super().fail(error)
+        super().raise_translated(error)
 
     def _reason(self, cause: Exception) -> str:
         if isinstance(cause, driver.errors.ReadOnlySqlTransaction) and self.read_only:

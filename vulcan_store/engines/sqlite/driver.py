@@ -6,6 +6,7 @@ https://www.sqlite.org/howtocorrupt.html, section 2.2.1
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,13 @@ else:
     from peewee import sqlite3
 
 __all__ = ["has_code", "opened", "sqlite3"]
+
+CONSTRAINTS = [
+    (r"UNIQUE constraint failed: \w+\.id$", "SQLITE_CONSTRAINT_PRIMARYKEY"),
+    (r"UNIQUE constraint failed", "SQLITE_CONSTRAINT_UNIQUE"),
+    (r"FOREIGN KEY constraint failed", "SQLITE_CONSTRAINT_FOREIGNKEY"),
+]
+"""What SQLite's texts of refused rows mean; every table of a store has an ``id`` as its key."""
 
 
 @contextlib.contextmanager
@@ -35,4 +43,6 @@ def opened(name: str) -> Iterator[sqlite3.Connection]:
 def has_code(error: BaseException, *names: str) -> bool:
     """Whether an error has one of SQLite's result codes, or a finer one of it: https://www.sqlite.org/rescode.html."""
     code = getattr(error, "sqlite_errorname", "")
+    if code == "SQLITE_CONSTRAINT":  # pysqlite3 has no finer ones
+        code = next((finer for text, finer in CONSTRAINTS if re.match(text, str(error))), code)
     return any(code == name or code.startswith(name + "_") for name in names)

@@ -80,6 +80,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             self.uri = uri_of(self.path, "ro" if read_only else "rwc")
         self.wanted_mode = str(pragmas.get("journal_mode", "")).lower()
         self.busy_timeout = self.patience = float(pragmas["busy_timeout"]) / 1000
+        self.began = time.monotonic()
         self.left: float | None = self.busy_timeout  # for what is left of the opening; None once it is done
         self.pool: Pool[Any] = Pool(
             target, self._open, self._close_connection, attrgetter("in_transaction"), max_idle=MAX_IDLE
@@ -127,15 +128,17 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
         An opening waits here, between tries that wait for nothing, and not in SQLite: a fork can come in between.
         """
-        left = self.busy_timeout if self.left is None else self.left
+        began, left = time.monotonic() if self.left is None else self.began, self.busy_timeout
         while True:
             try:
                 return work()
             except (sqlite3.Error, StoreUnavailableError) as error:
-                if left <= 0 or not has_code(error.__cause__ or error, "SQLITE_BUSY"):
+                left = left if self.left is None else self.left  # less, if a connection was waited for in between
+                over = left <= 0 or time.monotonic() - began >= self.busy_timeout
+                if over or not has_code(error.__cause__ or error, "SQLITE_BUSY"):
                     raise
             time.sleep(PAUSE)
-            left -= PAUSE  # what was slept is counted, and no clock read: tests of users freeze clocks
+            left -= PAUSE  # what was slept is counted as well: tests of users freeze clocks
             if self.left is not None:
                 self.left = left
 
@@ -143,7 +146,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         try:
             self._patiently(lambda: self._try_to_open(note))
         except (sqlite3.Error, PeeweeException) as error:
-            self.fail(error)
+            self.raise_translated(error)
 
     def _try_to_open(self, note: Callable[[Any], None]) -> None:
         self.file.check_file()
@@ -151,10 +154,12 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             connection = sqlite3.connect(
                 self.uri, timeout=0, isolation_level=None, check_same_thread=False, uri=True
             )
+            if sqlite3.__name__ != "sqlite3":  # pysqlite3's cursors lose a row that failed, and the one before
+                connection.text_factory = _decode
             try:
                 self._add_conn_hooks(connection)  # type: ignore[attr-defined]
                 if self.is_store:
-                    self._set_journal_mode(connection)
+                    self._ensure_journal_mode(connection)
                 if self.left is None:
                     self._set_busy_timeout(connection)
                 self.file.check_file()  # or it would be one to the file that took its place meanwhile
@@ -172,12 +177,12 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def _set_busy_timeout(self, connection: Any) -> None:
         connection.execute(f"PRAGMA busy_timeout = {round(self.busy_timeout * 1000)}")
 
-    def settle(self) -> None:
+    def set_journal_mode(self) -> None:
         """Set the journal mode, which is the file's: from now on this is known to be a store."""
         self.is_store = True
-        self.with_connection(self._set_journal_mode)
+        self.with_connection(self._ensure_journal_mode)
 
-    def _set_journal_mode(self, connection: Any) -> None:
+    def _ensure_journal_mode(self, connection: Any) -> None:
         if self.wanted_mode and not self.read_only:
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
             if mode != self.wanted_mode:
@@ -301,7 +306,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                 self._notify_hooks(sql, row, start, error)
             if has_code(error, TAKEN):
                 raise KeyTakenError(index, row) from error
-            self.fail(error)
+            self.raise_translated(error)
 
     def read_together(self, connection: Any, work: Callable[[], T]) -> T:
         if connection.in_transaction:
@@ -367,7 +372,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         try:
             copy_to(self, path, progress)
         except (sqlite3.Error, PeeweeException) as error:
-            self.fail(error)
+            self.raise_translated(error)
 
     def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:
         self.require_writable()
@@ -381,11 +386,11 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         try:
             return vacuum(self)
         except (sqlite3.Error, PeeweeException) as error:
-            self.fail(error)
+            self.raise_translated(error)
 
     # Errors
 
-    def fail(self, error: Exception) -> NoReturn:
+    def raise_translated(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)
         if has_code(cause, TAKEN):
             raise IntegrityError(cause, *cause.args) from cause
@@ -395,7 +400,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             raise ReferredError(self.target, reason_of(self, cause)) from cause
         if isinstance(cause, sqlite3.Error):
             raise StoreUnavailableError(self.target, reason_of(self, cause)) from cause
-        super().fail(error)
+        super().raise_translated(error)
 
 
 def _reaching_every_connection(method: Callable[..., Any]) -> Callable[..., Any]:

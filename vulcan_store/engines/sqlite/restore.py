@@ -47,7 +47,7 @@ def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequen
                 "the backup has another page size, which cannot be changed while the journal mode is WAL; restore it "
                 "into a new file",
             ) from error
-        database.fail(error)
+        database.raise_translated(error)
 
 
 def _copy(target: sqlite3.Connection, source: sqlite3.Connection, database: SqliteEngine) -> None:

@@ -12,29 +12,6 @@ from vulcan_store import StoreUnavailableError, close_store, get_workload, list_
 from vulcan_store.testing import make_workload
 
 
-def test_closing_the_outer_store_first_leaves_the_inner_one_current(tmp_path):
-    outer = open_store(tmp_path / "outer.db")
-    inner = open_store(tmp_path / "inner.db")
-    make_workload(id="inner")
-
-    outer.close()
-
-    assert get_workload("inner").id == "inner"
-    inner.close()
-    with pytest.raises(StoreUnavailableError):
-        get_workload("inner")
-
-
-def test_close_store_closes_the_one_opened_last(tmp_path):
-    with open_store(tmp_path / "outer.db"):
-        make_workload(id="outer")
-        open_store(tmp_path / "inner.db")
-
-        close_store()
-
-        assert get_workload("outer").id == "outer"
-
-
 def test_closing_again_or_with_nothing_open_does_nothing(path):
     with open_store(":memory:"):
         store = open_store(path)
@@ -45,14 +22,6 @@ def test_closing_again_or_with_nothing_open_does_nothing(path):
         assert list_workloads().total == 0
     assert close_store() is None
     assert close_store() is None
-
-
-def test_closing_leaves_one_file(path):
-    with open_store(path):
-        make_workload()
-        assert Path(path + "-wal").exists()
-
-    assert [entry.name for entry in Path(path).parent.iterdir()] == ["vulcan.db"]
 
 
 def test_leaving_by_an_error_closes_but_rolls_nothing_back(path):
@@ -77,16 +46,3 @@ def test_no_function_works_or_opens_a_store_while_none_is_open(path, name):
 
     assert refusal.value.target is None
     assert not Path(path).exists()
-
-
-def test_a_closed_store_is_not_reopened_by_its_database(path):
-    store = open_store(path)
-    store.close()
-
-    for use in (store.database.connect, store.database.connection, lambda: store.database.execute_sql("SELECT 1")):
-        with pytest.raises(StoreUnavailableError) as refusal:
-            use()
-        assert refusal.value.target == path
-        assert "open_store()" in str(refusal.value)
-    assert store.database.is_closed()
-    assert "closed" in repr(store)

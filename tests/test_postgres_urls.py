@@ -88,12 +88,9 @@ def test_a_folder_of_sockets_is_a_host(postgres_target, postgres):
 def test_of_several_hosts_the_one_that_answers_is_taken(postgres_target):
     hosts = f"@127.0.0.1:{free_port()},"
 
-    with open_store(postgres_target.replace("@", hosts) + "&target_session_attrs=read-write") as store:
+    capitals = postgres_target.replace("postgresql:", "PostgreSQL:")
+    with open_store(capitals.replace("@", hosts) + "&target_session_attrs=read-write") as store:
         assert f"vulcan{hosts}127.0.0.1" in store.target and PASSWORD not in store.target
-
-
-def test_a_scheme_in_capitals_is_taken(postgres_target):
-    open_store(postgres_target.replace("postgresql:", "PostgreSQL:")).close()
 
 
 @pytest.mark.parametrize(
@@ -173,22 +170,6 @@ def test_a_parameter_that_cannot_be_is_named(query, said):
 
     assert said in refusal.value.reason
     assert_hidden(refusal.value, PASSWORD)
-
-
-def test_the_stores_own_parameters_are_kept_from_libpq():
-    from vulcan_store.engines.postgres.urls import Settings, read_url
-
-    own = "pool_size=3&pool_timeout=1.5&lock_timeout=250&prepare_threshold=5"
-
-    shown, parameters, settings = read_url(f"postgresql://u:{PASSWORD}@h/db?{own}&sslmode=disable&password=x")
-
-    assert settings == Settings(3, 1.5, 250, 5)
-    assert psycopg.conninfo.conninfo_to_dict(parameters) == {
-        "user": "u", "password": "x", "host": "h", "dbname": "db", "sslmode": "disable", "connect_timeout": "5",
-        "client_encoding": "utf8",
-    }
-    assert shown == f"postgresql://u@h/db?{own}&sslmode=disable"
-    assert read_url("postgresql://")[2] == Settings(10, 30.0, 5000, None)
 
 
 def test_nothing_that_is_logged_holds_a_password(postgres, caplog):

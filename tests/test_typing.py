@@ -43,7 +43,7 @@ def test_every_marked_mistake_is_found_and_nothing_else(checker):
 
     found = lines_with_errors(checker, MISTAKES)
 
-    assert len(marked) > 80
+    assert marked
     assert {lines[number - 1].strip() for number in found ^ marked} == set()
 
 

@@ -50,7 +50,6 @@ def functions(word: str, number: int, time: datetime, workload: Workload) -> Non
     list_workloads(limit=word)  # wrong
     list_workloads(page=word)  # wrong
     list_workloads(20, 0, word)  # wrong
-    list_workloads(status=number)  # wrong
     list_workloads(status=[number])  # wrong
     list_workloads(created_since=word)  # wrong
     list_workloads(status=word, runtime=[word], created_since=time, page=number, node_id=None)
@@ -63,7 +62,6 @@ def functions(word: str, number: int, time: datetime, workload: Workload) -> Non
     update_workload_status(word, word, claim=workload)
     update_workload(word, sttus=word)  # wrong
     update_workload(word, runtime=word)  # wrong
-    update_workload(word, created_at=time)  # wrong
     update_workload(word, exit_code=word)  # wrong
     update_workload(word, status=None)  # wrong
     update_workload(word, claim=word)  # wrong
@@ -71,14 +69,12 @@ def functions(word: str, number: int, time: datetime, workload: Workload) -> Non
     delete_workload(workload)  # wrong
     delete_workload(word)
     claim_workload()  # wrong
-    claim_workload(number)  # wrong
     claim_workload(word, runtme=word)  # wrong
     claim_workload(word, status=word)  # wrong
     claim_workload(word, wait=word)  # wrong
     claim_workload(word).id  # wrong
     claim_workload(word, runtime=word, isolation=[word], wait=number)
     release_workloads(word)  # wrong
-    release_workloads(node_id=number)  # wrong
     release_workloads(started_before=word)  # wrong
     release_workloads(node_id=word, started_before=time)
     wait_workload(word, number)  # wrong
@@ -100,37 +96,15 @@ def functions(word: str, number: int, time: datetime, workload: Workload) -> Non
     open_store(word, current=False)
 
 
-def methods(store: Store, word: str, number: int, time: datetime, workload: Workload) -> None:
-    store.create_workload()  # wrong
-    store.create_workload(isolation=word)  # wrong
+def methods(store: Store, word: str, time: datetime, workload: Workload) -> None:
     store.create_workload(runtme=word)  # wrong
-    store.create_workload(runtime=word, cpu_limt=number)  # wrong
-    store.create_workload(runtime=number)  # wrong
-    store.create_workload(workload, runtime=word)  # wrong
-    store.create_workload(runtime=word, cpu_limit=number, created_at=time)
     store.create_workload(workload)
-    store.create_workloads([word])  # wrong
-    store.get_workload(number)  # wrong
     store.list_workloads(colour=word)  # wrong
-    store.list_workloads(page=word)  # wrong
-    store.list_workloads(status=word, runtime=[word], finished_before=time, page=number)
-    store.iter_workloads(colour=word)  # wrong
-    store.update_workload_status(word, number)  # wrong
+    store.list_workloads(status=word, runtime=[word], finished_before=time)
     store.update_workload(word, sttus=word)  # wrong
-    store.update_workload(word, runtime=word)  # wrong
-    store.update_workload(word, exit_code=word)  # wrong
     store.update_workload(word, claim=workload, status=word)
-    store.delete_workload(workload)  # wrong
     store.claim_workload(word, runtme=word)  # wrong
-    store.claim_workload(word, runtime=word)
-    store.release_workloads(word)  # wrong
-    store.wait_workload(word, timeout=word)  # wrong
-    store.append_log_lines(word, [number])  # wrong
-    store.list_log_lines(word, after=word)  # wrong
-    store.workload_stats(word)  # wrong
     store.purge_workloads(word)  # wrong
-    store.backup_store(number)  # wrong
-    store.restore_store(number)  # wrong
     store.database = word  # wrong
     store.targt  # wrong
 

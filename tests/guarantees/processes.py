@@ -108,7 +108,7 @@ def in_threads(count, work, *arguments):
 
 @contextmanager
 def transaction_elsewhere(store):
-    """Another thread in the middle of a transaction; the function given lets it write once more and commit."""
+    """Another thread in the middle of a transaction, which it goes on with and commits once the event given is set."""
     inside, leave = threading.Event(), threading.Event()
 
     def transact():
@@ -118,15 +118,11 @@ def transaction_elsewhere(store):
             leave.wait(PATIENCE)
             store.create_workload(runtime="go", id="theirs too")
 
-    def end():
-        leave.set()
-        return transacting.result(PATIENCE)
-
     with ThreadPoolExecutor(1) as threads:
         transacting = threads.submit(transact)
         assert inside.wait(PATIENCE)
         try:
-            yield end
+            yield leave, transacting
         finally:
             leave.set()
 

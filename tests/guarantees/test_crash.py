@@ -6,29 +6,36 @@ import hashlib
 import os
 import random
 import selectors
-import subprocess
-import sys
 
-from guarantees.processes import PATIENCE, WRITER, integrity, rows
+from guarantees.processes import PATIENCE, context, integrity, rows
+from guarantees.writer import main
 from vulcan_store import create_workload, list_workloads, open_store
 
 ORDER = ("pending", "running", "completed")
 
 
+def write(stdout, path, seed):
+    os.dup2(stdout.fileno(), 1)
+    main(path, seed, 10**5)
+
+
 class Writer:
     def __init__(self, path, seed, moment):
         self.moment, self.heard, self.open = moment, b"", True
-        self.process = subprocess.Popen([sys.executable, WRITER, path, seed, "100000"], stdout=subprocess.PIPE)
+        self.pipe, theirs = context.Pipe(duplex=False)
+        self.process = context.Process(target=write, args=(theirs, path, seed), daemon=True)
+        self.process.start()
+        theirs.close()
 
     def listen(self, rng):
-        heard = os.read(self.process.stdout.fileno(), 4096)
+        heard = os.read(self.pipe.fileno(), 4096)
         self.heard += heard
         self.open = bool(heard)
-        if self.process.returncode is None and self.heard.count(b"\n") >= self.moment:
+        if self.process.is_alive() and self.heard.count(b"\n") >= self.moment:
             for _ in range(rng.randrange(30_000)):
                 pass
             self.process.kill()
-            self.process.wait(PATIENCE)
+            self.process.join(PATIENCE)
 
     def acknowledged(self):
         return [line.split() for line in self.heard.decode().split("\n")[:-1]]
@@ -39,7 +46,7 @@ def end_suddenly(path, rng, seeds):
     writers = [Writer(path, seed, rng.randrange(1, 80)) for seed in seeds]
     with selectors.DefaultSelector() as selector:
         for writer in writers:
-            selector.register(writer.process.stdout, selectors.EVENT_READ, writer)
+            selector.register(writer.pipe, selectors.EVENT_READ, writer)
         while any(writer.open for writer in writers):
             ready = selector.select(PATIENCE)
             assert ready, "the writers hang"
@@ -48,8 +55,8 @@ def end_suddenly(path, rng, seeds):
                 if not key.data.open:
                     selector.unregister(key.fileobj)
     for writer in writers:
-        writer.process.stdout.close()
-        assert writer.process.returncode == -9, "a writer ended by itself"
+        writer.pipe.close()
+        assert writer.process.exitcode == -9, "a writer ended by itself"
     return [said for writer in writers for said in writer.acknowledged()]
 
 

@@ -16,13 +16,13 @@ from vulcan_store import open_store
 CALLS = "write,pwrite64,pwritev,fsync,fdatasync"
 
 
-def traced(path, folder, count, *synchronous):
+def traced(path, folder, count):
     """For each write that a writer acknowledged: how often the WAL reached the disk since the one before it, and
     whether something of it had not."""
     log = folder / "strace.txt"
     subprocess.run(
         ["strace", "-f", "-y", "-e", f"trace={CALLS}", "-o", log]
-        + [sys.executable, WRITER, path, "traced", str(count), *synchronous],
+        + [sys.executable, WRITER, path, "traced", str(count)],
         stdout=subprocess.DEVNULL, check=True, timeout=PATIENCE,
     )
     acknowledged, syncs, unsynced = [], 0, False
@@ -54,13 +54,6 @@ def test_every_acknowledged_write_was_on_the_disk_before(path, tmp_path, traceab
 
     assert len(acknowledged) == 3 * count
     assert [place for place, (syncs, unsynced) in enumerate(acknowledged) if not syncs or unsynced] == []
-
-
-def test_a_store_that_was_opened_with_synchronous_normal_does_not_wait_for_the_disk(path, tmp_path, traceable):
-    acknowledged = traced(path, tmp_path, 5, "normal")
-
-    assert len(acknowledged) == 15
-    assert all(unsynced for syncs, unsynced in acknowledged)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

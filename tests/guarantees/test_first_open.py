@@ -6,22 +6,12 @@ import os
 import sqlite3
 from contextlib import closing
 
+import pytest
+import server_file
+from files import run_sql
+
 from guarantees.processes import HURRIED, PATIENCE, in_processes, in_threads, integrity, rows
 from vulcan_store import create_workload, open_store
-
-SERVERS_TABLES = """
-    CREATE TABLE workloads (
-        id TEXT PRIMARY KEY, status TEXT NOT NULL, isolation TEXT NOT NULL, runtime TEXT NOT NULL,
-        node_id TEXT NOT NULL, input_hash TEXT, output BLOB, exit_code INTEGER, error TEXT, cpu_limit INTEGER,
-        mem_limit INTEGER, timeout_s INTEGER, duration_ms INTEGER, created_at DATETIME NOT NULL,
-        started_at DATETIME, finished_at DATETIME
-    );
-    CREATE TABLE log_lines (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, workload_id TEXT NOT NULL REFERENCES workloads(id),
-        seq INTEGER NOT NULL, line TEXT NOT NULL, created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
-    );
-    CREATE INDEX idx_log_lines_workload ON log_lines (workload_id, seq);
-"""
 
 
 def open_at_once(barrier, place, paths):
@@ -44,39 +34,29 @@ def open_once(barrier, place, path):
     return version
 
 
-def index_names(path):
+def schema(path):
     with closing(sqlite3.connect(path)) as connection:
-        return [name for name, in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")]
+        return sorted(connection.execute("SELECT type, name FROM sqlite_master").fetchall())
 
 
-def test_sixteen_processes_that_open_a_new_path_at_the_same_instant_all_succeed(tmp_path, effort):
-    paths = [str(tmp_path / f"{number}.db") for number in range(effort(6, long=20))]
+@pytest.mark.parametrize("tables", ["", server_file.SCHEMA], ids=["new", "the server's"])
+def test_sixteen_processes_that_open_a_new_path_at_the_same_instant_all_succeed(tmp_path, effort, tables):
+    paths = [str(tmp_path / f"{number}.db") for number in range(effort(2, long=20))]
+    if tables:
+        for path in paths:
+            run_sql(path, tables)
 
     made = in_processes(16, open_at_once, paths)
 
     for path, ids in zip(paths, zip(*made, strict=True), strict=True):
         assert [key for key, _ in rows(path)] == sorted(ids)
         assert integrity(path) == "ok"
+        assert schema(path) == schema(paths[0]) and len(schema(path)) > 6
     assert sorted(os.listdir(tmp_path)) == sorted(map(os.path.basename, paths))
 
 
-def test_processes_that_open_a_file_of_the_server_at_the_same_instant_all_succeed(tmp_path, effort):
-    paths = [str(tmp_path / f"{number}.db") for number in range(effort(2, long=10))]
-    for path in paths:
-        with closing(sqlite3.connect(path)) as connection:
-            connection.executescript(SERVERS_TABLES)
-
-    made = in_processes(8, open_at_once, paths)
-
-    with open_store(tmp_path / "new.db"):
-        wanted = index_names(tmp_path / "new.db")
-    for path, ids in zip(paths, zip(*made, strict=True), strict=True):
-        assert [key for key, _ in rows(path)] == sorted(ids)
-        assert sorted(index_names(path)) == sorted(wanted)
-
-
 def test_sixteen_threads_that_open_a_new_path_at_the_same_instant_all_succeed(tmp_path, effort):
-    for number in range(effort(4, long=20)):
+    for number in range(effort(2, long=20)):
         assert in_threads(16, open_once, tmp_path / f"{number}.db") == [("wal",)] * 16
 
     assert len(os.listdir(tmp_path)) == number + 1

@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 
 from guarantees.processes import fork_behind_pythons_back, forked, in_threads, integrity, rows, run
-from vulcan_store import StoreUnavailableError, Workload, create_workload, get_workload, list_workloads, open_store
+from vulcan_store import StoreUnavailableError, Workload, create_workload, get_workload, open_store
 
 USES = {
     "create": lambda path: create_workload(runtime="go"),
     "get": lambda path: get_workload("one"),
-    "list": lambda path: list_workloads(),
-    "model": lambda path: Workload.create(runtime="go"),
     "query": lambda path: list(Workload.select()),
     "open again": open_store,
     "open to read": lambda path: open_store(path, read_only=True),

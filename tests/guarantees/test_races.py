@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from guarantees.processes import PATIENCE, PATIENT, in_processes, in_threads
-from vulcan_store import InvalidTransitionError, create_workload, get_workload, open_store, update_workload
-from vulcan_store.lifecycle import FINAL
+from vulcan_store import FINAL, InvalidTransitionError, create_workload, get_workload, open_store, update_workload
 
 
 def end_each(barrier, place, ids):
@@ -38,7 +37,7 @@ def assert_that_one_won(workload_id, outcomes):
 
 
 def test_of_sixteen_threads_that_end_a_workload_exactly_one_wins(store, effort):
-    ids = [create_workload(runtime="go").id for _ in range(effort(10, long=40))]
+    ids = [create_workload(runtime="go").id for _ in range(effort(5, long=40))]
 
     outcomes = in_threads(16, end_each, ids)
 
@@ -48,7 +47,7 @@ def test_of_sixteen_threads_that_end_a_workload_exactly_one_wins(store, effort):
 
 def test_of_eight_processes_that_end_a_workload_exactly_one_wins(path, effort):
     with open_store(path):
-        ids = [create_workload(runtime="go", status="running").id for _ in range(effort(20, long=80))]
+        ids = [create_workload(runtime="go", status="running").id for _ in range(effort(10, long=80))]
 
         outcomes = in_processes(8, end_each_in_a_process, path, ids)
 

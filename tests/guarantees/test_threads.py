@@ -83,30 +83,6 @@ def test_sixteen_threads_that_read_and_then_write_in_transactions_of_their_own_o
     assert get_workload(counter).exit_code == 16 * times
 
 
-def test_threads_that_end_while_others_wait_for_a_transaction_to_end_keep_nobody_waiting():
-    totals = []
-
-    def read_and_stay(read, end):
-        totals.append(list_workloads(0).total)
-        read.set()
-        end.wait(PATIENCE)
-
-    with open_store(":memory:") as store:
-        for round in range(1, 11):
-            read, end = threading.Event(), threading.Event()
-            ending = threading.Thread(target=read_and_stay, args=(read, end))
-            ending.start()
-            read.wait(PATIENCE)
-            with store.database.atomic():
-                create_workload(runtime="go")
-                reading = threading.Thread(target=read_and_stay, args=(threading.Event(), end))
-                reading.start()
-                end.set()
-                ending.join(PATIENCE)
-            reading.join(PATIENCE)
-            assert totals[-2:] == [round - 1, round]
-
-
 def test_threads_one_after_another_leave_no_connection_behind(opened):
     before = descriptors()
     gc.disable()
@@ -188,10 +164,11 @@ def test_closing_in_the_middle_of_the_calls_of_other_threads_breaks_none_of_them
 
 def test_closing_undoes_another_threads_transaction_that_does_not_end_and_says_so(path):
     store = open_store(path, pragmas={"busy_timeout": 50})
-    with transaction_elsewhere(store) as end:
+    with transaction_elsewhere(store) as (leave, transacting):
         store.close()
         with pytest.raises(StoreUnavailableError):
-            end()
+            leave.set()
+            transacting.result(PATIENCE)
 
     assert rows(path) == []
 
@@ -201,10 +178,10 @@ def test_closing_waits_for_another_threads_transaction_which_goes_on_while_other
         with pytest.raises(StoreUnavailableError, match="it was closed"):
             while True:
                 store.list_workloads(1)
-        end()
+        leave.set()
 
     store = open_store(path, pragmas=PATIENT)
-    with transaction_elsewhere(store) as end, ThreadPoolExecutor() as threads:
+    with transaction_elsewhere(store) as (leave, transacting), ThreadPoolExecutor() as threads:
         calling = threads.submit(call_until_refused)
 
         store.close()
@@ -212,29 +189,6 @@ def test_closing_waits_for_another_threads_transaction_which_goes_on_while_other
 
     assert [key for key, _ in rows(path)] == ["theirs", "theirs too"]
     assert_one_file(path)
-
-
-def test_closing_waits_for_a_call_that_itself_needs_other_stores_threads_and_connections(path, tmp_path):
-    begun, closing = threading.Event(), threading.Event()
-
-    def elements():
-        yield {"runtime": "go"}
-        begun.set()
-        closing.wait(PATIENCE)
-        with open_store(tmp_path / "other.db"):
-            pass
-        in_threads(1, lambda barrier, place: store.database.is_closed())
-        yield {"runtime": "go"}
-
-    store = open_store(path)
-    with ThreadPoolExecutor() as threads:
-        made = threads.submit(create_workloads, elements())
-        begun.wait(PATIENCE)
-        closed = threads.submit(lambda: (closing.set(), store.close()))
-        assert made.result(PATIENCE) == 2
-        closed.result(PATIENCE)
-
-    assert len(rows(path)) == 2
 
 
 def test_closing_within_a_transaction_undoes_it_says_so_and_keeps_nobody_waiting(path):
@@ -292,12 +246,13 @@ def test_closing_that_was_interrupted_can_be_done_again(path):
 
     store = open_store(path, pragmas=PATIENT)
     before = signal.signal(signal.SIGUSR1, interrupt)
-    with transaction_elsewhere(store) as end, ThreadPoolExecutor() as threads:
+    with transaction_elsewhere(store) as (leave, transacting), ThreadPoolExecutor() as threads:
         threads.submit(signal_once_it_closes)
         with pytest.raises(KeyboardInterrupt):
             store.close()
         signal.signal(signal.SIGUSR1, before)
-        end()
+        leave.set()
+        transacting.result(PATIENCE)
 
         store.close()
 

@@ -14,9 +14,9 @@ def say(*words):
     os.write(sys.stdout.fileno(), (" ".join(words) + "\n").encode())
 
 
-def main(path, seed, count, synchronous=None):
+def main(path, seed, count):
     rng = random.Random(seed)
-    with open_store(path, pragmas={"synchronous": synchronous} if synchronous else None):
+    with open_store(path):
         for _ in range(int(count)):
             workload = create_workload(runtime="python", node_id=seed)
             say(workload.id, "pending")

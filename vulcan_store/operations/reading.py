@@ -38,7 +38,11 @@ def get_workload(store: OpenStore, workload_id: str) -> Workload:
         InvalidWorkloadError: the id is not a ``str``.
         StoreUnavailableError: the store cannot be read.
     """
-    database = store.database
+    return stored_workload(store.database, workload_id)
+
+
+def stored_workload(database: Engine, workload_id: str) -> Workload:
+    """As :func:`get_workload`, of a database, which stays the same while a call goes on."""
     rows = database.read(*_select_by_id(database, {"id": workload_id}))
     if not rows:
         raise WorkloadNotFoundError(workload_id)

@@ -10,7 +10,7 @@ from vulcan_store.engines.contract import Engine, OpenStore
 from vulcan_store.errors import InvalidWorkloadError, WaitTimeoutError
 from vulcan_store.lifecycle import FINAL
 from vulcan_store.models.workload import Workload
-from vulcan_store.operations.reading import get_workload, lookup_key
+from vulcan_store.operations.reading import lookup_key, stored_workload
 from vulcan_store.queries.compiled import Compiled, Param
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ def wait_workload(store: OpenStore, workload_id: str, *, timeout: float | None =
         return not rows or rows[0][0] in FINAL or None
 
     look_until(database, is_final, patience)
-    workload = get_workload(store, workload_id)
+    workload = stored_workload(database, workload_id)
     if workload.status not in FINAL:
         raise WaitTimeoutError(workload_id, workload.status, 0.0 if timeout is None else timeout)
     return workload

@@ -94,12 +94,6 @@ def test_what_writes_such_a_row_writes_once_and_returns_it(store, path, write):
     assert get_workload("x").status == "pending"
 
 
-def test_several_returned_rows_come_all_and_in_order(store):
-    query = Workload.update(exit_code=1).returning(Workload.id, Workload.error)
-
-    assert sorted((row.id, row.error) for row in query.execute()) == [("v", "v"), ("w", READ), ("x", "x")]
-
-
 @pytest.mark.parametrize("column", ["status", "isolation", "runtime", "node_id", "input_hash", "error"])
 def test_any_column_may_hold_it(store, path, column):
     spoil(path, column)

@@ -67,6 +67,8 @@ WORKLOADS = {
     "a join": lambda archive: joined(archive).workload,
     "a relation": lambda archive: archive.list_log_lines("a")[0].workload,
     "an alias": lambda archive: Workload.alias().select().bind(archive.database).get(),
+    "a union": lambda archive: (Workload.select() | Workload.alias().select()).bind(archive.database)[0],
+    "objects": lambda archive: Workload.select().objects().bind(archive.database).get(),
     "a subclass": lambda archive: Job.select().bind(archive.database).get(),
     "RETURNING": lambda archive: Workload.update(exit_code=1).returning(Workload).bind(archive.database).execute()[0],
     "a copy": lambda archive: copy.copy(archive.get_workload("a")),

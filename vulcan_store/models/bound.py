@@ -100,16 +100,24 @@ class OfStore:
         return super()._execute(resolved(database))  # type: ignore[misc]
 
     def _get_cursor_wrapper(self, cursor: Any) -> Any:
-        wrapper: Any = super()._get_cursor_wrapper(cursor)  # type: ignore[misc]
-        make, database = wrapper.process_row, getattr(cursor, "database", None)
+        wrapper = super()._get_cursor_wrapper(cursor)  # type: ignore[misc]
+        return _noting(wrapper, cursor) if self._row_type else wrapper  # type: ignore[attr-defined]
 
-        def process_row(row: Any) -> Any:
-            made = make(row)
-            _note(made, database)
-            return made
+    def _get_model_cursor_wrapper(self, cursor: Any) -> Any:
+        # Of a UNION and the like Peewee asks the first SELECT.
+        return _noting(super()._get_model_cursor_wrapper(cursor), cursor)  # type: ignore[misc]
 
-        wrapper.process_row = process_row
-        return wrapper
+
+def _noting(wrapper: Any, cursor: Any) -> Any:
+    make, database = wrapper.process_row, getattr(cursor, "database", None)
+
+    def process_row(row: Any) -> Any:
+        made = make(row)
+        _note(made, database)
+        return made
+
+    wrapper.process_row = process_row
+    return wrapper
 
 
 def _note(row: Any, database: Any) -> None:

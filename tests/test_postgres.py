@@ -58,7 +58,7 @@ def test_page_and_total_are_of_one_moment(postgres_target, remote):
         )
 
     remote.database.query_hooks.append(let_another_write)
-    page = list_workloads()
+    page = list_workloads(1)
     remote.database.query_hooks.clear()
 
     assert len(page.items) == page.total < list_workloads().total

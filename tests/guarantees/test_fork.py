@@ -128,10 +128,15 @@ def assert_told(child, path):
     assert caught.value.target == path
 
 
-def test_a_child_of_a_fork_in_another_threads_endless_transaction_is_told_so_and_the_transaction_is_sound(path):
+def test_a_child_of_a_fork_in_another_threads_endless_transaction_is_told_so_and_the_transaction_is_sound(
+    path, monkeypatch
+):
     with open_store(path, pragmas={"busy_timeout": 100}) as store:
         with transaction_elsewhere(store) as (leave, transacting):
-            assert_told(forked(create), path)
+            with monkeypatch.context() as frozen:  # as libraries for tests freeze the clock
+                frozen.setattr(time, "monotonic", lambda: 0.0)
+                child = forked(create)
+            assert_told(child, path)
             leave.set()
             transacting.result(PATIENCE)
 

@@ -184,12 +184,18 @@ class Engine(Database):
 
         It is given back afterwards, unless a transaction is open on it: then this thread keeps it until that ends.
         """
-        borrower = self.borrower()
+        borrower, pool = self.borrower(), self.pool
         if borrower.in_call:
             return work(borrower.connection, *arguments)  # within a call of this thread's, which goes on afterwards
         if borrower.connection is None and (stack := self._state.transactions) and type(stack[-1]) is not _manual:
             self._refuse_lost(borrower)
-        return self.pool.lend(borrower, work, *arguments)
+        try:
+            return work(pool.take(borrower), *arguments)
+        finally:
+            try:
+                pool.give_back(borrower)
+            finally:
+                borrower.in_call = False
 
     def _refuse_lost(self, borrower: Borrower[Any]) -> NoReturn:
         self.pool.require_use(borrower)

@@ -105,27 +105,26 @@ class Pool(Generic[C]):
 
     # Lending
 
-    def lend(self, borrower: Borrower[C], work: Callable[..., T], *arguments: Any) -> T:
-        """Call ``work(connection, *arguments)``; the connection is given back unless a transaction is open on it."""
-        try:
-            with self.lock:
-                if self.process == os.getpid():
-                    if borrower.connection is None and self.idle and self.lending and self.is_usable is None:
-                        if not (self.ended or borrower.lost):
-                            self._lend_idle(borrower)
-                    borrower.in_call = borrower.connection is not None
-            if not borrower.in_call:
-                self._wait(borrower)
-            return work(borrower.connection, *arguments)
-        finally:
-            try:
-                self._give_back(borrower)
-            finally:
-                borrower.in_call = False
+    def take(self, borrower: Borrower[C]) -> C:
+        """The connection of this thread's transaction, or any; :meth:`give_back` has to follow, whatever is raised."""
+        with self.lock:
+            if self.process == os.getpid():
+                connection = borrower.connection
+                if connection is None and self.idle and self.lending and self.is_usable is None:
+                    if not (self.ended or borrower.lost):
+                        connection = self._lend_idle(borrower)
+                if connection is not None:
+                    borrower.in_call = True
+                    return connection
+        return self._wait(borrower)
 
     def lend_another(self, work: Callable[[C], T]) -> T:
         """Call a function with a connection that is in no transaction, whatever this thread is in."""
-        return self.lend(Borrower(self), work)
+        borrower = Borrower(self)
+        try:
+            return work(self.take(borrower))
+        finally:
+            self.give_back(borrower)
 
     def _lend_idle(self, borrower: Borrower[C]) -> C:
         connection, _ = self.idle[-1]
@@ -133,10 +132,10 @@ class Pool(Generic[C]):
         del self.idle[-1]
         return connection
 
-    def _wait(self, borrower: Borrower[C]) -> None:
+    def _wait(self, borrower: Borrower[C]) -> C:
         """Wait for a connection, and open one where there may be another."""
         deadline = time.monotonic() + self.timeout
-        while not borrower.in_call:
+        while True:
             self.require_use(borrower)
             self._close_unused(borrower)
             with self.lock:
@@ -148,10 +147,11 @@ class Pool(Generic[C]):
                         continue
                     self.lent[borrower.key] = None
             if connection is None:
-                self._open(borrower)
-            elif self.is_usable is not None and not self.is_usable(connection):
-                borrower.in_call = False
-                self.discard(borrower)
+                return self._open(borrower)
+            if self.is_usable is None or self.is_usable(connection):
+                return connection
+            borrower.in_call = False
+            self.discard(borrower)
 
     def require_use(self, borrower: Borrower[C]) -> None:
         """Raise StoreUnavailableError where nothing is lent to this thread."""
@@ -194,7 +194,7 @@ class Pool(Generic[C]):
             )
         self.freed.wait(min(left, MAX_WAIT))
 
-    def _open(self, borrower: Borrower[C]) -> None:
+    def _open(self, borrower: Borrower[C]) -> C:
         def note(connection: C) -> None:
             with self.lock:
                 self.lent[borrower.key] = borrower.connection = connection
@@ -202,14 +202,16 @@ class Pool(Generic[C]):
 
         try:
             self.connect(note)
-            if self.over:
+            if borrower.connection is None or self.over:
                 raise StoreUnavailableError(self.target, CLOSED)
+            return borrower.connection
         except BaseException:
             borrower.in_call = False
             self.discard(borrower)
             raise
 
-    def _give_back(self, borrower: Borrower[C]) -> None:
+    def give_back(self, borrower: Borrower[C]) -> None:
+        """Let others have the connection, unless a transaction is open on it: then this thread keeps it."""
         unused = None
         with self.lock:
             connection = borrower.connection

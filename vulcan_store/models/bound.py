@@ -32,9 +32,10 @@ def make_current(store: Any) -> None:
 def current_store() -> Any:
     """The store that this thread opened last and that is still open; else the one that is current for the thread
     that opened the first of those that are still open; None if none is open."""
-    opened = [store for store in _opened.copy() if not store.database.ended]
-    if len(opened) == 1:  # as in most programs, and at a third of the cost
+    opened = list(_opened)
+    if len(opened) == 1 and not opened[0].database.ended:  # as in most programs, and at a third of the cost
         return opened[0]
+    opened = [store for store in opened if not store.database.ended]
     last = {_opened.get(store): store for store in opened}
     return last.get(_this_thread()) or next(iter(last.values()), None)
 

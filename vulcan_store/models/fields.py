@@ -173,6 +173,8 @@ class StrictIntegerField(StrictField[T]):
 
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
         kind = type(value)
+        if kind is int and self.least <= value < 2**63:
+            return value
         if kind is int or issubclass(kind, int) and kind is not bool:
             number = int.__int__(value)
             if (-(2**63) if liberal else self.least) <= number < 2**63:
@@ -207,6 +209,8 @@ class TimeField(StrictField[T]):
     expected = "an aware datetime of the years 1 to 9999 in UTC"
 
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
+        if type(value) is datetime and value.tzinfo is UTC:
+            return clock.to_text(value)  # it cannot fail
         return self.refuse(value) if value is None else aware_time_text(self.name, value, clock.to_text)
 
     def db_value(self, value: Any) -> Any:

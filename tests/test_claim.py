@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from guarantees.processes import PATIENCE, in_processes, in_threads
+from workloads import NOON
 
 from vulcan_store import (
     InvalidWorkloadError,
@@ -16,11 +17,9 @@ from vulcan_store import (
     iter_workloads,
     list_workloads,
     open_store,
-    update_workload_status,
 )
 from vulcan_store.testing import make_workload
 
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 MANY = 400
 
 
@@ -58,37 +57,6 @@ def test_the_claimed_workload_runs_on_the_node_from_now_on(store):
         **made.__data__, "status": "running", "node_id": "n1", "started_at": claimed.started_at
     }
     assert claimed.status is Status.RUNNING
-
-
-def test_the_oldest_comes_first_and_at_equal_times_the_lowest_id(store):
-    for key, minutes in [("c", 2), ("b", 1), ("d", 1), ("e", 0), ("a", 3)]:
-        make_workload(id=key, created_at=NOON + timedelta(minutes=minutes))
-
-    assert claim_all("n") == ["e", "b", "d", "c", "a"]
-
-
-def test_only_what_is_pending_is_handed_out(store):
-    made = [make_workload(status=status, created_at=NOON) for status in Status]
-
-    assert claim_all("n") == [made[0].id]
-    assert [get_workload(other.id).__data__ for other in made[1:]] == [other.__data__ for other in made[1:]]
-
-
-def test_with_nothing_pending_it_is_none(store):
-    assert claim_workload("n") is None
-    make_workload(status="completed")
-    assert claim_workload("n") is None
-
-
-def test_what_goes_back_to_pending_is_handed_out_again(store):
-    make_workload(id="a")
-    claim_workload("n1")
-    update_workload_status("a", "pending")
-
-    again = claim_workload("n2")
-
-    assert (again.id, again.node_id) == ("a", "n2")
-    assert again.started_at is not None
 
 
 @pytest.mark.parametrize("filters, expected", [

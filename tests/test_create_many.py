@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import tracemalloc
-from datetime import UTC, datetime
 
 import peewee
 import pytest
 from guarantees.processes import in_processes
+from workloads import NOON, ids
 
 from vulcan_store import (
     InvalidWorkloadError,
-    Isolation,
-    Runtime,
-    Status,
     Workload,
     WorkloadExistsError,
     create_workload,
@@ -26,7 +23,6 @@ from vulcan_store import (
 )
 from vulcan_store.testing import make_workload
 
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 FULL = {
     "id": "full", "status": "failed", "isolation": "gvisor", "runtime": "wasm", "node_id": "n1", "input_hash": "h",
     "output": b"\x00\xff", "exit_code": -9, "error": "e", "cpu_limit": 0, "mem_limit": 128, "timeout_s": 30,
@@ -36,10 +32,6 @@ FULL = {
 
 class OutOfInput(Exception):
     pass
-
-
-def ids():
-    return sorted(workload.id for workload in iter_workloads())
 
 
 def copy_all(barrier, place, target):
@@ -61,30 +53,6 @@ def test_a_generator_of_mappings_is_stored_in_full(store):
     assert [(w.id, w.exit_code) for w in sorted(iter_workloads(), key=lambda w: w.id)] == [
         (f"w{place:04}", place) for place in range(1500)
     ]
-
-
-def test_every_field_is_stored_as_it_was_given(store):
-    create_workloads([FULL])
-
-    assert get_workload("full").__data__ == FULL
-
-
-def test_mappings_and_workloads_may_be_mixed(store):
-    count = create_workloads([Workload(id="a", runtime="go"), {"id": "b", "runtime": "oci"}, Workload(**FULL)])
-
-    assert count == 3
-    assert ids() == ["a", "b", "full"]
-
-
-def test_what_is_left_out_is_filled_in_as_for_one(store):
-    start = datetime.now(UTC)
-
-    create_workloads([{"runtime": "node"}])
-
-    (stored,) = iter_workloads()
-    assert (stored.status, stored.isolation, stored.runtime) == (Status.PENDING, Isolation.AUTO, Runtime.NODE)
-    assert (len(stored.id), stored.node_id, stored.output) == (26, "", None)
-    assert start <= stored.created_at <= datetime.now(UTC)
 
 
 def test_ids_that_are_filled_in_rise_in_the_order_of_the_iterable(store):

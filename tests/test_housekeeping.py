@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta
 
 import pytest
 import server_file
 from guarantees.processes import run
+from workloads import NOON, ids
 
 from vulcan_store import (
     InvalidWorkloadError,
@@ -27,7 +28,6 @@ from vulcan_store.operations.housekeeping import count_purgeable
 from vulcan_store.lifecycle import FINAL
 from vulcan_store.testing import make_workload
 
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 INSTANT = timedelta(microseconds=1)
 LONG_AGO = NOON - timedelta(days=9)
 CREATE_ONE = """
@@ -45,10 +45,6 @@ def say(store, key, **words):
         store.database.execute_sql(f"UPDATE workloads SET {name} = '{value}' WHERE id = '{key}'")
 
 
-def ids():
-    return sorted(workload.id for workload in iter_workloads())
-
-
 def finished(count, **fields):
     create_workloads(
         {"id": f"w{place:03}", "runtime": "go", "status": "failed", "created_at": NOON, **fields}
@@ -58,13 +54,6 @@ def finished(count, **fields):
 
 def contents():
     return [w.__data__ for w in iter_workloads()], [line.__data__ for line in LogLine.select().order_by(LogLine.id)]
-
-
-def test_an_empty_store_counts_nothing(store):
-    stats = workload_stats()
-
-    assert (stats.total, dict(stats.by_status), dict(stats.by_isolation)) == (0, {}, {})
-    assert stats.average_duration_ms is None
 
 
 def test_the_statistics_are_of_one_moment(path, monkeypatch):
@@ -85,19 +74,6 @@ def test_the_statistics_are_of_one_moment(path, monkeypatch):
         stats = workload_stats()
 
     assert (stats.total, stats.by_isolation) == (1, {"of a newer server": 1})
-
-
-def test_everything_is_counted_by_status_and_isolation(store):
-    for status, isolation in [("pending", "auto"), ("running", "gvisor"), ("pending", "gvisor"), ("killed", "")]:
-        make_workload(status=status, isolation=isolation)
-
-    stats = workload_stats()
-
-    assert stats.total == 4
-    assert stats.by_status == {"pending": 2, "running": 1, "killed": 1}
-    assert stats.by_isolation == {"auto": 1, "gvisor": 2, "": 1}
-    assert stats.by_status[Status.FAILED] == stats.by_isolation["microvm"] == 0
-    assert Status.PENDING in stats.by_status
 
 
 def test_words_that_no_enumeration_knows_are_counted_as_they_are(store):
@@ -127,13 +103,6 @@ def test_the_average_is_that_of_the_completed_ones_that_have_a_duration(store, d
     assert stats.average_duration_ms == (None if average is None else pytest.approx(average))
 
 
-def test_the_average_counts_every_workload_alike(store):
-    for isolation, duration in (("auto", 1), ("gvisor", 2), ("auto", 6)):
-        make_workload(status="completed", isolation=isolation, duration_ms=duration)
-
-    assert workload_stats().average_duration_ms == 3
-
-
 def test_a_purge_deletes_only_what_is_final_and_finished_before(store):
     for status in Status:
         make_workload(id=f"old {status}", status=status, created_at=LONG_AGO, finished_at=NOON - INSTANT)
@@ -148,15 +117,6 @@ def test_a_purge_deletes_only_what_is_final_and_finished_before(store):
     assert count_purgeable(store, NOON) == purge_workloads(NOON) == 6
 
     assert before - set(ids()) == {f"old {kind}{status}" for status in FINAL for kind in ("", "untimed ")}
-
-
-def test_the_time_may_be_of_any_zone(store):
-    make_workload(id="before", status="failed", created_at=LONG_AGO, finished_at=NOON - INSTANT)
-    make_workload(id="at", status="failed", created_at=LONG_AGO, finished_at=NOON)
-
-    assert purge_workloads(NOON.astimezone(timezone(timedelta(hours=-7)))) == 1
-
-    assert ids() == ["at"]
 
 
 @pytest.mark.parametrize("moment, gone", [

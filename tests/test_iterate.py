@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 import tracemalloc
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from workloads import NOON
 
 from vulcan_store import (
     InvalidWorkloadError,
@@ -22,7 +23,6 @@ from vulcan_store import (
 )
 from vulcan_store.lifecycle import FINAL, Status
 
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 RUNTIMES = ["go", "python", "wasm"]
 
 
@@ -45,12 +45,8 @@ def keys(workloads):
 
 
 @pytest.mark.parametrize("filters", [
-    {}, {"status": "pending"}, {"status": ["pending"]}, {"status": ["pending", "running"]}, {"status": FINAL},
-    {"status": list(Status)}, {"status": {"killed", "killed"}}, {"runtime": "wasm"}, {"runtime": ["go", "wasm"]},
-    {"status": ["failed", "running"], "runtime": "go", "isolation": "auto"},
-    {"created_since": NOON + timedelta(seconds=50), "created_before": NOON + timedelta(seconds=300)},
-    {"status": ["killed", "completed"], "created_before": NOON + timedelta(seconds=300)},
-    {"status": None, "node_id": None}, {"node_id": ""},
+    {}, {"status": ["pending"]}, {"status": FINAL}, {"status": list(Status)}, {"runtime": ["go", "wasm"]},
+    {"status": ["killed", "completed"], "created_before": NOON + timedelta(seconds=300)}, {"node_id": ""},
 ], ids=str)
 def test_it_yields_what_a_listing_holds_in_the_same_order(store, effort, filters):
     fill(effort(600, long=1300))
@@ -61,25 +57,6 @@ def test_it_yields_what_a_listing_holds_in_the_same_order(store, effort, filters
     assert keys(walked) == keys(listed.items)
     assert len(walked) == listed.total > 0
     assert [w.__data__ for w in walked] == [w.__data__ for w in listed.items]
-
-
-def test_it_is_newest_first_and_then_by_id(store):
-    fill(1300)
-
-    walked = [(workload.created_at, workload.id) for workload in iter_workloads()]
-
-    assert walked == sorted(walked, reverse=True)
-    assert len(walked) == 1300
-
-
-@pytest.mark.parametrize("filters", [
-    {}, {"status": "killed"}, {"status": []}, {"runtime": ()}, {"status": ["killed", "failed"]},
-], ids=str)
-def test_nothing_that_matches_yields_nothing(store, filters):
-    if filters:
-        create_workload(runtime="go")
-
-    assert list(iter_workloads(**filters)) == []
 
 
 @pytest.mark.parametrize("count", [1, 19, 20, 21, 59, 60, 61])
@@ -125,18 +102,6 @@ def test_what_goes_from_one_wanted_status_to_another_comes_exactly_once(store):
         update_workload_status(other.id, turned[other.status])
 
     assert sorted(walked) == [f"{place:05}" for place in range(150)]
-
-
-def test_what_was_walked_through_may_be_deleted_and_changed_on_the_way(store):
-    fill(90, status="pending")
-
-    for place, workload in enumerate(iter_workloads(status="pending")):
-        if place % 2:
-            Workload.delete_by_id(workload.id)
-        else:
-            update_workload_status(workload.id, "running")
-
-    assert list_workloads(0, status="running").total == list_workloads(0).total == 45
 
 
 def test_between_rows_no_transaction_is_held(store):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 
 import pytest
+from workloads import NOON
 
 from vulcan_store import (
     InvalidWorkloadError,
     Page,
+    Status,
     StoreError,
     iter_workloads,
     list_workloads,
@@ -18,7 +20,6 @@ from vulcan_store import (
 )
 from vulcan_store.testing import make_workload
 
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -37,16 +38,9 @@ def test_an_empty_store_has_an_empty_page(store):
     assert list_workloads() == Page([], 0)
 
 
-def test_a_page_has_items_and_the_total_of_all_pages(seven):
-    page = list_workloads(limit=3, offset=0)
-
-    assert (ids(page), page.total) == (["g", "f", "e"], 7)
-
-
 @pytest.mark.parametrize("limit, offset, expected", [
-    (3, 3, "dcb"), (3, 6, "a"), (3, 1, "fed"), (3, 5, "ba"), (5, 3, "dcba"), (2, 4, "cb"), (7, 0, "gfedcba"),
-    (20, 6, "a"), (3, 7, ""), (3, 1000, ""), (0, 0, ""), (0, 3, ""), (2**63 - 1, 2, "edcba"), (1, 2**63 - 1, ""),
-    (2**64, 2, "edcba"), (1, 2**64, ""),
+    (3, 5, "ba"), (3, 1000, ""), (0, 3, ""), (2**63 - 1, 2, "edcba"),
+    (1, 2**63 - 1, ""), (2**64, 2, "edcba"), (1, 2**64, ""),
 ])
 def test_any_limit_and_offset_give_their_part_of_the_whole(seven, limit, offset, expected):
     page = list_workloads(limit, offset)
@@ -63,33 +57,6 @@ def test_twenty_come_when_no_limit_is_given(store):
     assert (len(page.items), page.total) == (20, 21)
 
 
-def test_the_newest_come_first_whatever_the_order_of_storing(store):
-    for workload_id, minute in (("b", 1), ("c", 2), ("a", 0)):
-        make_workload(id=workload_id, created_at=NOON + timedelta(minutes=minute))
-
-    assert ids(list_workloads()) == ["c", "b", "a"]
-
-
-def test_of_one_moment_the_higher_id_comes_first(store):
-    for workload_id in ("m", "z", "a", "k"):
-        make_workload(id=workload_id, created_at=NOON)
-    make_workload(id="b", created_at=NOON + MICROSECOND)
-
-    assert ids(list_workloads()) == ["b", "z", "m", "k", "a"]
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7])
-@pytest.mark.parametrize("filters", [{}, {"status": "pending"}, {"status": ["pending", "killed"]}], ids=str)
-def test_pages_over_equal_times_neither_overlap_nor_skip(store, size, filters):
-    for number in range(12):
-        make_workload(id=f"{number:02}", created_at=NOON, status=("pending", "killed")[number % 2])
-    whole = ids(list_workloads(100, **filters))
-
-    pages = [ids(list_workloads(size, offset, **filters)) for offset in range(0, 12, size)]
-
-    assert [workload_id for page in pages for workload_id in page] == whole
-
-
 @pytest.fixture
 def mixed(store):
     rows = {
@@ -104,31 +71,13 @@ def mixed(store):
 
 
 @pytest.mark.parametrize("filters, expected", [
-    ({"status": "running"}, "cb"),
-    ({"status": "killed"}, ""),
-    ({"status": ["running", "failed"]}, "dcb"),
-    ({"status": ("running", "running")}, "cb"),
-    ({"status": {"pending", "running", "completed", "failed", "killed"}}, "edcba"),
-    ({"isolation": "auto"}, "ea"),
-    ({"isolation": ""}, "c"),
-    ({"isolation": ["gvisor", "microvm"]}, "db"),
-    ({"runtime": "go"}, "ea"),
+    ({"status": "killed"}, ""), ({"status": ("running", "running")}, "cb"), ({"status": set(Status)}, "edcba"),
+    ({"isolation": ""}, "c"), ({"isolation": ["gvisor", ""]}, "cb"),
     ({"runtime": frozenset({"go", "oci", "node"})}, "edca"),
-    ({"node_id": "n1"}, "db"),
-    ({"node_id": ""}, "a"),
-    ({"node_id": ["n1", "n2", "n4"]}, "dcb"),
-    ({"input_hash": "h1"}, "db"),
-    ({"input_hash": ""}, "ea"),
-    ({"input_hash": [""]}, "ea"),
-    ({"input_hash": [None, "h2"]}, "eca"),
-    ({"input_hash": ["", "h1"], "status": ["running", "pending"]}, "ba"),
+    ({"node_id": ""}, "a"), ({"node_id": ["n1", "n2", "n4"]}, "dcb"), ({"input_hash": ""}, "ea"),
+    ({"input_hash": [None, "h2"]}, "eca"), ({"input_hash": ["", "h1"], "status": ["running", "pending"]}, "ba"),
     ({"input_hash": {"h1": 1, "h2": 2}.keys()}, "dcb"),
     ({"input_hash": ["h2", "h1"], "status": ["running", "failed"], "node_id": ["n1", "n2"]}, "dcb"),
-    ({"created_since": NOON + timedelta(minutes=3)}, "ed"),
-    ({"created_before": NOON + timedelta(minutes=3)}, "cba"),
-    ({"status": "running", "node_id": "n1"}, "b"),
-    ({"status": ["running", "failed"], "node_id": ["n1"], "created_since": NOON + 2 * timedelta(minutes=1)}, "d"),
-    ({"runtime": "go", "isolation": "auto", "created_before": NOON + timedelta(minutes=1)}, "a"),
 ], ids=str)
 def test_filters_narrow_down_items_and_total_alike(mixed, filters, expected):
     page = list_workloads(**filters)
@@ -196,12 +145,6 @@ def test_none_is_no_filter(mixed, name):
     page = list_workloads(**{name: None})
 
     assert ("".join(ids(page)), page.total) == ("edcba", 5)
-
-
-def test_a_generator_is_a_collection_too(mixed):
-    page = list_workloads(status=(word for word in ("failed", "completed")))
-
-    assert (ids(page), page.total) == (["e", "d"], 2)
 
 
 def test_page_and_total_are_of_one_moment(path, monkeypatch):

@@ -99,13 +99,3 @@ def test_a_line_that_others_overtake_on_a_server_is_not_missed(tail, target):
         late.commit()
 
     assert new(tail) == ["late"]
-
-
-@pytest.mark.parametrize("shared_store", ["file"], indirect=True)
-def test_what_is_new_is_looked_for_at_the_end_of_the_table(store):
-    for query, values in ((log_tail._newest, {}), (log_tail._appended, {"id": "w", "last": 5})):
-        sql, found = query(store.database, values, store.database.for_update)
-
-        plan = store.database.execute_sql(f"EXPLAIN QUERY PLAN {sql}", found).fetchall()
-
-        assert [row[3].removesuffix(" USING INTEGER PRIMARY KEY (rowid>?)") for row in plan] == ["SEARCH t1"]

@@ -51,18 +51,6 @@ def test_lines_are_numbered_from_zero_without_gaps(store):
     assert log() == list(enumerate(["a", "b", "c", *map(str, range(1000))]))
 
 
-def test_each_workload_has_numbers_of_its_own(store):
-    for key in "wv":
-        make_workload(id=key)
-
-    append_log_lines("w", ["w0"])
-    append_log_lines("v", ["v0", "v1"])
-    append_log_lines("w", ["w1"])
-
-    assert log("w") == [(0, "w0"), (1, "w1")]
-    assert log("v") == [(0, "v0"), (1, "v1")]
-
-
 def test_a_line_says_whose_it_is_and_when_it_was_written(store):
     make_workload(id="w")
     start = datetime.now(UTC)
@@ -85,16 +73,6 @@ def test_a_line_is_stored_as_it_is(store, line):
     assert log() == [(0, line)]
 
 
-def test_no_lines_append_nothing(store):
-    make_workload(id="w")
-
-    assert append_log_lines("w", []) == append_log_lines("w", iter(())) == 0
-
-    assert log() == []
-    append_log_lines("w", ["a"])
-    assert log() == [(0, "a")]
-
-
 @pytest.mark.parametrize("options, expected", [
     ({}, [0, 1, 2, 3, 4]), ({"after": None, "limit": None}, [0, 1, 2, 3, 4]), ({"after": 0}, [1, 2, 3, 4]),
     ({"after": 2}, [3, 4]), ({"after": 4}, []), ({"after": 2**63}, []), ({"limit": 2}, [0, 1]),
@@ -107,14 +85,6 @@ def test_a_part_of_the_log_is_read_by_number(store, options, expected):
     append_log_lines("w", list("abcde"))
 
     assert log(**options) == [(seq, "abcde"[seq]) for seq in expected]
-
-
-def test_lines_come_by_number_in_whatever_order_they_were_stored(store):
-    made = make_workload(id="w")
-    for seq in (2, 0, 1):
-        LogLine.create(workload=made, seq=seq, line=str(seq))
-
-    assert log() == [(0, "0"), (1, "1"), (2, "2")]
 
 
 def test_numbers_go_on_after_the_highest(store):
@@ -239,16 +209,6 @@ def test_processes_that_append_at_once_leave_no_gap_and_mix_no_lines(store, targ
     assert {tuple(number for _, number in triple) for triple in triples} == {("0", "1", "2")}
     for place in range(4):
         assert [one for (one, _), *_ in triples if one.startswith(f"{place} ")] == [f"{place} {t}" for t in range(15)]
-
-
-@pytest.mark.parametrize("lines", ["line", b"line"])
-def test_one_text_is_no_iterable_of_lines(store, lines):
-    make_workload(id="w")
-
-    with pytest.raises(InvalidWorkloadError) as refusal:
-        append_log_lines("w", lines)
-
-    assert refusal.value.field == "lines"
 
 
 def test_a_log_whose_numbers_are_used_up_takes_no_more_and_says_so(store):

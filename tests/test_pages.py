@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from workloads import NOON
 
 from vulcan_store import InvalidWorkloadError, create_workloads, list_workloads
-
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -24,19 +23,6 @@ def seven(store):
 
 def numbers(page):
     return "".join(workload.id[1:] for workload in page.items)
-
-
-@pytest.mark.parametrize("page, expected", [(1, "012"), (2, "345"), (3, "6"), (4, "")])
-def test_a_page_holds_what_follows_the_pages_before_it(seven, page, expected):
-    found = list_workloads(page=page, limit=3)
-
-    assert (numbers(found), found.total) == (expected, 7)
-
-
-@pytest.mark.parametrize("page", [1, 2, 3, 4])
-@pytest.mark.parametrize("filters", [{}, {"node_id": "even"}, {"status": ["pending", "failed"]}], ids=str)
-def test_a_page_is_what_limit_and_offset_would_list(seven, page, filters):
-    assert list_workloads(page=page, limit=2, **filters) == list_workloads(2, (page - 1) * 2, **filters)
 
 
 def test_a_page_has_twenty_unless_told(seven):

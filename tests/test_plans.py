@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import server_file
+from workloads import NOON
 
 from vulcan_store import (
     LogLine,
@@ -31,7 +32,6 @@ from vulcan_store.lifecycle import FINAL, Runtime, Status
 from vulcan_store.operations.housekeeping import count_purgeable
 from vulcan_store.operations.log_tail import LogTail
 
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
 BOTH = {"created_since": NOON, "created_before": NOON + timedelta(days=1)}
 
 QUERIES = {

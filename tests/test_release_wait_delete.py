@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from guarantees.processes import PATIENCE
+from workloads import NOON
 
 from vulcan_store import (
-    LogLine,
     StoreUnavailableError,
     WaitTimeoutError,
     WorkloadNotFoundError,
@@ -28,8 +28,6 @@ from vulcan_store import (
 )
 from vulcan_store.testing import make_workload
 
-NOON = datetime(2026, 2, 18, 12, 0, 0, tzinfo=UTC)
-
 
 def pending():
     return {workload.id for workload in list_workloads(1000, status="pending").items}
@@ -44,23 +42,6 @@ def running(store):
             )
     make_workload(id="done", status="completed", node_id="a", started_at=NOON)
     make_workload(id="new", node_id="a")
-
-
-@pytest.mark.parametrize("which, released", [
-    ({"node_id": "a"}, {"a1", "a2"}),
-    ({"started_before": NOON + timedelta(hours=2)}, {"a1", "b1"}),
-    ({"node_id": "b", "started_before": NOON + timedelta(hours=2)}, {"b1"}),
-    ({"node_id": "nobody"}, set()),
-], ids=str)
-def test_what_matches_is_put_back_for_others_and_nothing_else(running, which, released):
-    count = release_workloads(**which)
-
-    assert count == len(released)
-    assert pending() == released | {"new"}
-    for key in released:
-        workload = get_workload(key)
-        assert (workload.node_id, workload.started_at) == ("", None)
-    assert get_workload("new").node_id == "a"
 
 
 def test_more_than_one_batch_is_released(store):
@@ -110,12 +91,6 @@ def test_a_wait_returns_the_workload_once_it_is_final(store):
     waiting.join(PATIENCE)
 
     assert results[0].__data__ == done.__data__
-
-
-def test_a_wait_for_what_is_final_already_returns_at_once(store):
-    done = make_workload(status="failed", output=b"x")
-
-    assert wait_workload(done.id, timeout=0).__data__ == done.__data__
 
 
 def test_a_wait_that_takes_too_long_says_what_the_status_was(store):
@@ -191,49 +166,12 @@ def test_a_claim_that_finds_nothing_waits_for_no_writer(path):
         writer.close()
 
 
-@pytest.mark.parametrize("status", ["pending", "running", "completed"])
-def test_one_workload_is_deleted_with_its_log_whatever_its_status(store, status):
-    make_workload(id="w", status=status)
-    make_workload(id="other")
-    append_log_lines("w", ["x"])
-    append_log_lines("other", ["y"])
-
-    delete_workload("w")
-
-    with pytest.raises(WorkloadNotFoundError):
-        get_workload("w")
-    assert [line.line for line in LogLine.select()] == [line.line for line in list_log_lines("other")] == ["y"]
-
-
-def test_deleting_what_is_not_there_says_so(store):
-    make_workload(id="w")
-
-    with pytest.raises(WorkloadNotFoundError) as refusal:
-        delete_workload("nobody")
-
-    assert refusal.value.workload_id == "nobody"
-    assert list_workloads().total == 1
-
-
 def test_line_breaks_at_the_ends_of_appended_lines_are_not_part_of_them(store):
     make_workload(id="w")
 
     append_log_lines("w", ["one\n", "two\r\n", "three\n\n", "four", "\n", "five\r"])
 
     assert [line.line for line in list_log_lines("w")] == ["one", "two", "three\n", "four", "", "five\r"]
-
-
-@pytest.mark.parametrize("name, found", [
-    ("started_since", {"b"}), ("started_before", {"a"}), ("finished_since", {"b"}), ("finished_before", {"a"}),
-])
-def test_starts_and_ends_are_filtered_by_time(store, name, found):
-    for key, moment in (("a", NOON - timedelta(seconds=1)), ("b", NOON)):
-        make_workload(id=key, status="completed", started_at=moment, finished_at=moment)
-    make_workload(id="c")
-
-    page = list_workloads(**{name: NOON})
-
-    assert ({workload.id for workload in page.items}, page.total) == (found, len(found))
 
 
 def test_a_read_only_store_refuses_to_release_and_to_delete_even_with_nothing_to_do(path):

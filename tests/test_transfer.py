@@ -85,14 +85,6 @@ def test_a_servers_file_piped_from_export_into_import_gives_an_equal_store(serve
         assert rows(path, query) == rows(servers, query)
 
 
-def test_an_export_of_an_import_is_the_same_text(servers, path):
-    first = vulcan("--db", servers, "export").stdout
-
-    vulcan("--db", path, "import", stdin=first)
-
-    assert vulcan("--db", path, "export").stdout == first
-
-
 def test_a_word_that_only_a_newer_server_knows_is_exported_and_imported(path, tmp_path):
     server_file.build(tmp_path / "server.db")
 
@@ -203,13 +195,6 @@ def test_an_import_names_the_line_that_it_refuses_and_stores_none(store, line, r
     assert caught.value.line == 4
     assert caught.value.reason.startswith(reason)
     assert [workload.id for workload in iter_workloads()] == ["taken"]
-
-
-def test_of_two_wrong_lines_the_first_is_named(store):
-    with pytest.raises(InvalidLineError) as caught:
-        import_workloads(store, [b'{"runtime": "go"}', b'{"runtime": 5}', b"{"])
-
-    assert caught.value.line == 2
 
 
 def test_memory_does_not_grow_with_what_is_imported_or_exported(path):

@@ -12,9 +12,10 @@ import sys
 from contextlib import closing
 
 import pytest
+from postgres_server import execute
 
 from guarantees.processes import PATIENCE, integrity, rows
-from vulcan_store import create_workload, open_store
+from vulcan_store import create_workload, create_workloads, list_workloads, open_store
 
 # What a signal interrupts may be the end of an object, where Python reports what is raised and goes on.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -107,6 +108,14 @@ def transact(store, number):
             create_workload(runtime="go", id=f"{number} b")
 
 
+def create_two(store, number):
+    create_workloads({"runtime": "go", "id": f"{number} {place}"} for place in "ab")
+
+
+def list_them(store, number):
+    list_workloads(3)
+
+
 def test_an_exception_from_a_signal_handler_at_any_step_of_a_transaction_leaves_all_of_it_or_nothing(
     opened, path, effort
 ):
@@ -120,6 +129,27 @@ def test_an_exception_from_a_signal_handler_at_any_step_of_a_transaction_leaves_
         step += every
     assert step > 100
     assert integrity(path) == "ok"
+
+
+@pytest.mark.parametrize("call", [transact, create_two, list_them])
+@pytest.mark.parametrize("option", ["", "&prepare_threshold=0"], ids=["unprepared", "prepared"])
+def test_an_exception_from_a_signal_handler_at_any_step_leaves_nothing_open_on_a_server(
+    postgres_target, postgres, effort, option, call
+):
+    left_open = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'cut' AND state LIKE 'idle in transaction%'"
+    with open_store(f"{postgres_target}{option}&application_name=cut") as store:
+        call(store, 0)
+        step, happened, every = 1, True, effort(19, long=1)
+
+        while happened:
+            happened = interrupted(step, interrupt, call, store, step)
+            assert not store.database.in_transaction()
+            while execute(postgres, left_open):  # a server may take a moment to see that a connection was closed
+                pass
+            assert list_workloads(0).total % 2 == 0
+            step += every
+        call(store, step)
+        assert step > 100
 
 
 def test_a_keyboard_interrupt_at_any_moment_of_a_writer_loses_nothing_that_it_acknowledged(path, effort):

@@ -140,15 +140,14 @@ class Pool(Generic[C]):
             self.require_use(borrower)
             self._close_unused(borrower)
             with self.lock:
-                if self.lending and self.idle:
-                    connection = self._lend_idle(borrower)
-                    borrower.in_call = True
-                elif self.lending and (self.size is None or len(self.lent) < self.size):
+                connection = self._lend_idle(borrower) if self.lending and self.idle else None
+                borrower.in_call = connection is not None
+                if connection is None:
+                    if not self.lending or self.size is not None and len(self.lent) >= self.size:
+                        self._wait_for_others(deadline)
+                        continue
                     self.lent[borrower.key] = None
-                else:
-                    self._wait_for_others(deadline)
-                    continue
-            if not borrower.in_call:
+            if connection is None:
                 self._open(borrower)
             elif self.is_usable is not None and not self.is_usable(connection):
                 borrower.in_call = False

@@ -80,6 +80,7 @@ def list_log_lines(
             InvalidWorkloadError, the id is no ``str``.
         StoreUnavailableError: the store cannot be read.
     """
+    database = store.database
     bounds: dict[str, int] = {}
     if isinstance(after, LogLine):
         if after.id is None or after.seq is None:
@@ -89,7 +90,6 @@ def list_log_lines(
         bounds["after"] = non_negative_int("after", after)
     if limit is not None:
         bounds["limit"] = non_negative_int("limit", limit)
-    database = store.database
     found = lines_of(database, workload_id, **bounds)
     if not found and not database.read(*exists(database, {"id": workload_id}, False)):
         raise WorkloadNotFoundError(workload_id)

@@ -88,7 +88,10 @@ class Compiled:
 
     def __call__(self, database: Engine, values: Mapping[Any, Any], *shape: Hashable) -> tuple[str, list[Any]]:
         """The text of the query and its values, checked and converted, as a driver takes them."""
-        sql, params, _ = self.text(database, *shape)
+        try:
+            sql, params, _ = self.texts[type(database), shape]
+        except KeyError:
+            sql, params, _ = self.text(database, *shape)
         converted = []
         for name, convert in params:
             converted.append(convert(values[name]))

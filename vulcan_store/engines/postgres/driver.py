@@ -79,21 +79,16 @@ def is_in_transaction(connection: Connection) -> bool:
     return connection.pgconn.transaction_status in _OPEN
 
 
-def is_interrupted(connection: Connection) -> bool:
-    """Whether a statement was begun and its end not waited for."""
-    return connection.pgconn.transaction_status == TransactionStatus.ACTIVE
-
-
 def abandon(connection: Connection) -> None:
-    """Cancel the statement that was begun on a connection, if its end was not waited for, and close it."""
-    if is_interrupted(connection):
+    """Close a connection in the middle of a statement, which is cancelled; its transaction is rolled back."""
+    if connection.pgconn.transaction_status == TransactionStatus.ACTIVE:
         with contextlib.suppress(driver.Error):
             connection.cancel_safe(timeout=CANCEL_TIMEOUT)
-        connection.close()
+    connection.close()
 
 
 def is_usable(connection: Connection) -> bool:
-    """Whether the server still has a connection that lay idle, as far as is known without asking: nothing is sent."""
+    """Whether a connection that lay idle can be used, as far as is known without asking: nothing is sent."""
     try:
         arrivals = select.poll()
         arrivals.register(connection.fileno(), select.POLLIN)
@@ -101,7 +96,8 @@ def is_usable(connection: Connection) -> bool:
             connection.pgconn.consume_input()  # a farewell may come before the end
     except driver.OperationalError:
         return False
-    return not connection.closed
+    # Idle, and not in the middle of what an interruption has left.
+    return connection.pgconn.transaction_status == TransactionStatus.IDLE
 
 
 def is_of_key(error: driver.errors.UniqueViolation) -> bool:

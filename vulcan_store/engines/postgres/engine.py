@@ -24,7 +24,15 @@ from peewee import (  # type: ignore[attr-defined]
 
 from vulcan_store.engines.contract import READ_ONLY, Convert, Engine, Ran, ReferredError, without_password
 from vulcan_store.engines.pool import Pool
-from vulcan_store.engines.postgres.driver import Connection, connect, driver, is_in_transaction, is_of_key, is_usable
+from vulcan_store.engines.postgres.driver import (
+    Connection,
+    abandon,
+    connect,
+    driver,
+    is_in_transaction,
+    is_of_key,
+    is_usable,
+)
 from vulcan_store.engines.postgres.statements import Sender, is_change, one_line, rows_of
 from vulcan_store.engines.postgres.urls import CONNECT_TIMEOUT, Settings, read_url
 from vulcan_store.engines.postgres.values import PostgresContext, batches, sendable
@@ -129,13 +137,12 @@ class PostgresEngine(Engine, PostgresqlDatabase):
             return work()
         try:
             connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            return work()
-        finally:
-            if is_in_transaction(connection):
-                try:
-                    connection.execute("ROLLBACK")
-                except driver.Error:
-                    connection.close()  # the error that led here is the one to be seen
+            found = work()
+            connection.execute("ROLLBACK")
+            return found
+        except BaseException:
+            abandon(connection)  # which ends it too; the error that led here is the one to be seen
+            raise
 
     def is_connection_usable(self) -> bool:
         """As in Peewee; outside of a transaction a connection that the server has dropped is replaced."""

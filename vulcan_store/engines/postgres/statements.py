@@ -18,7 +18,7 @@ from vulcan_store.engines.postgres.driver import Connection, abandon, driver, is
 from vulcan_store.errors import StoreUnavailableError
 
 BEGINS, ENDS, READS = ("BEGIN", "START"), ("COMMIT", "END"), ("SELECT", "SHOW", "EXPLAIN", "VALUES", "TABLE")
-SAVE, RELEASE, UNDO = "SAVEPOINT vulcan", "RELEASE vulcan", "ROLLBACK TO vulcan; RELEASE vulcan"
+SAVE, RELEASE, UNDO = "SAVEPOINT vulcan", "RELEASE vulcan", ("ROLLBACK TO vulcan", "RELEASE vulcan")
 WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE", "WITH")
 
 _VERB = re.compile(r"(?:[\s(]|--[^\n]*|/\*.*?\*/)*([A-Za-z]*)", re.DOTALL)
@@ -70,27 +70,27 @@ class Sender:
         try:
             return self._send(connection, SAVE, sql, values, RELEASE, False)
         except driver.Error:
-            if is_in_transaction(connection):
-                connection.execute(UNDO)
+            self._undo(connection)
             raise
 
     def execute_for_each(self, connection: Connection, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement for each of several rows within a transaction, all or none of them."""
-        if self.several:
-            writer = driver.ClientCursor(connection)
-            text = "; ".join([writer.mogrify(sql, row) for row in rows])
-            self.execute_in_savepoint(connection, text, None)
-            return
-        connection.execute(SAVE)
+        writer = driver.ClientCursor(connection)  # with which one message can hold them all, prepared or not
+        text = "; ".join([SAVE, *(writer.mogrify(sql, row) for row in rows), RELEASE])
         try:
-            with connection.cursor() as cursor:
-                cursor.executemany(sql, rows)
+            writer.execute(text)
         except driver.Error as error:
             self.check_connection(connection, error, commits=False)
-            if is_in_transaction(connection):
-                connection.execute(UNDO)
+            self._undo(connection)
             raise
-        connection.execute(RELEASE)
+        except BaseException:
+            abandon(connection)
+            raise
+
+    def _undo(self, connection: Connection) -> None:
+        if is_in_transaction(connection):
+            for statement in UNDO:
+                self._send(connection, "", statement, None, "", False)
 
     def _send(
         self,

@@ -88,6 +88,13 @@ def postgres_target(postgres):
         yield url
 
 
+@pytest.fixture
+def remote(postgres_target):
+    """A store on PostgreSQL that is open here."""
+    with open_store(postgres_target) as store:
+        yield store
+
+
 @pytest.fixture(scope="module", params=ENGINES)
 def shared_store(request, tmp_path_factory):
     """One store for the tests of a module, of which most take less time than the opening of a store."""

@@ -36,12 +36,6 @@ from vulcan_store.operations.transfer import export_workloads, import_workloads
 MOMENT = datetime(2026, 2, 18, 11, 12, 42, 123456, tzinfo=UTC)
 
 
-@pytest.fixture
-def remote(postgres_target):
-    with open_store(postgres_target) as store:
-        yield store
-
-
 def test_pragmas_are_refused(postgres_target):
     with pytest.raises(StoreUnavailableError, match="pragmas are SQLite's"):
         open_store(postgres_target, pragmas={"synchronous": "normal"})

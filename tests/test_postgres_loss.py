@@ -56,12 +56,6 @@ def test_a_transaction_that_was_lost_with_its_connection_says_so_and_leaves_noth
 
 
 @pytest.fixture
-def remote(postgres_target):
-    with open_store(postgres_target) as store:
-        yield store
-
-
-@pytest.fixture
 def ending(remote):
     """Ends the connection of whoever inserts a workload, at once or at its commit; counts how often."""
 

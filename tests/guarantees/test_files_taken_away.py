@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from calls import CALLS, fill
+from commandline import Started
 
 from guarantees.processes import PATIENCE, in_processes, in_threads, integrity, rows
 from vulcan_store import (
@@ -23,7 +24,6 @@ from vulcan_store import (
     open_store,
     wait_workload,
 )
-from vulcan_store.operations.log_tail import LogTail
 
 INSERT = (
     "INSERT INTO workloads (id, status, isolation, runtime, node_id, created_at) "
@@ -244,15 +244,17 @@ def test_a_wait_ends_when_the_file_is_taken_away(opened, path, monkeypatch, take
     assert len(slept) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("take_away", [remove, replace_all])
 def test_a_log_that_is_followed_ends_when_the_file_is_taken_away(opened, path, take_away):
     append_log_lines("a", ["first"])
-    tail = LogTail(opened, "a")
-    assert [line.line for line in tail.new_lines()] == ["first"]
-    take_away(path)
+    with Started("--db", path, "logs", "--follow", "a") as following:
+        assert "first" in following.stdout.readline()
+        take_away(path)
+        _, error = following.communicate()
 
-    with pytest.raises(StoreUnavailableError, match="deleted or replaced"):
-        list(tail.new_lines())
+    assert following.returncode == 1
+    assert "deleted or replaced" in error
 
 
 @pytest.mark.parametrize("take_away", [take_the_wal_away, rename])

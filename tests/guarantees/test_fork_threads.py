@@ -28,12 +28,16 @@ def create():
     return create_workload(runtime="go").id
 
 
-def test_a_child_opens_stores_though_threads_of_the_parent_were_just_opening_some(tmp_path, unraisable, effort):
+def test_a_child_opens_stores_though_threads_of_the_parent_were_just_opening_some_or_restoring_one(
+    tmp_path, unraisable, effort
+):
     stop = threading.Event()
 
     def open_and_close(barrier, place):
         while not stop.is_set():
-            open_store(tmp_path / f"{place}.db", pragmas=HURRIED).close()
+            with open_store(tmp_path / f"{place}.db", pragmas=HURRIED) as store:
+                if place == 0:
+                    store.restore_store(tmp_path / "copy.db")
 
     def work():
         with open_store(tmp_path / "other.db", pragmas=HURRIED):
@@ -41,7 +45,8 @@ def test_a_child_opens_stores_though_threads_of_the_parent_were_just_opening_som
         return create()
 
     interval = sys.getswitchinterval()
-    with open_store(tmp_path / "main.db", pragmas=HURRIED), ThreadPoolExecutor() as threads:
+    with open_store(tmp_path / "main.db", pragmas=HURRIED) as store, ThreadPoolExecutor() as threads:
+        store.backup_store(tmp_path / "copy.db")
         opening = threads.submit(in_threads, 3, open_and_close)
         sys.setswitchinterval(1e-6)
         try:

@@ -209,7 +209,8 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def _remove_empty_wal(self) -> None:
         # A read-only connection to a file in WAL mode has to create -wal and -shm and cannot remove them; SQLite
         # itself removes them, once nobody uses them, when a connection that may write is closed.
-        with contextlib.suppress(sqlite3.Error), opened(uri_of(self.path, "rw")) as connection:
+        uri = uri_of(self.path, "rw")
+        with contextlib.suppress(sqlite3.Error), forks.opening_or_closing, opened(uri) as connection:
             connection.execute("SELECT 1 FROM sqlite_master").fetchall()
 
     # Forks

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vulcan_store.engines import forks
 from vulcan_store.engines.sqlite.driver import opened, sqlite3
 from vulcan_store.errors import StoreUnavailableError
 
@@ -36,7 +37,7 @@ def checked_pragmas(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
     for name in REFUSED:
         if name in given:
             raise StoreUnavailableError(target, f"the pragma {name} would take away what a store is for; leave it out")
-    with opened(":memory:") as connection:
+    with forks.opening_or_closing, opened(":memory:") as connection:  # which no engine lends, so no fork waits for it
         known = {name for (name,) in connection.execute("SELECT name FROM pragma_pragma_list")}
         for name, value in given.items():
             if name not in known:

@@ -35,9 +35,8 @@ def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequen
         # A file that nobody has open needs no locks, and reading it leaves no -wal and -shm beside it.
         alone = not os.path.exists(os.path.realpath(path) + "-wal")
         with opened(uri_of(path, "ro") + ("&immutable=1" if alone else "")) as source:
-            _check(source, path, columns)
-            with _in_rollback_mode(source) if database.in_memory else contextlib.nullcontext(source) as content:
-                database.with_connection(_copy, content, database)
+            # A fork waits for what is done with a connection of the store's, and so for what is done with this one.
+            database.with_connection(_restore, source, path, database, columns)
     except sqlite3.Error as error:
         if has_code(error, "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CANTOPEN"):
             raise StoreUnavailableError(path, f"it cannot be restored: {error}") from error
@@ -48,6 +47,18 @@ def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequen
                 "into a new file",
             ) from error
         database.raise_translated(error)
+
+
+def _restore(
+    target: sqlite3.Connection,
+    source: sqlite3.Connection,
+    path: str,
+    database: SqliteEngine,
+    columns: Mapping[str, Sequence[str]],
+) -> None:
+    _check(source, path, columns)
+    with _in_rollback_mode(source) if database.in_memory else contextlib.nullcontext(source) as content:
+        _copy(target, content, database)
 
 
 def _copy(target: sqlite3.Connection, source: sqlite3.Connection, database: SqliteEngine) -> None:

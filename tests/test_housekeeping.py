@@ -9,7 +9,7 @@ from datetime import timedelta, timezone
 
 import pytest
 from guarantees.processes import run
-from workloads import NOON, ids
+from workloads import NOON, everything, ids
 
 from vulcan_store import (
     InvalidWorkloadError,
@@ -17,7 +17,6 @@ from vulcan_store import (
     Status,
     append_log_lines,
     create_workloads,
-    iter_workloads,
     list_log_lines,
     open_store,
     purge_workloads,
@@ -47,10 +46,6 @@ def finished(count, **fields):
         {"id": f"w{place:03}", "runtime": "go", "status": "failed", "created_at": NOON, **fields}
         for place in range(count)
     )
-
-
-def contents():
-    return [w.__data__ for w in iter_workloads()], [line.__data__ for line in LogLine.select().order_by(LogLine.id)]
 
 
 def test_the_statistics_are_of_one_moment(path, monkeypatch):
@@ -188,14 +183,14 @@ def test_a_purge_that_is_interrupted_keeps_whole_workloads(store, monkeypatch):
 def test_a_transaction_of_ones_own_takes_a_purge_back(store):
     finished(150)
     append_log_lines("w000", ["a"])
-    before = contents()
+    before = everything()
 
     with pytest.raises(ZeroDivisionError), store.database.atomic():
         assert purge_workloads(NOON + INSTANT) == 150
         assert ids() == []
         1 / 0
 
-    assert contents() == before
+    assert everything() == before
 
 
 @pytest.mark.parametrize("moment", [None, 0, NOON.date()], ids=repr)

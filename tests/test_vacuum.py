@@ -119,17 +119,6 @@ def test_the_command_says_how_much_was_given_back(path):
     assert os.path.getsize(path) < 100_000
 
 
-def test_the_command_says_who_is_in_the_way(path, monkeypatch):
-    monkeypatch.setitem(PRAGMAS, "busy_timeout", 50)
-    with purged(path) as store, store.database.atomic():
-        create_workload(runtime="go")
-
-        done = vulcan("--db", path, "vacuum")
-
-    assert (done.returncode, done.stdout) == (1, "")
-    assert path in done.stderr
-
-
 def test_a_wal_that_grew_shrinks_again(path):
     with open_store(path, pragmas={"synchronous": "off"}) as store:
         reader = sqlite3.connect(path, isolation_level=None)

@@ -108,14 +108,6 @@ def test_nothing_is_left_of_a_backup_that_failed(store, tmp_path):
     assert list_workloads(0).total == 5
 
 
-@pytest.mark.parametrize("shared_store", ["postgres"], indirect=True)
-def test_a_server_is_backed_up_by_its_own_program(store, tmp_path):
-    with pytest.raises(StoreUnavailableError, match="pg_dump"):
-        backup_store(tmp_path / "copy.db")
-
-    assert os.listdir(tmp_path) == []
-
-
 def test_a_backup_to_what_is_no_path_of_a_file_is_refused(path):
     with open_store(path) as store:
         with pytest.raises(StoreUnavailableError, match="NUL"):

@@ -94,17 +94,6 @@ def test_a_node_that_is_no_text_is_refused(store, node_id, pending):
     assert [get_workload(workload.id).__data__ for workload in made] == [workload.__data__ for workload in made]
 
 
-def test_a_transaction_of_ones_own_gives_it_back(store):
-    made = make_workload(id="a")
-
-    with pytest.raises(ZeroDivisionError), store.database.atomic():
-        assert claim_workload("n").id == "a"
-        1 / 0
-
-    assert get_workload("a").__data__ == made.__data__
-    assert claim_all("n") == ["a"]
-
-
 @pytest.mark.parametrize("shared_store", ["file", "postgres"], indirect=True)
 def test_six_processes_get_every_workload_once(store, target):
     create_workloads({"runtime": "go", "created_at": NOON + timedelta(seconds=place // 9)} for place in range(MANY))

@@ -65,6 +65,7 @@ def test_logs_that_are_followed_show_what_is_new_and_end_with_the_workload(runni
         for seq, line in ((0, "of a new run"), (1, "between"), (0, "of a third run"), (9, "far")):
             LogLine.create(workload="w", seq=seq, line=line)
             shown.append(following.stdout.readline())
+        append_log_lines(make_workload().id, ["another's"])
         append_log_lines("w", ["last"])
         update_workload_status("w", "completed")
         rest = following.communicate()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import datetime, timedelta, tzinfo
 
 import pytest
@@ -19,7 +17,6 @@ from vulcan_store import (
     create_workload,
     get_workload,
     list_workloads,
-    open_store,
 )
 from vulcan_store.testing import make_workload
 
@@ -59,18 +56,6 @@ def test_the_workload_that_was_given_is_the_one_returned(store):
 
     assert created is given
     assert given.id == list_workloads().items[0].id
-
-
-def test_a_default_of_a_servers_table_is_not_stored_for_what_is_absent(path):
-    with closing(sqlite3.connect(path)) as server:
-        columns = ", ".join(f"{name} DEFAULT 7" for name in Workload._meta.columns)
-        server.execute(f"CREATE TABLE workloads ({columns})")
-
-    with open_store(path):
-        made = create_workload(runtime="go")
-
-        assert get_workload(made.id) == made
-        assert get_workload(made.id).exit_code is get_workload(made.id).output is None
 
 
 @pytest.mark.parametrize("output", [bytearray(b"\x00ab"), memoryview(b"b.a.\x00"[::-1])[::2]])

@@ -147,14 +147,6 @@ def test_the_iterable_may_read_the_store(store, target):
     assert ids() == sorted(f"{letter}{place}" for letter in "ab" for place in range(50))
 
 
-def test_a_transaction_of_ones_own_takes_them_back(store):
-    with pytest.raises(OutOfInput), store.database.atomic():
-        create_workloads({"runtime": "go"} for _ in range(10))
-        raise OutOfInput
-
-    assert ids() == []
-
-
 def test_a_refusal_within_a_transaction_takes_back_its_own_elements_alone(store):
     with store.database.atomic():
         create_workload(id="before", runtime="go")

@@ -18,17 +18,6 @@ def line(workload_id):
     return json.dumps({"runtime": "go", "id": workload_id}).encode() + b"\n"
 
 
-def test_an_export_begins_with_how_many_workloads_follow(store):
-    create_workloads({"runtime": "go"} for _ in range(3))
-    lines = []
-
-    count = export_workloads(store, lines.append)
-
-    assert lines[0] == '{"workloads": 3}\n'
-    assert (count, len(lines)) == (3, 4)
-    assert all("runtime" in json.loads(text) for text in lines[1:])
-
-
 def test_an_export_of_nothing_says_so_and_is_imported(store):
     lines = []
     export_workloads(store, lines.append)

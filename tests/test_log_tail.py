@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vulcan_store import LogLine, append_log_lines
+from vulcan_store import LogLine
 from vulcan_store.operations import log_tail
 from vulcan_store.current import CURRENT
 from vulcan_store.operations.log_tail import LogTail
@@ -47,19 +47,6 @@ def test_what_is_appended_while_the_log_is_read_comes_next_and_once(tail):
             add(5, "last")
     assert seen[6:] == ["low 0", "high 0", "low 3", "high 3", "last"]
     assert new(tail) == []
-
-
-def test_lines_of_other_workloads_are_passed_over(tail):
-    add(0, "a")
-    assert new(tail) == ["a"]
-
-    append_log_lines("v", map(str, range(10)))
-    assert new(tail) == []
-    add(0, "b")
-    append_log_lines("v", map(str, range(10)))
-    add(0, "c")
-
-    assert new(tail) == ["b", "c"]
 
 
 @pytest.mark.parametrize("shared_store", ["postgres"], indirect=True)

@@ -168,21 +168,6 @@ def test_a_part_that_is_no_whole_number_is_refused(store, name, value):
         list_log_lines("w", **{name: value})
 
 
-def test_a_transaction_of_ones_own_takes_lines_back(store):
-    make_workload(id="w")
-    append_log_lines("w", ["kept"])
-
-    with pytest.raises(OutOfInput), store.database.atomic():
-        append_log_lines("w", ["a", "b"])
-        with pytest.raises(WorkloadNotFoundError):
-            append_log_lines("nobody", ["a"])
-        assert log() == [(0, "kept"), (1, "a"), (2, "b")]
-        raise OutOfInput
-
-    append_log_lines("w", ["c"])
-    assert log() == [(0, "kept"), (1, "c")]
-
-
 @pytest.mark.parametrize("shared_store", ["file", "postgres"], indirect=True)
 def test_processes_that_append_at_once_leave_no_gap_and_mix_no_lines(store, target):
     make_workload(id="w")

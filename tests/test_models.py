@@ -130,7 +130,6 @@ def test_bulk_create_fills_in_what_create_workload_does(store, size):
 
     Workload.bulk_create(made, size)
 
-    assert sorted(workload.id for workload in list_workloads().items) == sorted(workload.id for workload in made)
     assert all(get_workload(workload.id).created_at == workload.created_at for workload in made)
     made[0].node_id = "n"
     assert made[0].save() == 1

@@ -10,7 +10,6 @@ import pytest
 from guarantees.processes import PATIENCE
 
 from vulcan_store import (
-    StoreUnavailableError,
     WaitTimeoutError,
     WorkloadNotFoundError,
     append_log_lines,
@@ -30,12 +29,6 @@ from vulcan_store.testing import make_workload
 
 def pending():
     return {workload.id for workload in list_workloads(1000, status="pending").items}
-
-
-@pytest.fixture
-def running(store):
-    make_workload(id="old", status="running", node_id="a")
-    make_workload(id="new", node_id="a")
 
 
 def test_more_than_one_batch_is_released(store):
@@ -59,19 +52,13 @@ def test_a_start_in_another_zone_is_compared_as_the_instant_that_it_is(path):
 @pytest.mark.parametrize("which, error", [
     ({}, TypeError), ({"node_id": 5}, ValueError),
 ], ids=str)
-def test_a_release_of_nothing_nameable_is_refused(running, which, error):
+def test_a_release_of_nothing_nameable_is_refused(store, which, error):
+    make_workload(status="running")
+
     with pytest.raises(error):
         release_workloads(**which)
 
-    assert pending() == {"new"}
-
-
-def test_a_release_within_a_transaction_is_taken_back_with_it(store, running):
-    with pytest.raises(ZeroDivisionError), store.database.atomic():
-        assert release_workloads(node_id="a") == 1
-        raise ZeroDivisionError
-
-    assert pending() == {"new"}
+    assert pending() == set()
 
 
 def test_a_wait_returns_the_workload_once_it_is_final(store):
@@ -166,15 +153,3 @@ def test_line_breaks_at_the_ends_of_appended_lines_are_not_part_of_them(store):
     append_log_lines("w", ["one\n", "two\r\n", "three\n\n", "four", "\n", "five\r"])
 
     assert [line.line for line in list_log_lines("w")] == ["one", "two", "three\n", "four", "", "five\r"]
-
-
-def test_a_read_only_store_refuses_to_release_and_to_delete_even_with_nothing_to_do(path):
-    with open_store(path):
-        make_workload(id="w")
-
-    writes = [lambda: release_workloads(node_id="n"), lambda: delete_workload("w"), lambda: claim_workload("n")]
-    with open_store(path, read_only=True):
-        for write in writes:
-            with pytest.raises(StoreUnavailableError, match="read_only"):
-                write()
-        assert list_workloads().total == 1

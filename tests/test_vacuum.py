@@ -38,16 +38,6 @@ def pages(store):
     return store.database.execute_sql("PRAGMA page_count").fetchone()[0]
 
 
-def test_a_purged_file_becomes_as_small_as_what_is_in_it(path):
-    with purged(path) as store:
-        freed = vacuum_store(store)
-
-        assert freed > 900_000
-        assert os.path.getsize(path) + os.path.getsize(path + "-wal") < 100_000
-        assert get_workload("kept").output == b"kept"
-        create_workload(runtime="go")
-
-
 def test_a_store_in_memory_is_vacuumed_too():
     with purged(":memory:") as store:
         assert vacuum_store(store) > 900_000

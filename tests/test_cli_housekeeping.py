@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 
-import pytest
 from commandline import rows, vulcan
 
 from vulcan_store import append_log_lines, create_workload, create_workloads
@@ -73,15 +72,3 @@ def test_a_backup_is_a_new_file_and_a_restore_puts_it_in_place_of_what_is_there(
     assert (second.returncode, second.stdout, second.stderr.count("\n")) == (1, "", 1)
     assert restored == (0, "1 restored\n", "")
     assert between == rows(path, "SELECT id FROM workloads") == [("w",)]
-
-
-@pytest.mark.parametrize("content", [None, b"no database" * 100])
-def test_restore_from_what_is_no_backup_changes_nothing(file_store, path, tmp_path, content):
-    make_workload(id="w")
-    if content is not None:
-        (tmp_path / "copy.db").write_bytes(content)
-
-    ended = vulcan("restore", tmp_path / "copy.db")
-
-    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
-    assert rows(path, "SELECT id FROM workloads") == [("w",)]

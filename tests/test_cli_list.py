@@ -7,12 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from commandline import vulcan
+from workloads import NOON
 
 from vulcan_store import create_workloads
 from vulcan_store.cli.display import ROWS_PER_BATCH
 from vulcan_store.testing import make_workload
-
-NOON = datetime(2026, 2, 18, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -54,10 +53,9 @@ def test_a_time_may_say_how_long_ago_it_was(file_store, text, ago):
 
 
 @pytest.mark.parametrize("options, expected, footer", [
-    ("", "edcba", "1-5 of 5"), ("--limit 2", "ed", "1-2 of 5"), ("--limit 2 --page 1", "ed", "1-2 of 5"),
-    ("--limit 2 --page 3", "a", "5-5 of 5"), ("--limit 2 --offset 3", "ba", "4-5 of 5"), ("--page 4", "", "0 of 5"),
-    ("--page 999999999999999999999999", "", "0 of 5"), ("--offset 5", "", "0 of 5"), ("--limit 0", "", "0 of 5"),
-    ("--status completed", "", "0 of 0"), ("--all", "edcba", "1-5 of 5"), ("--all --status completed", "", "0 of 0"),
+    ("--limit 2", "ed", "1-2 of 5"), ("--limit 2 --page 3", "a", "5-5 of 5"), ("--offset 3", "ba", "4-5 of 5"),
+    ("--page 999999999999999999999999", "", "0 of 5"), ("--status completed", "", "0 of 0"),
+    ("--all", "edcba", "1-5 of 5"), ("--all --status completed", "", "0 of 0"),
 ])
 def test_a_table_ends_with_which_part_it_is(filled, options, expected, footer):
     *table, last = vulcan(f"list {options}").stdout.splitlines()

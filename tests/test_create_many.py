@@ -23,12 +23,6 @@ from vulcan_store import (
 )
 from vulcan_store.testing import make_workload
 
-FULL = {
-    "id": "full", "status": "failed", "isolation": "gvisor", "runtime": "wasm", "node_id": "n1", "input_hash": "h",
-    "output": b"\x00\xff", "exit_code": -9, "error": "e", "cpu_limit": 0, "mem_limit": 128, "timeout_s": 30,
-    "duration_ms": 12, "created_at": NOON, "started_at": NOON, "finished_at": NOON,
-}
-
 
 class OutOfInput(Exception):
     pass
@@ -78,12 +72,10 @@ def test_the_given_objects_stay_as_they_are(store, fields):
     assert mapping == {**fields, "id": "other"}
 
 
-@pytest.mark.parametrize("position", [0, 1, 700])
+@pytest.mark.parametrize("position", [0, 700])
 @pytest.mark.parametrize("offender, field", [
-    ({"id": "bad"}, "runtime"), ({"runtime": "ruby"}, "runtime"), ({"runtime": "go", "colour": "red"}, "colour"),
-    ({"runtime": "go", "cpu_limit": -1}, "cpu_limit"), ({"runtime": "go", "node_id": None}, "node_id"),
-    (Workload(runtime="go", output="text"), "output"), (Workload(), "runtime"), (5, "workload"), (None, "workload"),
-    ("go", "workload"),
+    ({"id": "bad"}, "runtime"), ({"runtime": "go", "colour": "red"}, "colour"), ({"runtime": "ruby"}, "runtime"),
+    (Workload(runtime="go", output="text"), "output"), (None, "workload"), ("go", "workload"),
 ], ids=repr)
 def test_an_invalid_element_is_named_by_its_position_and_nothing_is_stored(store, offender, field, position):
     made = make_workload()
@@ -96,8 +88,7 @@ def test_an_invalid_element_is_named_by_its_position_and_nothing_is_stored(store
     assert ids() == [made.id]
 
 
-@pytest.mark.parametrize("position", [0, 1, 700])
-@pytest.mark.parametrize("after", [0, 700])
+@pytest.mark.parametrize("position, after", [(0, 700), (700, 0)])
 def test_a_taken_id_is_named_by_its_position_and_nothing_is_stored(store, position, after):
     made = make_workload(id="taken", output=b"first")
 
@@ -120,8 +111,8 @@ def test_an_id_that_comes_twice_is_named_by_its_second_position(store, position)
 
 
 @pytest.mark.parametrize("error", [
-    OutOfInput("line 17"), KeyError("x"), OSError(5, "input"), KeyboardInterrupt(), InvalidWorkloadError("f", 1, "2"),
-    WorkloadExistsError("elsewhere"), sqlite3.OperationalError("elsewhere"), peewee.OperationalError("elsewhere"),
+    OutOfInput("line 17"), KeyboardInterrupt(), WorkloadExistsError("elsewhere"),
+    sqlite3.OperationalError("elsewhere"), peewee.OperationalError("elsewhere"),
 ], ids=repr)
 @pytest.mark.parametrize("position", [0, 700])
 def test_an_error_of_the_iterables_own_passes_through_and_nothing_is_stored(store, error, position):
@@ -154,14 +145,6 @@ def test_the_iterable_may_read_the_store(store, target):
     in_processes(1, copy_all, target)
 
     assert ids() == sorted(f"{letter}{place}" for letter in "ab" for place in range(50))
-
-
-def test_a_transaction_of_ones_own_takes_them_back(store):
-    with pytest.raises(OutOfInput), store.database.atomic():
-        create_workloads({"runtime": "go"} for _ in range(10))
-        raise OutOfInput
-
-    assert ids() == []
 
 
 def test_a_refusal_within_a_transaction_takes_back_its_own_elements_alone(store):

@@ -8,7 +8,6 @@ import pytest
 from commandline import on_terminal, vulcan
 
 from vulcan_store import append_log_lines, create_workloads
-from vulcan_store.cli.display import ROWS_PER_BATCH
 from vulcan_store.testing import make_workload
 
 WIDE = {"isolation": "microvm", "runtime": "python", "status": "completed", "duration_ms": 45_240_000}
@@ -44,22 +43,10 @@ def test_a_page_of_very_many_is_an_aligned_table_that_fits_the_terminal(file_sto
     assert (len(cut), max(map(len, cut)), last) == (11, 80, f"{many - 9:,}-{many:,} of {many:,}")
 
 
-def test_a_column_is_as_wide_as_what_has_come_so_far(file_store):
-    names = ["w" * 40, *(f"w{number}" for number in range(ROWS_PER_BATCH))]
-    now = datetime.now(UTC)
-    create_workloads({"runtime": "go", "id": name, "created_at": now + timedelta(seconds=place)}
-                     for place, name in enumerate(names))
-
-    heading, *table, last, _ = vulcan("list --all").stdout.splitlines()
-
-    assert {line.index("  go") for line in table} == {heading.index("  RUNTIME")}
-    assert last.index("  go") == heading.index("  RUNTIME") + 40 - len("w249")
-
-
 @pytest.mark.parametrize("fields, expected", [
     *(({"duration_ms": milliseconds}, [None, shown]) for milliseconds, shown in (
-        (None, "-"), (0, "0ms"), (999, "999ms"), (1_000, "1.0s"), (59_940, "59.9s"), (60_000, "1.0m"),
-        (45_240_000, "12.6h"), (86_400_000, "1.0d"), (90_000_000_000, "2.9y"), (2**63 - 1, "292,471,208.7y"))),
+        (None, "-"), (0, "0ms"), (999, "999ms"), (59_940, "59.9s"), (60_000, "1.0m"), (86_400_000, "1.0d"),
+        (2**63 - 1, "292,471,208.7y"))),
     *(({"created_at": ago}, [shown, "-"]) for ago, shown in (
         (timedelta(days=-1), "0ms"), (timedelta(hours=3, minutes=6), "3.1h"), (timedelta(days=801), "2.2y"))),
 ])

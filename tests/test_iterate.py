@@ -45,8 +45,7 @@ def keys(workloads):
 
 
 @pytest.mark.parametrize("filters", [
-    {}, {"status": ["pending"]}, {"status": FINAL}, {"status": list(Status)}, {"runtime": ["go", "wasm"]},
-    {"status": ["killed", "completed"], "created_before": NOON + timedelta(seconds=300)}, {"node_id": ""},
+    {}, {"status": FINAL}, {"runtime": ["go", "wasm"]},
 ], ids=str)
 def test_it_yields_what_a_listing_holds_in_the_same_order(store, effort, filters):
     fill(effort(600, long=1300))
@@ -54,7 +53,6 @@ def test_it_yields_what_a_listing_holds_in_the_same_order(store, effort, filters
     walked = list(iter_workloads(**filters))
 
     listed = list_workloads(2000, **filters)
-    assert keys(walked) == keys(listed.items)
     assert len(walked) == listed.total > 0
     assert [w.__data__ for w in walked] == [w.__data__ for w in listed.items]
 
@@ -148,11 +146,7 @@ def test_large_outputs_are_not_held_in_great_numbers(store, small):
 
 
 @pytest.mark.parametrize("filters, error", [
-    ({"colour": "red"}, TypeError), ({"limit": 5}, TypeError), ({"id": "x"}, TypeError),
-    ({"status": "paused"}, InvalidWorkloadError), ({"status": ["pending", "paused"]}, InvalidWorkloadError),
-    ({"runtime": 5}, InvalidWorkloadError), ({"node_id": b"n"}, InvalidWorkloadError),
-    ({"created_since": NOON.replace(tzinfo=None)}, InvalidWorkloadError),
-    ({"created_before": "2026-02-18"}, InvalidWorkloadError),
+    ({"limit": 5}, TypeError), ({"status": ["pending", "paused"]}, InvalidWorkloadError),
 ], ids=str)
 def test_a_filter_that_is_none_is_refused_at_the_call(store, filters, error):
     with pytest.raises(error):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vulcan_store import LogLine, WorkloadNotFoundError, append_log_lines
+from vulcan_store import LogLine
 from vulcan_store.operations import log_tail
 from vulcan_store.current import CURRENT
 from vulcan_store.operations.log_tail import LogTail
@@ -29,18 +29,6 @@ def tail(store, monkeypatch):
     log_tail._appended.texts.clear()
 
 
-def test_first_come_all_lines_by_number_and_then_what_was_appended(tail):
-    for seq, line in ((0, "a"), (1, "c"), (0, "b"), (2, "d"), (3, "e")):
-        add(seq, line)
-
-    assert new(tail) == ["a", "b", "c", "d", "e"]
-    assert new(tail) == []
-    for seq, line in ((0, "f"), (7, "g"), (0, "h"), (3, "i"), (1, "j")):
-        add(seq, line)
-    assert new(tail) == ["f", "g", "h", "i", "j"]
-    assert new(tail) == []
-
-
 def test_what_is_appended_while_the_log_is_read_comes_next_and_once(tail):
     for seq in range(6):
         add(seq, f"old {seq}")
@@ -59,32 +47,6 @@ def test_what_is_appended_while_the_log_is_read_comes_next_and_once(tail):
             add(5, "last")
     assert seen[6:] == ["low 0", "high 0", "low 3", "high 3", "last"]
     assert new(tail) == []
-
-
-def test_lines_of_other_workloads_are_passed_over(tail):
-    add(0, "a")
-    assert new(tail) == ["a"]
-
-    append_log_lines("v", map(str, range(10)))
-    assert new(tail) == []
-    add(0, "b")
-    append_log_lines("v", map(str, range(10)))
-    add(0, "c")
-
-    assert new(tail) == ["b", "c"]
-
-
-def test_an_empty_log_is_followed_from_its_first_line(tail):
-    assert new(tail) == []
-
-    append_log_lines("w", ["a", "b", "c"])
-
-    assert new(tail) == ["a", "b", "c"]
-
-
-def test_a_workload_that_is_not_there_is_not_found(store):
-    with pytest.raises(WorkloadNotFoundError):
-        list(LogTail(CURRENT, "nobody").new_lines())
 
 
 @pytest.mark.parametrize("shared_store", ["postgres"], indirect=True)

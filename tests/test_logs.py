@@ -41,16 +41,6 @@ def append_often(barrier, place, target):
             append_log_lines("w", [f"{place} {time} {number}" for number in range(3)])
 
 
-def test_lines_are_numbered_from_zero_without_gaps(store):
-    make_workload(id="w")
-
-    assert append_log_lines("w", ["a", "b"]) == 2
-    assert append_log_lines("w", ["c"]) == 1
-    assert append_log_lines("w", (str(number) for number in range(1000))) == 1000
-
-    assert log() == list(enumerate(["a", "b", "c", *map(str, range(1000))]))
-
-
 def test_a_line_says_whose_it_is_and_when_it_was_written(store):
     make_workload(id="w")
     start = datetime.now(UTC)
@@ -74,11 +64,8 @@ def test_a_line_is_stored_as_it_is(store, line):
 
 
 @pytest.mark.parametrize("options, expected", [
-    ({}, [0, 1, 2, 3, 4]), ({"after": None, "limit": None}, [0, 1, 2, 3, 4]), ({"after": 0}, [1, 2, 3, 4]),
-    ({"after": 2}, [3, 4]), ({"after": 4}, []), ({"after": 2**63}, []), ({"limit": 2}, [0, 1]),
-    ({"limit": 0}, []), ({"limit": 99}, [0, 1, 2, 3, 4]), ({"limit": 2**63}, [0, 1, 2, 3, 4]),
-    ({"after": 1, "limit": 2}, [2, 3]),
-    ({"after": 4, "limit": 2}, []),
+    ({"after": None, "limit": None}, [0, 1, 2, 3, 4]), ({"after": 2}, [3, 4]), ({"after": 2**63}, []),
+    ({"limit": 0}, []), ({"limit": 2**63}, [0, 1, 2, 3, 4]), ({"after": 1, "limit": 2}, [2, 3]),
 ], ids=str)
 def test_a_part_of_the_log_is_read_by_number(store, options, expected):
     make_workload(id="w")
@@ -181,34 +168,18 @@ def test_a_part_that_is_no_whole_number_is_refused(store, name, value):
         list_log_lines("w", **{name: value})
 
 
-def test_a_transaction_of_ones_own_takes_lines_back(store):
-    make_workload(id="w")
-    append_log_lines("w", ["kept"])
-
-    with pytest.raises(OutOfInput), store.database.atomic():
-        append_log_lines("w", ["a", "b"])
-        with pytest.raises(WorkloadNotFoundError):
-            append_log_lines("nobody", ["a"])
-        assert log() == [(0, "kept"), (1, "a"), (2, "b")]
-        raise OutOfInput
-
-    append_log_lines("w", ["c"])
-    assert log() == [(0, "kept"), (1, "c")]
-
-
 @pytest.mark.parametrize("shared_store", ["file", "postgres"], indirect=True)
 def test_processes_that_append_at_once_leave_no_gap_and_mix_no_lines(store, target):
     make_workload(id="w")
 
     in_processes(4, append_often, target)
 
-    lines = log()
-    assert [seq for seq, _ in lines] == list(range(4 * 15 * 3))
-    triples = [tuple(line.rsplit(" ", 1) for _, line in lines[place:place + 3]) for place in range(0, len(lines), 3)]
-    assert all(one[0] == two[0] == three[0] for one, two, three in triples)
-    assert {tuple(number for _, number in triple) for triple in triples} == {("0", "1", "2")}
-    for place in range(4):
-        assert [one for (one, _), *_ in triples if one.startswith(f"{place} ")] == [f"{place} {t}" for t in range(15)]
+    numbers, lines = zip(*log(), strict=True)
+    assert numbers == tuple(range(4 * 15 * 3))
+    appended = sorted((lines[start:start + 3] for start in numbers[::3]), key=lambda each: each[0].split()[0])
+    assert appended == [
+        tuple(f"{place} {time} {number}" for number in range(3)) for place in range(4) for time in range(15)
+    ]
 
 
 def test_a_log_whose_numbers_are_used_up_takes_no_more_and_says_so(store):

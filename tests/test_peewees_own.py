@@ -10,6 +10,7 @@ import peewee
 import pytest
 from calls import CALLS, STATEMENTS, fill
 from threads import in_threads
+from workloads import everything
 
 import vulcan_store
 from vulcan_store import (
@@ -35,6 +36,19 @@ def test_query_hooks_and_the_logger_of_peewee_see_the_statements_of_a_function(s
     assert any(event.sql.startswith(word) for event in seen)
     assert all(event.duration >= 0 and event.exception is None for event in seen)
     assert {event.sql for event in seen} <= {record.msg[0] for record in caplog.records}
+
+
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if CALLS[name][0] != "SELECT"])
+def test_what_a_function_wrote_is_taken_back_with_a_transaction_of_ones_own(store, name):
+    fill(store)
+    before = everything()
+
+    with pytest.raises(ZeroDivisionError), store.database.atomic():
+        CALLS[name][1](store, None)
+        assert everything() != before
+        1 / 0
+
+    assert everything() == before
 
 
 def test_a_hook_sees_what_went_wrong_and_the_error_stays_the_same(store):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from guarantees.processes import PATIENCE
-from workloads import NOON
 
 from vulcan_store import (
-    StoreUnavailableError,
     WaitTimeoutError,
     WorkloadNotFoundError,
     append_log_lines,
@@ -33,17 +31,6 @@ def pending():
     return {workload.id for workload in list_workloads(1000, status="pending").items}
 
 
-@pytest.fixture
-def running(store):
-    for node in ("a", "b"):
-        for hour in (1, 2):
-            make_workload(
-                id=f"{node}{hour}", status="running", node_id=node, started_at=NOON + timedelta(hours=hour)
-            )
-    make_workload(id="done", status="completed", node_id="a", started_at=NOON)
-    make_workload(id="new", node_id="a")
-
-
 def test_more_than_one_batch_is_released(store):
     store.create_workloads({"runtime": "go", "status": "running", "node_id": "n"} for _ in range(250))
 
@@ -63,26 +50,19 @@ def test_a_start_in_another_zone_is_compared_as_the_instant_that_it_is(path):
 
 
 @pytest.mark.parametrize("which, error", [
-    ({}, TypeError), ({"node_id": 5}, ValueError), ({"started_before": NOON.replace(tzinfo=None)}, ValueError),
-    ({"started_before": "yesterday"}, ValueError),
+    ({}, TypeError), ({"node_id": 5}, ValueError),
 ], ids=str)
-def test_a_release_of_nothing_nameable_is_refused(running, which, error):
+def test_a_release_of_nothing_nameable_is_refused(store, which, error):
+    make_workload(status="running")
+
     with pytest.raises(error):
         release_workloads(**which)
 
-    assert pending() == {"new"}
-
-
-def test_a_release_within_a_transaction_is_taken_back_with_it(store, running):
-    with pytest.raises(ZeroDivisionError), store.database.atomic():
-        assert release_workloads(node_id="a") == 2
-        raise ZeroDivisionError
-
-    assert pending() == {"new"}
+    assert pending() == set()
 
 
 def test_a_wait_returns_the_workload_once_it_is_final(store):
-    make_workload(id="w")
+    make_workload(id="w", output=b"42")
     results = []
     waiting = threading.Thread(target=lambda: results.append(wait_workload("w", timeout=PATIENCE)))
     waiting.start()
@@ -90,7 +70,8 @@ def test_a_wait_returns_the_workload_once_it_is_final(store):
     done = update_workload_status("w", "completed")
     waiting.join(PATIENCE)
 
-    assert results[0].__data__ == done.__data__
+    assert results[0].__data__ == wait_workload("w").__data__ == done.__data__
+    assert done.output == b"42"
 
 
 def test_a_wait_that_takes_too_long_says_what_the_status_was(store):
@@ -172,15 +153,3 @@ def test_line_breaks_at_the_ends_of_appended_lines_are_not_part_of_them(store):
     append_log_lines("w", ["one\n", "two\r\n", "three\n\n", "four", "\n", "five\r"])
 
     assert [line.line for line in list_log_lines("w")] == ["one", "two", "three\n", "four", "", "five\r"]
-
-
-def test_a_read_only_store_refuses_to_release_and_to_delete_even_with_nothing_to_do(path):
-    with open_store(path):
-        make_workload(id="w")
-
-    writes = [lambda: release_workloads(node_id="n"), lambda: delete_workload("w"), lambda: claim_workload("n")]
-    with open_store(path, read_only=True):
-        for write in writes:
-            with pytest.raises(StoreUnavailableError, match="read_only"):
-                write()
-        assert list_workloads().total == 1

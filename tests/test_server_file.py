@@ -135,9 +135,6 @@ def peewee_update(workload_id, **fields):
 
 
 @pytest.mark.parametrize("change, workload_id, fields, beside", [
-    (update_workload, "s1", {"status": "running"}, {"started_at"}),
-    (update_workload, "s2", {"status": "pending"}, {"node_id", "started_at"}),
-    (update_workload, "s2", {"status": "completed", "output": b"x", "exit_code": 0}, {"finished_at"}),
     (update_workload, "s4", {"status": "killed"}, {"finished_at"}),
     (save, "s2", {"node_id": "n9"}, set()),
     (peewee_update, "s4", {"error": "e"}, set()),

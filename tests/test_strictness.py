@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from values import BERLIN, NAIVE, FailingZone, NotATime, wrong_log_values, wrong_values
-from workloads import NOON
 
 from vulcan_store import (
     InvalidWorkloadError,
@@ -100,7 +99,7 @@ def test_a_log_line_is_as_strict(store, write, wrong):
     *NEW_ROW.values(),
     *(lambda row, way=way: CHANGED_ROW[way]("x", *row.popitem()) for way in ("update_workload", "update")),
 ])
-@pytest.mark.parametrize("name", ["colour", "Status", "nodeid"])
+@pytest.mark.parametrize("name", ["colour", "Status"])
 def test_a_field_that_does_not_exist_is_refused_on_every_way_in(store, write, name):
     assert_refused(store, lambda: write({"runtime": "go", name: None}), name, None)
 
@@ -132,17 +131,6 @@ def test_a_row_of_many_is_refused_by_its_place_and_one_may_have_more_names_than_
 
     assert refusal.value.position == 1
     assert {workload.exit_code for workload in list_workloads().items} == {None, 1}
-
-
-def test_a_refused_object_can_be_put_right_and_stored(store):
-    workload = Workload(runtime="go", exit_code=True, created_at=NAIVE)
-    with pytest.raises(InvalidWorkloadError):
-        create_workload(workload)
-
-    workload.exit_code, workload.created_at = 1, NOON
-    create_workload(workload)
-
-    assert get_workload(workload.id).__data__ == workload.__data__
 
 
 # Values that pretend to be something
@@ -211,8 +199,8 @@ def test_what_only_pretends_to_be_a_time_is_refused(store, use, moment):
 
 
 @pytest.mark.parametrize("value", [
-    b"x" * 10_000_000, bytearray(10_000_000), "x" * 10_000_000, 10**10_000, [[["x" * 10_000] * 100] * 100] * 100,
-], ids=["bytes", "bytearray", "str", "int", "list"])
+    b"x" * 10_000_000, "x" * 10_000_000, 10**10_000, [[["x" * 10_000] * 100] * 100] * 100,
+], ids=["bytes", "str", "int", "list"])
 def test_an_error_about_a_large_value_is_short(store, value):
     with pytest.raises(InvalidWorkloadError) as refusal:
         create_workload(runtime=value)

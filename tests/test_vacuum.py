@@ -38,16 +38,6 @@ def pages(store):
     return store.database.execute_sql("PRAGMA page_count").fetchone()[0]
 
 
-def test_a_purged_file_becomes_as_small_as_what_is_in_it(path):
-    with purged(path) as store:
-        freed = vacuum_store(store)
-
-        assert freed > 900_000
-        assert os.path.getsize(path) + os.path.getsize(path + "-wal") < 100_000
-        assert get_workload("kept").output == b"kept"
-        create_workload(runtime="go")
-
-
 def test_a_store_in_memory_is_vacuumed_too():
     with purged(":memory:") as store:
         assert vacuum_store(store) > 900_000
@@ -117,17 +107,6 @@ def test_the_command_says_how_much_was_given_back(path):
     assert not done.stdout.startswith("0 ")
     assert again.stdout == "0 bytes given back\n"
     assert os.path.getsize(path) < 100_000
-
-
-def test_the_command_says_who_is_in_the_way(path, monkeypatch):
-    monkeypatch.setitem(PRAGMAS, "busy_timeout", 50)
-    with purged(path) as store, store.database.atomic():
-        create_workload(runtime="go")
-
-        done = vulcan("--db", path, "vacuum")
-
-    assert (done.returncode, done.stdout) == (1, "")
-    assert path in done.stderr
 
 
 def test_a_wal_that_grew_shrinks_again(path):

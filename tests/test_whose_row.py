@@ -53,15 +53,11 @@ LINES = {
     "a join": joined,
     "raw SQL": lambda archive: LogLine.raw("SELECT * FROM log_lines").bind(archive.database).execute()[0],
     "a relation": lambda archive: archive.get_workload("a").log_lines.get(),
-    "an alias": lambda archive: LogLine.alias().select().bind(archive.database).get(),
-    "a copy": lambda archive: copy.copy(archive.list_log_lines("a")[0]),
-    "a deep copy": lambda archive: copy.deepcopy(archive.list_log_lines("a")[0]),
 }
 WORKLOADS = {
     "get_workload": lambda archive: archive.get_workload("a"),
     "list_workloads": lambda archive: archive.list_workloads().items[0],
     "iter_workloads": lambda archive: next(archive.iter_workloads()),
-    "update_workload": lambda archive: archive.update_workload("a", exit_code=1),
     "claim_workload": lambda archive: archive.claim_workload(archive.target),
     "a query that is bound": lambda archive: Workload.select().bind(archive.database).get(),
     "a join": lambda archive: joined(archive).workload,

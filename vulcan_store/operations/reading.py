@@ -164,8 +164,9 @@ def _page(with_output: bool, numbered: bool, *shape: Filter) -> Any:
 
 @Compiled
 def _count(*shape: Filter) -> Any:
-    # A condition that every row fulfils, or SQLite from 3.51 on counts in the table once it has statistics.
-    return filtered(Workload.select(fn.COUNT(SQL("*"))).where(Workload.status >= ""), shape)
+    query = filtered(Workload.select(fn.COUNT(SQL("*"))), shape)
+    # A condition that every row fulfils, or SQLite from 3.51 on looks through the table once it has statistics.
+    return query.where(Workload.status >= "") if shape else query
 
 
 @Compiled

@@ -49,12 +49,6 @@ def test_a_generator_of_mappings_is_stored_in_full(store):
     ]
 
 
-def test_ids_that_are_filled_in_rise_in_the_order_of_the_iterable(store):
-    create_workloads({"runtime": "go", "exit_code": place} for place in range(300))
-
-    assert [w.exit_code for w in sorted(iter_workloads(), key=lambda w: w.id)] == list(range(300))
-
-
 def test_nothing_given_stores_nothing(store):
     assert create_workloads([]) == 0
     assert create_workloads(iter(())) == 0

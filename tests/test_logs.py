@@ -74,15 +74,6 @@ def test_a_part_of_the_log_is_read_by_number(store, options, expected):
     assert log(**options) == [(seq, "abcde"[seq]) for seq in expected]
 
 
-def test_numbers_go_on_after_the_highest(store):
-    made = make_workload(id="w")
-    LogLine.create(workload=made, seq=7, line="the server's")
-
-    append_log_lines("w", ["a"])
-
-    assert log() == [(7, "the server's"), (8, "a")]
-
-
 def test_lines_of_equal_numbers_come_by_id_and_pages_of_them_lose_none(store):
     made = make_workload(id="w")
     for place, seq in enumerate([0, 1, 2, 0, 1, 0, 0]):

@@ -58,14 +58,11 @@ def test_the_workload_that_was_given_is_the_one_returned(store):
     assert given.id == list_workloads().items[0].id
 
 
-@pytest.mark.parametrize("output", [bytearray(b"\x00ab"), memoryview(b"b.a.\x00"[::-1])[::2]])
-def test_any_bytes_like_output_is_stored_as_bytes(store, output):
-    created = create_workload(runtime="go", output=output)
+def test_any_bytes_like_output_is_stored_as_bytes(store):
+    created = create_workload(runtime="go", output=memoryview(b"b.a.\x00"[::-1])[::2])
 
-    found = get_workload(created.id)
-
-    assert type(found.output) is type(created.output) is bytes
-    assert found.output == bytes(output)
+    assert get_workload(created.id).output == created.output == b"\x00ab"
+    assert type(created.output) is bytes
 
 
 def test_a_workload_that_is_stored_is_not_created_again(store):

@@ -64,17 +64,6 @@ def test_what_is_no_claim_of_the_workload_is_refused_and_nothing_is_written(clai
     assert get_workload("w").__data__ == claimed.__data__
 
 
-def test_a_claim_lost_within_a_transaction_leaves_the_rest_of_it(store, claimed):
-    release_workloads(node_id="a")
-
-    with store.database.atomic():
-        make_workload(id="other")
-        with pytest.raises(ClaimLostError):
-            store.update_workload("w", claim=claimed, status="completed")
-
-    assert get_workload("other").status == get_workload("w").status == "pending"
-
-
 def test_a_refusal_to_change_what_is_final_without_a_status_names_none(store):
     make_workload(id="w", status="completed", output=b"result")
 

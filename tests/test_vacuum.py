@@ -23,9 +23,9 @@ from vulcan_store.operations.housekeeping import vacuum_store
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-def purged(path, **options):
+def purged(path):
     """A store of which most was deleted, so that its file has a megabyte of room."""
-    store = open_store(path, pragmas=[("synchronous", "off"), ("busy_timeout", 100)], **options)
+    store = open_store(path, pragmas=[("synchronous", "off"), ("busy_timeout", 100)])
     create_workloads(
         {"runtime": "go", "status": "completed", "created_at": LONG_AGO, "output": b"x" * 10_000} for _ in range(100)
     )

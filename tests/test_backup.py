@@ -16,7 +16,6 @@ from vulcan_store import (
     backup_store,
     create_workload,
     create_workloads,
-    get_workload,
     list_workloads,
     open_store,
 )
@@ -82,16 +81,6 @@ def test_a_backup_overwrites_nothing(store, tmp_path, content):
 
     assert refusal.value.target == str(tmp_path / "copy.db")
     assert (tmp_path / "copy.db").read_bytes() == content
-
-
-def test_a_backup_onto_the_store_itself_is_refused(path):
-    with open_store(path):
-        made = make_workload()
-
-        with pytest.raises(StoreUnavailableError):
-            backup_store(path)
-
-        assert get_workload(made.id).__data__ == made.__data__
 
 
 @pytest.mark.parametrize("shared_store", ["memory", "file"], indirect=True)

@@ -63,13 +63,11 @@ def test_wait_shows_a_workload_once_it_is_final(file_store):
 
 
 @pytest.mark.parametrize("options, expected", [
-    ("--node-id n1", {"a", "b"}), ("--started-before 1h", {"a", "c"}), ("--node-id n1 --started-before 1h", {"a"}),
-    ("--node-id n3", set()),
+    ("--node-id n1", {"a", "b"}), ("--started-before 1h", {"a"}), ("--node-id n3", set()),
 ])
 def test_release_puts_back_what_a_node_ran_or_what_runs_too_long(file_store, path, options, expected):
     long_ago = datetime.now(UTC) - timedelta(days=1)
-    for workload_id, node, fields in (("a", "n1", {"started_at": long_ago}), ("b", "n1", {}),
-                                      ("c", "n2", {"started_at": long_ago}), ("d", "n2", {})):
+    for workload_id, node, fields in (("a", "n1", {"started_at": long_ago}), ("b", "n1", {}), ("c", "n2", {})):
         make_workload(id=workload_id, node_id=node, status="running", **fields)
 
     assert vulcan(f"release {options}") == (0, f"{len(expected)} released\n", "")

@@ -23,12 +23,12 @@ READING = [
 
 @pytest.mark.parametrize("command", [
     "", "unknown", "create", "create --runtime cobol", "create --runtime go --mem-limit much",
-    "list --status finished", "list --status failed,finished", "list --limit -1", "list --offset 1.5",
+    "list --status failed,finished", "list --limit -1", "list --offset 1.5",
     "list --since yesterday", "list --since 999999999999d", "get", "get a --json --output -", "update a",
-    "update a --mem-limit 1", "update a --err 'of several words'", "update a '--err=of several words'", "purge",
+    "update a --mem-limit 1", "update a '--err=of several words'", "purge",
     "purge --finished-before 30", "backup", "import file", "wait", "delete", "wait a --timeout soon",
     "wait a --timeout -1", "release", "restore", "log", "logs a --tail -1", "claim n --wait x", "list --stat failed",
-    "list --lim 3", "--version2", "list --all --limit 3", "list --all --page 2", "list --page 2 --offset 3",
+    "--version2", "list --all --limit 3", "list --all --page 2", "list --page 2 --offset 3",
     "list --page 0", "list --quiet --json",
 ])
 def test_wrong_usage_has_status_2_says_how_to_use_it_and_changes_nothing(file_store, command):

@@ -58,14 +58,11 @@ def test_the_workload_that_was_given_is_the_one_returned(store):
     assert given.id == list_workloads().items[0].id
 
 
-@pytest.mark.parametrize("output", [bytearray(b"\x00ab"), memoryview(b"b.a.\x00"[::-1])[::2]])
-def test_any_bytes_like_output_is_stored_as_bytes(store, output):
-    created = create_workload(runtime="go", output=output)
+def test_any_bytes_like_output_is_stored_as_bytes(store):
+    created = create_workload(runtime="go", output=memoryview(b"b.a.\x00"[::-1])[::2])
 
-    found = get_workload(created.id)
-
-    assert type(found.output) is type(created.output) is bytes
-    assert found.output == bytes(output)
+    assert get_workload(created.id).output == created.output == b"\x00ab"
+    assert type(created.output) is bytes
 
 
 def test_a_workload_that_is_stored_is_not_created_again(store):
@@ -108,17 +105,13 @@ def test_what_is_no_workload_is_refused(store, given):
     assert list_workloads().total == 0
 
 
-def test_a_subclass_of_a_text_or_a_number_is_stored_as_plain_text_or_number(store):
+def test_a_subclass_of_a_text_is_stored_as_plain_text(store):
     class Text(str):
         pass
 
-    class Number(int):
-        pass
-
-    made = create_workload(runtime="go", id=Text("a"), error=Text("e"), exit_code=Number(5))
+    made = create_workload(runtime="go", id=Text("a"), error=Text("e"))
 
     assert {type(made.id), type(made.error)} == {str}
-    assert type(made.exit_code) is int
 
 
 def released():

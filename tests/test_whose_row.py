@@ -56,7 +56,6 @@ LINES = {
 }
 WORKLOADS = {
     "get_workload": lambda archive: archive.get_workload("a"),
-    "list_workloads": lambda archive: archive.list_workloads().items[0],
     "iter_workloads": lambda archive: next(archive.iter_workloads()),
     "claim_workload": lambda archive: archive.claim_workload(archive.target),
     "a query that is bound": lambda archive: Workload.select().bind(archive.database).get(),
@@ -64,7 +63,6 @@ WORKLOADS = {
     "a relation": lambda archive: archive.list_log_lines("a")[0].workload,
     "an alias": lambda archive: Workload.alias().select().bind(archive.database).get(),
     "a union": lambda archive: (Workload.select() | Workload.alias().select()).bind(archive.database)[0],
-    "objects": lambda archive: Workload.select().objects().bind(archive.database).get(),
     "a subclass": lambda archive: Job.select().bind(archive.database).get(),
     "RETURNING": lambda archive: Workload.update(exit_code=1).returning(Workload).bind(archive.database).execute()[0],
     "a copy": lambda archive: copy.copy(archive.get_workload("a")),
@@ -113,15 +111,6 @@ def test_a_workload_is_saved_where_it_was_created(store, archive):
 
         assert made.save() == 1
         assert (archive.get_workload(made.id).node_id, store.list_workloads().total) == ("n", 1)
-
-
-def test_a_row_of_an_alias_has_what_was_selected_and_nothing_that_was_changed(store):
-    other = Workload.alias()
-    create_workload(id="a", runtime="go", status="failed", exit_code=2)
-
-    found = other.select(other.id, (other.exit_code * 2).alias("twice")).get()
-
-    assert (found.id, found.twice, found.status, found.dirty_fields) == ("a", 4, None, [])
 
 
 def test_a_workload_of_a_store_that_was_closed_is_not_saved_elsewhere(store, archive):

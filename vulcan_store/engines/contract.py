@@ -172,19 +172,15 @@ class Engine(Database):
 
     def borrower(self) -> Borrower[Any]:
         """This thread, as the pool knows it."""
-        # The dictionary of a thread-local once, since each attribute of one costs as much.
         state = self._state.__dict__
-        try:
-            return state["borrower"]  # type: ignore[no-any-return]
-        except KeyError:
-            return state.setdefault("borrower", Borrower(self.pool))  # type: ignore[no-any-return]
+        return state.get("borrower") or state.setdefault("borrower", Borrower(self.pool))
 
     def with_connection(self, work: Callable[..., T], *arguments: Any) -> T:
         """Call ``work(connection, *arguments)`` with the connection of this thread's transaction, or with any.
 
         It is given back afterwards, unless a transaction is open on it: then this thread keeps it until that ends.
         """
-        borrower, pool = self.borrower(), self.pool
+        borrower, pool = self._state.__dict__.get("borrower") or self.borrower(), self.pool
         if borrower.in_call:
             return work(borrower.connection, *arguments)  # within a call of this thread's, which goes on afterwards
         if borrower.connection is None and (stack := self._state.transactions) and type(stack[-1]) is not _manual:

@@ -112,7 +112,9 @@ class Pool(Generic[C]):
                 connection = borrower.connection
                 if connection is None and self.idle and self.lending and self.is_usable is None:
                     if not (self.ended or borrower.lost):
-                        connection = self._lend_idle(borrower)
+                        connection, _ = self.idle[-1]
+                        self.lent[borrower.key] = borrower.connection = connection
+                        del self.idle[-1]
                 if connection is not None:
                     borrower.in_call = True
                     return connection
@@ -126,12 +128,6 @@ class Pool(Generic[C]):
         finally:
             self.give_back(borrower)
 
-    def _lend_idle(self, borrower: Borrower[C]) -> C:
-        connection, _ = self.idle[-1]
-        self.lent[borrower.key] = borrower.connection = connection
-        del self.idle[-1]
-        return connection
-
     def _wait(self, borrower: Borrower[C]) -> C:
         """Wait for a connection, and open one where there may be another."""
         deadline = time.monotonic() + self.timeout
@@ -139,13 +135,15 @@ class Pool(Generic[C]):
             self.require_use(borrower)
             self._close_unused(borrower)
             with self.lock:
-                connection = self._lend_idle(borrower) if self.lending and self.idle else None
+                connection = self.idle[-1][0] if self.lending and self.idle else None
+                if connection is None and (
+                    not self.lending or self.size is not None and len(self.lent) >= self.size
+                ):
+                    self._wait_for_others(deadline)
+                    continue
+                self.lent[borrower.key] = borrower.connection = connection
+                del self.idle[-1:]
                 borrower.in_call = connection is not None
-                if connection is None:
-                    if not self.lending or self.size is not None and len(self.lent) >= self.size:
-                        self._wait_for_others(deadline)
-                        continue
-                    self.lent[borrower.key] = None
             if connection is None:
                 return self._open(borrower)
             if self.is_usable is None or self.is_usable(connection):

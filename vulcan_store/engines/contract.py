@@ -173,7 +173,8 @@ class Engine(Database):
     def borrower(self) -> Borrower[Any]:
         """This thread, as the pool knows it."""
         state = self._state.__dict__
-        return state.get("borrower") or state.setdefault("borrower", Borrower(self.pool))
+        borrower: Borrower[Any] = state.get("borrower") or state.setdefault("borrower", Borrower(self.pool))
+        return borrower
 
     def with_connection(self, work: Callable[..., T], *arguments: Any) -> T:
         """Call ``work(connection, *arguments)`` with the connection of this thread's transaction, or with any.

@@ -149,28 +149,37 @@ def test_a_lock_on_the_whole_of_a_new_file_makes_opening_fail_and_the_next_one_s
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("begin", ["BEGIN EXCLUSIVE", "BEGIN IMMEDIATE"])
-def test_an_opening_that_waits_counts_its_waiting_and_keeps_no_other_opening_and_no_fork_waiting(path, tmp_path, begin):
-    refused, spans = [], []
+def test_an_opening_that_waits_counts_its_waiting_and_keeps_no_other_opening_and_no_fork_waiting(
+    path, tmp_path, monkeypatch, begin
+):
+    waits, go_on, slept, refused, sleep = threading.Event(), threading.Event(), [], [], time.sleep
 
     def open_it():
         with pytest.raises(StoreUnavailableError) as caught:
             open_store(path, current=False, pragmas={"busy_timeout": 1000})
         refused.append(caught.value)
 
+    def nap(seconds):
+        if threading.current_thread() is not thread:
+            sleep(seconds)
+            return
+        slept.append(seconds)
+        waits.set()
+        go_on.wait(PATIENCE)
+
+    thread = threading.Thread(target=open_it)
     with another_process_holds_the_lock(path, begin):
-        thread = threading.Thread(target=open_it)
-        began = time.monotonic()
+        monkeypatch.setattr(time, "sleep", nap)
         thread.start()
-        while thread.is_alive() and time.monotonic() - began < 20:
-            start = time.monotonic()
-            with open_store(tmp_path / "other.db"):
-                assert forked(lambda: list_workloads().total)() == 0
-            spans.append(time.monotonic() - start)
-        waited = time.monotonic() - began
-    thread.join(PATIENCE)
+        assert waits.wait(PATIENCE)
+        with open_store(tmp_path / "other.db"):
+            assert forked(lambda: list_workloads().total)() == 0
+        assert not refused
+        go_on.set()
+        thread.join(PATIENCE)
 
     assert "locked: for 1 s" in refused[0].reason
-    assert 1 <= waited < 4 and max(spans) < 0.9 and len(spans) > 3
+    assert sum(slept) == pytest.approx(1)
 
 
 def test_a_process_that_reads_all_the_while_hinders_no_writer_and_no_closing(path):

@@ -54,18 +54,23 @@ ENTER, EXIT = Step(lambda steps: steps.__next__), Step(lambda steps: partial(max
 LARGEST, SMALLER = 1, 0
 
 
-class Transaction(_transaction):
+class Block:
+    """What Peewee's blocks have in common: their steps, which ``with`` resumes."""
+
+    db: Engine
+    running: Steps | None = None
+    if not TYPE_CHECKING:
+        __enter__, __exit__ = ENTER, EXIT
+
+
+class Transaction(Block, _transaction):
     """Peewee's transaction.
 
     It belongs to the thread that entered it. Left in another one, as a framework does that runs the two halves of a
     generator in different threads, it is rolled back and says so.
     """
 
-    db: Engine
-    running: Steps | None = None
     _begin: Callable[[], None]
-    if not TYPE_CHECKING:
-        __enter__, __exit__ = ENTER, EXIT
 
     def steps(self, block: Any) -> Steps:
         """The steps of a block, which is this one or an :class:`Atomic` in its place."""
@@ -134,14 +139,10 @@ class Transaction(_transaction):
             raise StoreUnavailableError(self.db.target, reason)
 
 
-class Savepoint(_savepoint):
+class Savepoint(Block, _savepoint):
     """Peewee's savepoint."""
 
-    db: Engine
-    running: Steps | None = None
     _begin: Callable[[], None]
-    if not TYPE_CHECKING:
-        __enter__, __exit__ = ENTER, EXIT
 
     def steps(self, block: Any) -> Steps:
         """As :meth:`Transaction.steps`."""
@@ -166,14 +167,10 @@ class Savepoint(_savepoint):
             yield SMALLER
 
 
-class Atomic(_atomic):
+class Atomic(Block, _atomic):
     """Peewee's choice of a transaction or, within one, a savepoint."""
 
-    db: Engine
-    running: Steps | None = None
     _transaction_args: Any
-    if not TYPE_CHECKING:
-        __enter__, __exit__ = ENTER, EXIT
 
     def steps(self, block: Any) -> Steps:
         """The steps of what is chosen when the block is entered."""

@@ -85,6 +85,14 @@ class ReferredError(StoreUnavailableError):
     """A row cannot be deleted while another table refers to it."""
 
 
+class ThreadState(_ConnectionLocal):
+    """What Peewee keeps of each thread, and the thread as the pool knows it."""
+
+    def __init__(self, pool: Pool[Any]) -> None:
+        super().__init__()
+        self.presence, self.borrower = pool.join()
+
+
 class Engine(Database):
     """A Peewee database that keeps the store's promises.
 
@@ -102,7 +110,6 @@ class Engine(Database):
 
     target: str
     read_only: bool
-    pool: Pool[Any]
     patience: float
     errors: tuple[type[Exception], ...] = (PeeweeException,)
     ended = True
@@ -114,6 +121,11 @@ class Engine(Database):
         _notify_hooks: Callable[[str, Any, float, Exception | None], None]
         _clear_commit_callbacks: Callable[[], None]
         execute_sql: Callable[..., Cursor]
+
+    def __init__(self, name: str, pool: Pool[Any], **options: Any) -> None:
+        self.pool = pool
+        super().__init__(name, **options)
+        self.forget_threads()
 
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> Engine:
@@ -170,18 +182,12 @@ class Engine(Database):
 
     # Lending
 
-    def borrower(self) -> Borrower[Any]:
-        """This thread, as the pool knows it."""
-        state = self._state.__dict__
-        borrower: Borrower[Any] = state.get("borrower") or state.setdefault("borrower", Borrower(self.pool))
-        return borrower
-
     def with_connection(self, work: Callable[..., T], *arguments: Any) -> T:
         """Call ``work(connection, *arguments)`` with the connection of this thread's transaction, or with any.
 
         It is given back afterwards, unless a transaction is open on it: then this thread keeps it until that ends.
         """
-        borrower, pool = self._state.__dict__.get("borrower") or self.borrower(), self.pool
+        borrower, pool = self._state.borrower, self.pool
         if borrower.in_call:
             return work(borrower.connection, *arguments)  # within a call of this thread's, which goes on afterwards
         if borrower.connection is None and (stack := self._state.transactions) and type(stack[-1]) is not _manual:
@@ -200,7 +206,7 @@ class Engine(Database):
 
     def is_transaction_open(self) -> bool:
         """Whether this thread has a connection on which a transaction is open."""
-        connection = self.borrower().connection
+        connection = self._state.borrower.connection
         return connection is not None and self.pool.is_in_transaction(connection)
 
     # Opening, closing and forks
@@ -221,7 +227,7 @@ class Engine(Database):
             StoreUnavailableError: this thread was in a transaction, which was rolled back.
         """
         try:
-            rolled_back = self.pool.close(self.borrower(), self.patience)
+            rolled_back = self.pool.close(self._state.borrower, self.patience)
         finally:
             self.ended = True
         self._closed()
@@ -249,7 +255,7 @@ class Engine(Database):
 
     def forget_threads(self) -> None:
         """In a forked child: no thread is in the middle of anything."""
-        self._state = _ConnectionLocal()
+        self._state = ThreadState(self.pool)
 
     # Statements
 
@@ -362,7 +368,7 @@ class Engine(Database):
             self.raise_translated(error)
 
     def commit(self) -> None:
-        borrower = self.borrower()
+        borrower = self._state.borrower
         if borrower.connection is None:
             self._refuse_lost(borrower)
         try:
@@ -383,7 +389,7 @@ class Engine(Database):
         except Exception:
             pass
         if self.is_transaction_open():
-            self.pool.discard(self.borrower())
+            self.pool.discard(self._state.borrower)
 
     def undo_savepoint(self, name: str) -> None:
         """Roll back to a savepoint, or all of the transaction if that cannot be done."""
@@ -410,7 +416,7 @@ class Engine(Database):
         Raises:
             StoreUnavailableError: the thread is in no transaction, so none is its own.
         """
-        connection = self.borrower().connection
+        connection = self._state.borrower.connection
         if connection is None:
             self.connect()
             raise StoreUnavailableError(

@@ -34,23 +34,26 @@ MAX_WAIT = 1.0
 """Seconds between two looks for a free connection, should an interruption have kept somebody from saying so."""
 
 
+class Presence:
+    """What a thread alone refers to; once it is dead, the thread has ended."""
+
+
 class Borrower(Generic[C]):
-    """A thread as the pool knows it, which has the only strong reference to it.
+    """What the pool knows of a thread.
 
     Attributes:
         connection: what is lent for the call that it is in, or until its transaction ends.
         in_call: whether a call is under way.
+        opening: whether a connection is being opened for it.
+        outdated: whether its connection lacks what was registered meanwhile.
         lost: whether its transaction was ended by a closing or a fork, of which it has not been told.
-        key: what the pool knows it by; dead once the thread has ended.
     """
 
-    __slots__ = ("connection", "in_call", "lost", "key", "__weakref__")
+    __slots__ = ("connection", "in_call", "opening", "outdated", "lost")
 
-    def __init__(self, pool: Pool[C]) -> None:
+    def __init__(self) -> None:
         self.connection: C | None = None
-        self.in_call = self.lost = False
-        self.key: weakref.ref[Borrower[C]] = weakref.ref(self, pool.ended.append)
-        hash(self.key)  # while it lives: the hash of a dead one is known only if it was asked for before
+        self.in_call = self.opening = self.outdated = self.lost = False
 
 
 class Pool(Generic[C]):
@@ -93,17 +96,27 @@ class Pool(Generic[C]):
         self.lock = threading.RLock()  # an object's end may use the store, and garbage may be collected here
         self.freed = threading.Condition(self.lock)
         self.idle: list[tuple[C, float]] = []
-        self.lent: dict[weakref.ref[Borrower[C]], C | None] = {}  # None is one that is being opened
-        self.ended: list[weakref.ref[Borrower[C]]] = []
-        self.outdated: list[C] = []
+        self.borrowers: dict[weakref.ref[Presence], Borrower[C]] = {}
+        self.ended: list[weakref.ref[Presence]] = []
         self.forking: int | None = None  # the thread for which lending pauses
         self.lending = not self.closed
 
     def is_empty(self) -> bool:
         """Whether no connection is open."""
-        return not self.idle and not any(list(self.lent.values()))  # a list at one step, as others lend meanwhile
+        with self.lock:
+            return not self.idle and not self._lent()
+
+    def _lent(self) -> list[Borrower[C]]:
+        # Of a list that is made at one step, as others join meanwhile.
+        return [borrower for borrower in list(self.borrowers.values()) if borrower.connection is not None]
 
     # Lending
+
+    def join(self) -> tuple[Presence, Borrower[C]]:
+        """Lend to one more thread, which has to keep the first of the two for as long as it lives."""
+        presence, borrower = Presence(), Borrower[C]()
+        self.borrowers[weakref.ref(presence, self.ended.append)] = borrower
+        return presence, borrower
 
     def take(self, borrower: Borrower[C]) -> C:
         """The connection of this thread's transaction, or any; :meth:`give_back` has to follow, whatever is raised."""
@@ -112,8 +125,7 @@ class Pool(Generic[C]):
                 connection = borrower.connection
                 if connection is None and self.idle and self.lending and self.is_usable is None:
                     if not (self.ended or borrower.lost):
-                        connection, _ = self.idle[-1]
-                        self.lent[borrower.key] = borrower.connection = connection
+                        connection = borrower.connection = self.idle[-1][0]
                         del self.idle[-1]
                 if connection is not None:
                     borrower.in_call = True
@@ -122,26 +134,26 @@ class Pool(Generic[C]):
 
     def lend_another(self, work: Callable[[C], T]) -> T:
         """Call a function with a connection that is in no transaction, whatever this thread is in."""
-        borrower = Borrower(self)
+        presence, borrower = self.join()
         try:
             return work(self.take(borrower))
         finally:
             self.give_back(borrower)
+            del presence
 
     def _wait(self, borrower: Borrower[C]) -> C:
         """Wait for a connection, and open one where there may be another."""
         deadline = time.monotonic() + self.timeout
         while True:
             self.require_use(borrower)
-            self._close_unused(borrower)
+            self._close_unused()
             with self.lock:
                 connection = self.idle[-1][0] if self.lending and self.idle else None
-                if connection is None and (
-                    not self.lending or self.size is not None and len(self.lent) >= self.size
-                ):
+                borrower.opening = connection is None and self.lending and self._may_open(borrower)
+                if connection is None and not borrower.opening:
                     self._wait_for_others(deadline)
                     continue
-                self.lent[borrower.key] = borrower.connection = connection
+                borrower.connection = connection
                 del self.idle[-1:]
                 borrower.in_call = connection is not None
             if connection is None:
@@ -151,12 +163,15 @@ class Pool(Generic[C]):
             borrower.in_call = False
             self.discard(borrower)
 
+    def _may_open(self, borrower: Borrower[C]) -> bool:
+        others = (each for each in list(self.borrowers.values()) if each is not borrower)
+        return self.size is None or sum(each.opening or each.connection is not None for each in others) < self.size
+
     def require_use(self, borrower: Borrower[C]) -> None:
         """Raise StoreUnavailableError where nothing is lent to this thread."""
         lost, borrower.lost = borrower.lost, False
         if self.process != os.getpid():
             self.keep_inherited()
-            borrower.connection = None
             reason = CLOSED if self.closed else FORKED
         elif lost:
             reason = ENDED
@@ -168,18 +183,21 @@ class Pool(Generic[C]):
             return
         raise StoreUnavailableError(self.target, reason)
 
-    def _close_unused(self, borrower: Borrower[C]) -> None:
-        """Close what an interruption left lent to this thread, what ended threads had, and what was idle too long."""
-        unused: list[C | None] = []
+    def _close_unused(self) -> None:
+        """Close what ended threads had, and what was idle too long."""
         with self.lock:
-            while self.ended:
-                unused.append(self.lent.pop(self.ended.pop(), None))
-            unused.append(self.lent.pop(borrower.key, None))
+            unused = self._of_ended_threads()
             while self.idle_for is not None and self.idle and time.monotonic() - self.idle[0][1] > self.idle_for:
                 unused.append(self.idle.pop(0)[0])
-        for connection in unused:
-            if connection is not None:
-                self.disconnect(connection)
+        self._disconnect(unused)
+
+    def _of_ended_threads(self) -> list[C]:
+        ended = [self.borrowers.pop(self.ended.pop(), None) for _ in self.ended[:]]
+        return [each.connection for each in ended if each is not None and each.connection is not None]
+
+    def _disconnect(self, connections: list[C]) -> None:
+        for connection in connections:
+            self.disconnect(connection)
 
     def _wait_for_others(self, deadline: float) -> None:
         # Without a limit it is for a fork to end, which does so by itself.
@@ -195,8 +213,7 @@ class Pool(Generic[C]):
     def _open(self, borrower: Borrower[C]) -> C:
         def note(connection: C) -> None:
             with self.lock:
-                self.lent[borrower.key] = borrower.connection = connection
-                borrower.in_call = True
+                borrower.connection, borrower.in_call = connection, True
 
         try:
             self.connect(note)
@@ -207,6 +224,8 @@ class Pool(Generic[C]):
             borrower.in_call = False
             self.discard(borrower)
             raise
+        finally:
+            borrower.opening = False
 
     def give_back(self, borrower: Borrower[C]) -> None:
         """Let others have the connection, unless a transaction is open on it: then this thread keeps it."""
@@ -215,12 +234,14 @@ class Pool(Generic[C]):
             connection = borrower.connection
             if connection is not None and (self.over or not self.is_in_transaction(connection)):
                 borrower.lost = self.over and self.is_in_transaction(connection)
+                kept = not (self.closed or borrower.outdated) and len(self.idle) < self.max_idle
+                entry = connection, 0.0 if self.idle_for is None else time.monotonic()
+                # No function is called between the two, so no signal comes between them.
                 borrower.connection = None
-                del self.lent[borrower.key]
-                if self.closed or len(self.idle) >= self.max_idle or connection in self.outdated:
-                    unused = connection
+                if kept:
+                    self.idle.append(entry)
                 else:
-                    self.idle.append((connection, 0.0 if self.idle_for is None else time.monotonic()))
+                    unused, borrower.outdated = connection, False
                 if self.size is not None:
                     self.freed.notify()
             borrower.in_call = False
@@ -232,7 +253,7 @@ class Pool(Generic[C]):
     def discard(self, borrower: Borrower[C]) -> None:
         """Close the connection that is lent to a thread, which rolls its transaction back."""
         with self.lock:
-            connection, borrower.connection = self.lent.pop(borrower.key, None), None
+            connection, borrower.connection = borrower.connection, None
             self.freed.notify()
         if connection is not None:
             self.disconnect(connection)
@@ -240,13 +261,10 @@ class Pool(Generic[C]):
     def retire(self) -> None:
         """Keep no connection that is open, so that later ones have what was registered meanwhile."""
         with self.lock:
-            self.outdated = [connection for connection in self.lent.values() if connection is not None]
-        while (connection := self._take_idle()) is not None:
-            self.disconnect(connection)
-
-    def _take_idle(self) -> C | None:
-        with self.lock:
-            return self.idle.pop()[0] if self.idle else None
+            for borrower in self._lent():
+                borrower.outdated = True
+            idle, self.idle = self.idle, []
+        self._disconnect([connection for connection, _ in idle])
 
     def drain(self, mine: Borrower[C], patience: float, *, keep: bool = False) -> bool:
         """Close every connection, once no call and no transaction is under way on it; whether none is left.
@@ -258,30 +276,28 @@ class Pool(Generic[C]):
             keep: whether to close nothing, and to wait for calls alone.
         """
         while True:
-            while not keep and (connection := self._take_idle() or self._take_left()) is not None:
-                self.disconnect(connection)
-            with self.lock:
-                borrowers = [key() for key, connection in self.lent.items() if connection is not None]
-            used = [each for each in borrowers if each is not mine and each is not None and (each.in_call or not keep)]
+            if not keep:
+                self._close_left()
+            lent = self._lent()
+            used = [each for each in lent if each is not mine and (each.in_call or not keep)]
             if patience <= 0 or not used:
-                return not borrowers
+                return not lent
             time.sleep(POLL)
             patience -= POLL  # what was slept is counted, and no clock read: tests of users freeze clocks
 
-    def _take_left(self) -> C | None:
-        """A connection on which no call is under way and, while transactions may go on, no transaction either."""
+    def _close_left(self) -> None:
+        """Close where no call is under way and, while transactions may go on, no transaction either."""
         with self.lock:
-            for key, connection in self.lent.items():
-                borrower = key()
-                if connection is None or borrower is not None and borrower.in_call:
-                    continue
-                open_transaction = self.is_in_transaction(connection)
-                if borrower is None or self.over or not open_transaction:
-                    if borrower is not None:
+            left = self._of_ended_threads()
+            for borrower in self._lent():
+                connection = borrower.connection
+                if connection is not None and not borrower.in_call:
+                    open_transaction = self.is_in_transaction(connection)
+                    if self.over or not open_transaction:
                         borrower.connection, borrower.lost = None, open_transaction
-                    del self.lent[key]
-                    return connection
-            return None
+                        left.append(connection)
+        self._disconnect(left)
+        self.retire()
 
     def close(self, mine: Borrower[C], patience: float) -> bool:
         """Lend nothing more, and close every connection; whether a transaction of this thread's was rolled back.
@@ -319,19 +335,22 @@ class Pool(Generic[C]):
         """In a forked child: let no connection of the parent's be closed, not by its end either; whether any is."""
         import ctypes  # seldom needed, and slow to import
 
-        inherited = [each for each in (*(idle for idle, _ in self.idle), *self.lent.values()) if each is not None]
+        lent = self._lent()
+        inherited = [*(idle for idle, _ in self.idle), *(borrower.connection for borrower in lent)]
         for connection in inherited:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
-        self.idle, self.lent = [], {}
+        self.idle = []
+        for borrower in lent:
+            borrower.connection = None
         return bool(inherited)
 
     def go_on_in_child(self, mine: Borrower[C]) -> bool:
         """In a forked child: use the connections that were copied; False if another thread was in a call on one."""
-        others = [key for key in self.lent if key is not mine.key]
-        if any(borrower is not None and borrower.in_call for borrower in (key() for key in others)):
+        others = [key for key, borrower in self.borrowers.items() if borrower is not mine]
+        if any(self.borrowers[key].in_call for key in others):
             return False
-        idle, lent, ended = self.idle, self.lent, self.ended
+        idle, borrowers, ended = self.idle, self.borrowers, self.ended
         self.begin(os.getpid())
-        self.idle, self.lent, self.ended = idle, lent, ended
+        self.idle, self.borrowers, self.ended = idle, borrowers, ended
         ended.extend(others)  # those threads are not there to end a transaction
         return True

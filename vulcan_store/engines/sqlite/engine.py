@@ -82,11 +82,12 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         self.busy_timeout = self.patience = float(pragmas["busy_timeout"]) / 1000
         self.began = time.monotonic()
         self.left: float | None = self.busy_timeout  # for what is left of the opening; None once it is done
-        self.pool: Pool[Any] = Pool(
+        pool: Pool[Any] = Pool(
             target, self._open, self._close_connection, attrgetter("in_transaction"), max_idle=MAX_IDLE
         )
         super().__init__(
             self.path,
+            pool,
             pragmas={name: value for name, value in pragmas.items() if name not in ("journal_mode", "busy_timeout")},
             # A transaction that reads first and then writes would be refused at once, however long the timeout:
             # https://www.sqlite.org/rescode.html#busy_snapshot
@@ -217,7 +218,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def before_fork(self) -> None:
         self.pool.pause()
-        mine = self.borrower()
+        mine = self._state.borrower
         if self.in_memory:
             self.pool.drain(mine, self.busy_timeout, keep=True)
         else:
@@ -231,7 +232,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def after_fork_in_child(self) -> None:
         # What is in memory was copied with the process, so the connections go on with the copy.
-        if self.in_memory and self.pool.go_on_in_child(self.borrower()):
+        if self.in_memory and self.pool.go_on_in_child(self._state.borrower):
             return
         inherited = self.pool.keep_inherited()
         self.pool.begin(None if inherited else os.getpid())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -90,7 +91,7 @@ class ThreadState(_ConnectionLocal):
 
     def __init__(self, pool: Pool[Any]) -> None:
         super().__init__()
-        self.presence, self.borrower = pool.join()
+        self.presence, self.borrower = pool.join(self.transactions)
 
 
 class Engine(Database):
@@ -188,26 +189,32 @@ class Engine(Database):
         It is given back afterwards, unless a transaction is open on it: then this thread keeps it until that ends.
         """
         borrower, pool = self._state.borrower, self.pool
-        if borrower.in_call:
-            return work(borrower.connection, *arguments)  # within a call of this thread's, which goes on afterwards
-        if borrower.connection is None and (stack := self._state.transactions) and type(stack[-1]) is not _manual:
-            self._refuse_lost(borrower)
+        if borrower.using is not None:
+            return work(borrower.using, *arguments)  # within a call of this thread's, which goes on afterwards
+        if borrower.blocks and type(borrower.blocks[-1]) is not _manual:
+            self._require_transaction()
+        connection = borrower.using = borrower.connection
         try:
-            return work(pool.take(borrower), *arguments)
+            if (
+                connection is None or borrower.connection is None  # it may just have been taken away
+                or not pool.quick or pool.ended or pool.process != os.getpid()
+            ):  # fmt: skip
+                connection = pool.take(borrower)
+            return work(connection, *arguments)
         finally:
-            try:
+            borrower.using = None
+            if not pool.quick:
                 pool.give_back(borrower)
-            finally:
-                borrower.in_call = False
-
-    def _refuse_lost(self, borrower: Borrower[Any]) -> NoReturn:
-        self.pool.require_use(borrower)
-        raise StoreUnavailableError(self.target, ROLLED_BACK)
 
     def is_transaction_open(self) -> bool:
         """Whether this thread has a connection on which a transaction is open."""
-        connection = self._state.borrower.connection
+        connection = self.pool.held(self._state.borrower)
         return connection is not None and self.pool.is_in_transaction(connection)
+
+    def _require_transaction(self) -> None:
+        if not self.is_transaction_open():
+            self.pool.require_use(self._state.borrower)
+            raise StoreUnavailableError(self.target, ROLLED_BACK)
 
     # Opening, closing and forks
 
@@ -368,9 +375,7 @@ class Engine(Database):
             self.raise_translated(error)
 
     def commit(self) -> None:
-        borrower = self._state.borrower
-        if borrower.connection is None:
-            self._refuse_lost(borrower)
+        self._require_transaction()
         try:
             self.with_connection(self.run_any, "COMMIT", ())
         except self.errors as error:
@@ -416,7 +421,7 @@ class Engine(Database):
         Raises:
             StoreUnavailableError: the thread is in no transaction, so none is its own.
         """
-        connection = self._state.borrower.connection
+        connection = self.pool.held(self._state.borrower)
         if connection is None:
             self.connect()
             raise StoreUnavailableError(

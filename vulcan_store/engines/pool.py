@@ -1,8 +1,12 @@
 """A pool: a connection is lent for one call or one transaction, and belongs to nobody in between.
 
-One lock guards what is idle and what is lent; it is never held during a call. A signal handler may raise wherever
-Python looks for signals. What it then leaves lent is found at the thread's next call, by who closes or forks, or when
-the thread ends.
+It stays with the thread that used it last until another needs one, so a thread that goes on with its own has no lock
+to take. A thread says what it is about to use, and then looks whether it still has that; whoever takes a connection
+away, under the lock, does so first, and puts it back if the thread has said that it uses it, or is in a transaction. The
+lock is never held during a call.
+
+A signal handler may raise wherever Python looks for signals: as it begins a function or ends a call of one, and
+between no two lines here that call nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from vulcan_store.errors import StoreUnavailableError
 
@@ -42,18 +46,23 @@ class Borrower(Generic[C]):
     """What the pool knows of a thread.
 
     Attributes:
-        connection: what is lent for the call that it is in, or until its transaction ends.
-        in_call: whether a call is under way.
+        connection: what it has used last, or uses. Nobody takes it away during a call or a transaction.
+        using: the same while a call is under way, else None.
         opening: whether a connection is being opened for it.
         outdated: whether its connection lacks what was registered meanwhile.
         lost: whether its transaction was ended by a closing or a fork, of which it has not been told.
+        since: when its last call ended, where connections are closed that were idle too long.
+        blocks: Peewee's blocks that it is in.
     """
 
-    __slots__ = ("connection", "in_call", "opening", "outdated", "lost")
+    __slots__ = ("connection", "using", "opening", "outdated", "lost", "since", "blocks")
 
-    def __init__(self) -> None:
+    def __init__(self, blocks: list[Any]) -> None:
+        self.blocks = blocks
         self.connection: C | None = None
-        self.in_call = self.opening = self.outdated = self.lost = False
+        self.using: C | None = None
+        self.opening = self.outdated = self.lost = False
+        self.since = 0.0
 
 
 class Pool(Generic[C]):
@@ -95,77 +104,112 @@ class Pool(Generic[C]):
         self.process = process
         self.lock = threading.RLock()  # an object's end may use the store, and garbage may be collected here
         self.freed = threading.Condition(self.lock)
-        self.idle: list[tuple[C, float]] = []
         self.borrowers: dict[weakref.ref[Presence], Borrower[C]] = {}
         self.ended: list[weakref.ref[Presence]] = []
         self.forking: int | None = None  # the thread for which lending pauses
-        self.lending = not self.closed
+        self.lending, self.quick = not self.closed, False
 
     def is_empty(self) -> bool:
         """Whether no connection is open."""
         with self.lock:
-            return not self.idle and not self._lent()
+            return not self._lent()
 
     def _lent(self) -> list[Borrower[C]]:
         # Of a list that is made at one step, as others join meanwhile.
         return [borrower for borrower in list(self.borrowers.values()) if borrower.connection is not None]
 
+    def held(self, borrower: Borrower[C]) -> C | None:
+        """The connection that a thread has for the call or the transaction that it is in."""
+        with self.lock:  # or it might just be taken away and put back
+            connection = borrower.connection
+            in_use = borrower.using is not None or connection is not None and self.is_in_transaction(connection)
+            return connection if in_use else None
+
     # Lending
 
-    def join(self) -> tuple[Presence, Borrower[C]]:
+    def join(self, blocks: list[Any]) -> tuple[Presence, Borrower[C]]:
         """Lend to one more thread, which has to keep the first of the two for as long as it lives."""
-        presence, borrower = Presence(), Borrower[C]()
+        presence, borrower = Presence(), Borrower[C](blocks)
         self.borrowers[weakref.ref(presence, self.ended.append)] = borrower
         return presence, borrower
 
     def take(self, borrower: Borrower[C]) -> C:
-        """The connection of this thread's transaction, or any; :meth:`give_back` has to follow, whatever is raised."""
-        with self.lock:
-            if self.process == os.getpid():
-                connection = borrower.connection
-                if connection is None and self.idle and self.lending and self.is_usable is None:
-                    if not (self.ended or borrower.lost):
-                        connection = borrower.connection = self.idle[-1][0]
-                        del self.idle[-1]
-                if connection is not None:
-                    borrower.in_call = True
-                    return connection
-        return self._wait(borrower)
-
-    def lend_another(self, work: Callable[[C], T]) -> T:
-        """Call a function with a connection that is in no transaction, whatever this thread is in."""
-        presence, borrower = self.join()
-        try:
-            return work(self.take(borrower))
-        finally:
-            self.give_back(borrower)
-            del presence
-
-    def _wait(self, borrower: Borrower[C]) -> C:
-        """Wait for a connection, and open one where there may be another."""
+        """A connection to be used: the thread's own, another's that is in no call and no transaction, or a new one."""
         deadline = time.monotonic() + self.timeout
+        borrower.using = None
         while True:
-            self.require_use(borrower)
-            self._close_unused()
+            if self.lending or self.held(borrower) is None or self.process != os.getpid():
+                self.require_use(borrower)
             with self.lock:
-                connection = self.idle[-1][0] if self.lending and self.idle else None
+                unused = self._too_old()
+                connection = borrower.connection
+                if connection is None or not self.lending and not self.is_in_transaction(connection):
+                    connection = self._taken_away() if self.lending else None
+                unused += self._of_ended_threads()
                 borrower.opening = connection is None and self.lending and self._may_open(borrower)
-                if connection is None and not borrower.opening:
+                if connection is not None:
+                    borrower.connection = borrower.using = connection
+                elif not borrower.opening and not unused:
                     self._wait_for_others(deadline)
-                    continue
-                borrower.connection = connection
-                del self.idle[-1:]
-                borrower.in_call = connection is not None
-            if connection is None:
+            self._disconnect(unused)
+            if borrower.opening:
                 return self._open(borrower)
-            if self.is_usable is None or self.is_usable(connection):
+            if connection is not None:
+                if self.is_usable is None or self.is_in_transaction(connection) or self.is_usable(connection):
+                    return connection
+                self.discard(borrower)
+
+    def _taken_away(self) -> C | None:
+        for other in self._lent():
+            if (connection := self._take_away(other)) is not None:
                 return connection
-            borrower.in_call = False
-            self.discard(borrower)
+        return None
+
+    def _take_away(self, borrower: Borrower[C]) -> C | None:
+        """A thread's connection, or None if it is in a call or, while transactions may go on, in a transaction."""
+        connection = borrower.connection
+        if connection is None or borrower.using is not None:
+            return None
+        borrower.connection = None
+        try:
+            open_transaction = self.is_in_transaction(connection)
+            kept = borrower.using is not None or open_transaction and not self.over
+        except BaseException:
+            borrower.connection = connection
+            raise
+        if kept:
+            borrower.connection = connection
+            return None
+        borrower.lost, borrower.outdated = open_transaction, False
+        return connection
 
     def _may_open(self, borrower: Borrower[C]) -> bool:
         others = (each for each in list(self.borrowers.values()) if each is not borrower)
         return self.size is None or sum(each.opening or each.connection is not None for each in others) < self.size
+
+    def _of_ended_threads(self) -> list[C]:
+        ended = [self.borrowers.pop(self.ended.pop(), None) for _ in self.ended[:]]
+        return [each.connection for each in ended if each is not None and each.connection is not None]
+
+    def _too_old(self) -> list[C]:
+        if self.idle_for is None:
+            return []
+        oldest = time.monotonic() - self.idle_for
+        taken = [self._take_away(borrower) for borrower in self._lent() if borrower.since < oldest]
+        return [connection for connection in taken if connection is not None]
+
+    def _disconnect(self, connections: list[C]) -> None:
+        for connection in connections:
+            self.disconnect(connection)
+
+    def lend_another(self, work: Callable[[C], T]) -> T:
+        """Call a function with a connection that is in no transaction, whatever this thread is in."""
+        presence, borrower = self.join([])
+        try:
+            return work(self.take(borrower))
+        finally:
+            self.discard(borrower)
+            del presence
 
     def require_use(self, borrower: Borrower[C]) -> None:
         """Raise StoreUnavailableError where nothing is lent to this thread."""
@@ -183,22 +227,6 @@ class Pool(Generic[C]):
             return
         raise StoreUnavailableError(self.target, reason)
 
-    def _close_unused(self) -> None:
-        """Close what ended threads had, and what was idle too long."""
-        with self.lock:
-            unused = self._of_ended_threads()
-            while self.idle_for is not None and self.idle and time.monotonic() - self.idle[0][1] > self.idle_for:
-                unused.append(self.idle.pop(0)[0])
-        self._disconnect(unused)
-
-    def _of_ended_threads(self) -> list[C]:
-        ended = [self.borrowers.pop(self.ended.pop(), None) for _ in self.ended[:]]
-        return [each.connection for each in ended if each is not None and each.connection is not None]
-
-    def _disconnect(self, connections: list[C]) -> None:
-        for connection in connections:
-            self.disconnect(connection)
-
     def _wait_for_others(self, deadline: float) -> None:
         # Without a limit it is for a fork to end, which does so by itself.
         left = MAX_WAIT if self.size is None else deadline - time.monotonic()
@@ -213,7 +241,8 @@ class Pool(Generic[C]):
     def _open(self, borrower: Borrower[C]) -> C:
         def note(connection: C) -> None:
             with self.lock:
-                borrower.connection, borrower.in_call = connection, True
+                borrower.connection = borrower.using = connection
+                self._set_quick()
 
         try:
             self.connect(note)
@@ -221,50 +250,63 @@ class Pool(Generic[C]):
                 raise StoreUnavailableError(self.target, CLOSED)
             return borrower.connection
         except BaseException:
-            borrower.in_call = False
             self.discard(borrower)
             raise
         finally:
             borrower.opening = False
 
     def give_back(self, borrower: Borrower[C]) -> None:
-        """Let others have the connection, unless a transaction is open on it: then this thread keeps it."""
+        """Look after a call whether the connection is to be closed, and whether somebody waits for it."""
         unused = None
         with self.lock:
-            connection = borrower.connection
-            if connection is not None and (self.over or not self.is_in_transaction(connection)):
-                borrower.lost = self.over and self.is_in_transaction(connection)
-                kept = not (self.closed or borrower.outdated) and len(self.idle) < self.max_idle
-                entry = connection, 0.0 if self.idle_for is None else time.monotonic()
-                # No function is called between the two, so no signal comes between them.
-                borrower.connection = None
-                if kept:
-                    self.idle.append(entry)
-                else:
-                    unused, borrower.outdated = connection, False
-                if self.size is not None:
-                    self.freed.notify()
-            borrower.in_call = False
+            borrower.since = 0.0 if self.idle_for is None else time.monotonic()
+            if self.closed or borrower.outdated or self._idle() > self.max_idle:
+                unused = self._take_away(borrower)
+            self._set_quick()
+            self.freed.notify()
         if unused is not None:
             self.disconnect(unused)
+
+    def _idle(self) -> int:
+        return sum(
+            borrower.using is None and not self.is_in_transaction(borrower.connection)
+            for borrower in self._lent() if borrower.connection is not None
+        )  # fmt: skip
+
+    def _set_quick(self) -> None:
+        # Whether a thread may use and leave its connection without a look at the others.
+        lent = self._lent()
+        self.quick = (
+            self.lending and self.is_usable is None and len(lent) <= self.max_idle
+            and not any(borrower.outdated for borrower in lent)
+        )  # fmt: skip
 
     # Closing
 
     def discard(self, borrower: Borrower[C]) -> None:
-        """Close the connection that is lent to a thread, which rolls its transaction back."""
+        """Close the connection of a thread, which rolls its transaction back."""
         with self.lock:
-            connection, borrower.connection = borrower.connection, None
+            connection = borrower.connection
+            borrower.connection = borrower.using = None
+            borrower.outdated = False
             self.freed.notify()
         if connection is not None:
             self.disconnect(connection)
 
     def retire(self) -> None:
-        """Keep no connection that is open, so that later ones have what was registered meanwhile."""
+        """Close what is neither in a call nor, while transactions may go on, in a transaction; the others afterwards.
+
+        Later connections have what was registered meanwhile.
+        """
         with self.lock:
+            unused = self._of_ended_threads()
             for borrower in self._lent():
-                borrower.outdated = True
-            idle, self.idle = self.idle, []
-        self._disconnect([connection for connection, _ in idle])
+                if (connection := self._take_away(borrower)) is None:
+                    borrower.outdated = True
+                else:
+                    unused.append(connection)
+            self._set_quick()
+        self._disconnect(unused)
 
     def drain(self, mine: Borrower[C], patience: float, *, keep: bool = False) -> bool:
         """Close every connection, once no call and no transaction is under way on it; whether none is left.
@@ -277,27 +319,13 @@ class Pool(Generic[C]):
         """
         while True:
             if not keep:
-                self._close_left()
+                self.retire()
             lent = self._lent()
-            used = [each for each in lent if each is not mine and (each.in_call or not keep)]
+            used = [each for each in lent if each is not mine and (each.using is not None or not keep)]
             if patience <= 0 or not used:
                 return not lent
             time.sleep(POLL)
             patience -= POLL  # what was slept is counted, and no clock read: tests of users freeze clocks
-
-    def _close_left(self) -> None:
-        """Close where no call is under way and, while transactions may go on, no transaction either."""
-        with self.lock:
-            left = self._of_ended_threads()
-            for borrower in self._lent():
-                connection = borrower.connection
-                if connection is not None and not borrower.in_call:
-                    open_transaction = self.is_in_transaction(connection)
-                    if self.over or not open_transaction:
-                        borrower.connection, borrower.lost = None, open_transaction
-                        left.append(connection)
-        self._disconnect(left)
-        self.retire()
 
     def close(self, mine: Borrower[C], patience: float) -> bool:
         """Lend nothing more, and close every connection; whether a transaction of this thread's was rolled back.
@@ -305,13 +333,14 @@ class Pool(Generic[C]):
         Calls and transactions of other threads are waited for at most so many seconds. A transaction is rolled back
         then; a connection on which a call is under way is closed when the call has ended.
         """
-        self.closed, self.lending = True, False
+        with self.lock:
+            self.closed, self.lending, self.quick = True, False, False
         if self.process != os.getpid():
             self.keep_inherited()
             return False
         # First this thread's own, whose transaction the others may be waiting for.
         own = mine.connection is not None and self.is_in_transaction(mine.connection)
-        if not mine.in_call:
+        if mine.using is None:
             self.discard(mine)
         self.resume()
         self.drain(mine, patience)
@@ -323,12 +352,14 @@ class Pool(Generic[C]):
 
     def pause(self) -> None:
         """Lend nothing until :meth:`resume`; transactions that are open go on."""
-        self.lending, self.forking = False, threading.get_ident()
+        with self.lock:
+            self.lending, self.quick, self.forking = False, False, threading.get_ident()
 
     def resume(self) -> None:
         """Go on lending, unless it was closed, and tell those who wait."""
         with self.lock:
             self.lending, self.forking = not self.closed, None
+            self._set_quick()
             self.freed.notify_all()
 
     def keep_inherited(self) -> bool:
@@ -336,21 +367,18 @@ class Pool(Generic[C]):
         import ctypes  # seldom needed, and slow to import
 
         lent = self._lent()
-        inherited = [*(idle for idle, _ in self.idle), *(borrower.connection for borrower in lent)]
-        for connection in inherited:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
-        self.idle = []
         for borrower in lent:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(borrower.connection))
             borrower.connection = None
-        return bool(inherited)
+        return bool(lent)
 
     def go_on_in_child(self, mine: Borrower[C]) -> bool:
         """In a forked child: use the connections that were copied; False if another thread was in a call on one."""
         others = [key for key, borrower in self.borrowers.items() if borrower is not mine]
-        if any(self.borrowers[key].in_call for key in others):
+        if any(self.borrowers[key].using is not None for key in others):
             return False
-        idle, borrowers, ended = self.idle, self.borrowers, self.ended
+        borrowers, ended = self.borrowers, self.ended
         self.begin(os.getpid())
-        self.idle, self.borrowers, self.ended = idle, borrowers, ended
+        self.borrowers, self.ended = borrowers, ended
         ended.extend(others)  # those threads are not there to end a transaction
         return True

@@ -197,13 +197,13 @@ class Engine(Database):
         try:
             if (
                 connection is None or borrower.connection is None  # it may just have been taken away
-                or not pool.quick or pool.ended or pool.process != os.getpid()
+                or not pool.lending or pool.is_usable or pool.ended or pool.process != os.getpid()
             ):  # fmt: skip
                 connection = pool.take(borrower)
             return work(connection, *arguments)
         finally:
             borrower.using = None
-            if not pool.quick:
+            if not pool.settled:
                 pool.give_back(borrower)
 
     def is_transaction_open(self) -> bool:

@@ -107,7 +107,8 @@ class Pool(Generic[C]):
         self.borrowers: dict[weakref.ref[Presence], Borrower[C]] = {}
         self.ended: list[weakref.ref[Presence]] = []
         self.forking: int | None = None  # the thread for which lending pauses
-        self.lending, self.quick = not self.closed, False
+        self.lending = not self.closed
+        self.settled = False  # see _settle()
 
     def is_empty(self) -> bool:
         """Whether no connection is open."""
@@ -242,7 +243,7 @@ class Pool(Generic[C]):
         def note(connection: C) -> None:
             with self.lock:
                 borrower.connection = borrower.using = connection
-                self._set_quick()
+            self._settle()
 
         try:
             self.connect(note)
@@ -256,14 +257,20 @@ class Pool(Generic[C]):
             borrower.opening = False
 
     def give_back(self, borrower: Borrower[C]) -> None:
-        """Look after a call whether the connection is to be closed, and whether somebody waits for it."""
+        """Look, after a call, whether the connection is to be closed, and whether somebody waits for it."""
+        borrower.since = 0.0 if self.idle_for is None else time.monotonic()
+        lent = self._lent()
         unused = None
-        with self.lock:
-            borrower.since = 0.0 if self.idle_for is None else time.monotonic()
-            if self.closed or borrower.outdated or self._idle() > self.max_idle:
-                unused = self._take_away(borrower)
-            self._set_quick()
-            self.freed.notify()
+        # First without the lock, for which many threads would queue.
+        if self.closed or borrower.outdated or sum(each.using is None for each in lent) > self.max_idle:
+            with self.lock:
+                if self.closed or borrower.outdated or self._idle() > self.max_idle:
+                    unused = self._take_away(borrower)
+        if self.size is not None:
+            with self.lock:
+                self.freed.notify()
+        elif unused is not None or len(lent) <= self.max_idle:
+            self._settle()
         if unused is not None:
             self.disconnect(unused)
 
@@ -273,13 +280,12 @@ class Pool(Generic[C]):
             for borrower in self._lent() if borrower.connection is not None
         )  # fmt: skip
 
-    def _set_quick(self) -> None:
-        # Whether a thread may use and leave its connection without a look at the others.
-        lent = self._lent()
-        self.quick = (
-            self.lending and self.is_usable is None and len(lent) <= self.max_idle
-            and not any(borrower.outdated for borrower in lent)
-        )  # fmt: skip
+    def _settle(self) -> None:
+        """Note whether who ends a call can leave its connection where it is."""
+        with self.lock:
+            lent = self._lent()
+            self.settled = not self.closed and self.size is None and len(lent) <= self.max_idle
+            self.settled = self.settled and not any(borrower.outdated for borrower in lent)
 
     # Closing
 
@@ -299,13 +305,14 @@ class Pool(Generic[C]):
         Later connections have what was registered meanwhile.
         """
         with self.lock:
+            self.settled = False  # before it is looked at who is in a call
             unused = self._of_ended_threads()
             for borrower in self._lent():
                 if (connection := self._take_away(borrower)) is None:
                     borrower.outdated = True
                 else:
                     unused.append(connection)
-            self._set_quick()
+        self._settle()
         self._disconnect(unused)
 
     def drain(self, mine: Borrower[C], patience: float, *, keep: bool = False) -> bool:
@@ -334,7 +341,7 @@ class Pool(Generic[C]):
         then; a connection on which a call is under way is closed when the call has ended.
         """
         with self.lock:
-            self.closed, self.lending, self.quick = True, False, False
+            self.closed, self.lending, self.settled = True, False, False
         if self.process != os.getpid():
             self.keep_inherited()
             return False
@@ -353,13 +360,12 @@ class Pool(Generic[C]):
     def pause(self) -> None:
         """Lend nothing until :meth:`resume`; transactions that are open go on."""
         with self.lock:
-            self.lending, self.quick, self.forking = False, False, threading.get_ident()
+            self.lending, self.forking = False, threading.get_ident()
 
     def resume(self) -> None:
         """Go on lending, unless it was closed, and tell those who wait."""
         with self.lock:
             self.lending, self.forking = not self.closed, None
-            self._set_quick()
             self.freed.notify_all()
 
     def keep_inherited(self) -> bool:

@@ -24,7 +24,7 @@ from vulcan_store.engines import forks
 from vulcan_store.engines.blocks import Atomic, Savepoint, Transaction
 from vulcan_store.engines.cursor import Cursor
 from vulcan_store.engines.cursor import Row as Row
-from vulcan_store.engines.pool import Borrower, Pool
+from vulcan_store.engines.pool import Pool
 from vulcan_store.errors import SchemaMismatchError, StoreError, StoreUnavailableError
 
 T = TypeVar("T")

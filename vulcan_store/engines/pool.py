@@ -1,9 +1,9 @@
 """A pool: a connection is lent for one call or one transaction, and belongs to nobody in between.
 
 It stays with the thread that used it last until another needs one, so a thread that goes on with its own has no lock
-to take. A thread says what it is about to use, and then looks whether it still has that; whoever takes a connection
-away, under the lock, does so first, and puts it back if the thread has said that it uses it, or is in a transaction. The
-lock is never held during a call.
+to take. A thread says what it is about to use, and then looks whether it still has that. Whoever takes a connection
+away, under the lock, does so first, and puts it back if the thread has said that it uses it, or is in a transaction.
+The lock is never held during a call.
 
 A signal handler may raise wherever Python looks for signals: as it begins a function or ends a call of one, and
 between no two lines here that call nothing.

@@ -75,7 +75,7 @@ class Pool(Generic[C]):
         is_in_transaction: whether a transaction is open on a connection.
         is_usable: whether a connection that lay idle can still be used; None if each can.
         max_idle: how many idle connections are kept; further ones are closed at once.
-        idle_for: seconds after which one that is idle is closed at the next call; None for never.
+        idle_for: seconds after which one that is idle is closed at the next call; 0 for never.
         size: how many connections there may be; None for as many as there are calls at once.
         timeout: seconds that a caller waits for one of them.
     """
@@ -89,7 +89,7 @@ class Pool(Generic[C]):
         is_usable: Callable[[C], bool] | None = None,
         *,
         max_idle: int,
-        idle_for: float | None = None,
+        idle_for: float = 0.0,
         size: int | None = None,
         timeout: float = 0.0,
     ) -> None:
@@ -106,16 +106,13 @@ class Pool(Generic[C]):
         self.freed = threading.Condition(self.lock)
         self.borrowers: dict[weakref.ref[Presence], Borrower[C]] = {}
         self.ended: list[weakref.ref[Presence]] = []
+        self.unused: list[C] = []  # what is to be closed; what an interruption leaves here is closed by who comes next
         self.forking: int | None = None  # the thread for which lending pauses
         self.lending = not self.closed
         self.settled = False  # see _settle()
 
-    def is_empty(self) -> bool:
-        """Whether no connection is open."""
-        with self.lock:
-            return not self._lent()
-
-    def _lent(self) -> list[Borrower[C]]:
+    def lent(self) -> list[Borrower[C]]:
+        """The threads that have a connection."""
         # Of a list that is made at one step, as others join meanwhile.
         return [borrower for borrower in list(self.borrowers.values()) if borrower.connection is not None]
 
@@ -142,17 +139,19 @@ class Pool(Generic[C]):
             if self.lending or self.held(borrower) is None or self.process != os.getpid():
                 self.require_use(borrower)
             with self.lock:
-                unused = self._too_old()
+                for idle in self.lent() if self.idle_for else ():
+                    if time.monotonic() - idle.since > self.idle_for:
+                        self._retire(idle)
                 connection = borrower.connection
                 if connection is None or not self.lending and not self.is_in_transaction(connection):
                     connection = self._taken_away() if self.lending else None
-                unused += self._of_ended_threads()
+                self._drop_of_ended_threads()
                 borrower.opening = connection is None and self.lending and self._may_open(borrower)
                 if connection is not None:
                     borrower.connection = borrower.using = connection
-                elif not borrower.opening and not unused:
+                elif not borrower.opening and not self.unused:
                     self._wait_for_others(deadline)
-            self._disconnect(unused)
+            self.close_unused()
             if borrower.opening:
                 return self._open(borrower)
             if connection is not None:
@@ -161,7 +160,7 @@ class Pool(Generic[C]):
                 self.discard(borrower)
 
     def _taken_away(self) -> C | None:
-        for other in self._lent():
+        for other in self.lent():
             if (connection := self._take_away(other)) is not None:
                 return connection
         return None
@@ -188,20 +187,33 @@ class Pool(Generic[C]):
         others = (each for each in list(self.borrowers.values()) if each is not borrower)
         return self.size is None or sum(each.opening or each.connection is not None for each in others) < self.size
 
-    def _of_ended_threads(self) -> list[C]:
-        ended = [self.borrowers.pop(self.ended.pop(), None) for _ in self.ended[:]]
-        return [each.connection for each in ended if each is not None and each.connection is not None]
+    def _drop_of_ended_threads(self) -> None:
+        while self.ended:
+            self._drop(self.borrowers.get(self.ended[0]))
+            self.borrowers.pop(self.ended[0], None)
+            del self.ended[0]
 
-    def _too_old(self) -> list[C]:
-        if self.idle_for is None:
-            return []
-        oldest = time.monotonic() - self.idle_for
-        taken = [self._take_away(borrower) for borrower in self._lent() if borrower.since < oldest]
-        return [connection for connection in taken if connection is not None]
+    def _drop(self, borrower: Borrower[C] | None) -> None:
+        """Take a thread's connection away, whatever is under way on it, to close it."""
+        connection = None if borrower is None else borrower.connection
+        if borrower is not None and connection is not None:
+            borrower.connection = None
+            self.unused.append(connection)
 
-    def _disconnect(self, connections: list[C]) -> None:
-        for connection in connections:
+    def _retire(self, borrower: Borrower[C]) -> bool:
+        connection = self._take_away(borrower)
+        if connection is not None:
+            self.unused.append(connection)
+        return connection is not None
+
+    def close_unused(self) -> None:
+        """Close what is to be closed."""
+        while self.unused:
+            connection = self.unused[-1]
             self.disconnect(connection)
+            with self.lock:
+                if connection in self.unused:
+                    self.unused.remove(connection)
 
     def lend_another(self, work: Callable[[C], T]) -> T:
         """Call a function with a connection that is in no transaction, whatever this thread is in."""
@@ -258,32 +270,30 @@ class Pool(Generic[C]):
 
     def give_back(self, borrower: Borrower[C]) -> None:
         """Look, after a call, whether the connection is to be closed, and whether somebody waits for it."""
-        borrower.since = 0.0 if self.idle_for is None else time.monotonic()
-        lent = self._lent()
-        unused = None
+        borrower.since = time.monotonic() if self.idle_for else 0.0
+        lent = self.lent()
         # First without the lock, for which many threads would queue.
         if self.closed or borrower.outdated or sum(each.using is None for each in lent) > self.max_idle:
             with self.lock:
                 if self.closed or borrower.outdated or self._idle() > self.max_idle:
-                    unused = self._take_away(borrower)
+                    self._retire(borrower)
         if self.size is not None:
             with self.lock:
                 self.freed.notify()
-        elif unused is not None or len(lent) <= self.max_idle:
+        elif self.unused or len(lent) <= self.max_idle:
             self._settle()
-        if unused is not None:
-            self.disconnect(unused)
+        self.close_unused()
 
     def _idle(self) -> int:
         return sum(
             borrower.using is None and not self.is_in_transaction(borrower.connection)
-            for borrower in self._lent() if borrower.connection is not None
+            for borrower in self.lent() if borrower.connection is not None
         )  # fmt: skip
 
     def _settle(self) -> None:
         """Note whether who ends a call can leave its connection where it is."""
         with self.lock:
-            lent = self._lent()
+            lent = self.lent()
             self.settled = not self.closed and self.size is None and len(lent) <= self.max_idle
             self.settled = self.settled and not any(borrower.outdated for borrower in lent)
 
@@ -292,12 +302,10 @@ class Pool(Generic[C]):
     def discard(self, borrower: Borrower[C]) -> None:
         """Close the connection of a thread, which rolls its transaction back."""
         with self.lock:
-            connection = borrower.connection
-            borrower.connection = borrower.using = None
-            borrower.outdated = False
+            self._drop(borrower)
+            borrower.using, borrower.outdated = None, False
             self.freed.notify()
-        if connection is not None:
-            self.disconnect(connection)
+        self.close_unused()
 
     def retire(self) -> None:
         """Close what is neither in a call nor, while transactions may go on, in a transaction; the others afterwards.
@@ -306,14 +314,11 @@ class Pool(Generic[C]):
         """
         with self.lock:
             self.settled = False  # before it is looked at who is in a call
-            unused = self._of_ended_threads()
-            for borrower in self._lent():
-                if (connection := self._take_away(borrower)) is None:
-                    borrower.outdated = True
-                else:
-                    unused.append(connection)
+            self._drop_of_ended_threads()
+            for borrower in self.lent():
+                borrower.outdated = not self._retire(borrower)
         self._settle()
-        self._disconnect(unused)
+        self.close_unused()
 
     def drain(self, mine: Borrower[C], patience: float, *, keep: bool = False) -> bool:
         """Close every connection, once no call and no transaction is under way on it; whether none is left.
@@ -327,7 +332,7 @@ class Pool(Generic[C]):
         while True:
             if not keep:
                 self.retire()
-            lent = self._lent()
+            lent = self.lent()
             used = [each for each in lent if each is not mine and (each.using is not None or not keep)]
             if patience <= 0 or not used:
                 return not lent
@@ -372,11 +377,13 @@ class Pool(Generic[C]):
         """In a forked child: let no connection of the parent's be closed, not by its end either; whether any is."""
         import ctypes  # seldom needed, and slow to import
 
-        lent = self._lent()
-        for borrower in lent:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(borrower.connection))
+        inherited = [*self.unused, *(borrower.connection for borrower in self.lent())]
+        for connection in inherited:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        self.unused = []
+        for borrower in self.lent():
             borrower.connection = None
-        return bool(lent)
+        return bool(inherited)
 
     def go_on_in_child(self, mine: Borrower[C]) -> bool:
         """In a forked child: use the connections that were copied; False if another thread was in a call on one."""

@@ -173,7 +173,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def _close_connection(self, connection: Any) -> None:
         with forks.opening_or_closing:
-            if self.pool.is_empty():
+            if not self.pool.lent():
                 self.file.wal_identity = None  # the last one takes it away
             connection.close()
 
@@ -227,7 +227,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             self.drained = self.pool.drain(mine, self.busy_timeout)
 
     def is_ready(self) -> bool:
-        return not self.pool.lending and (self.pool.is_empty() or not self.drained)
+        return not self.pool.lending and not (self.drained and (self.pool.lent() or self.pool.unused))
 
     def after_fork_in_parent(self) -> None:
         self.pool.resume()

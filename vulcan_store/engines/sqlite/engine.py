@@ -413,7 +413,12 @@ def _reaching_every_connection(method: Callable[..., Any]) -> Callable[..., Any]
     def register(self: SqliteEngine, *args: Any, **kwargs: Any) -> Any:
         if self.ended:
             return method(self, *args, **kwargs)
-        registered = self.with_connection(lambda connection: method(self, *args, **kwargs))
+
+        def work(connection: Any) -> Any:
+            with forks.opening_or_closing:  # an opening walks through what is registered
+                return method(self, *args, **kwargs)
+
+        registered = self.with_connection(work)
         self.pool.retire()
         return registered
 

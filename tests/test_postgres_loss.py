@@ -134,13 +134,3 @@ def test_a_signal_handler_that_raises_leaves_nothing_half_done_and_the_next_call
     assert list_workloads().total == 0 and not remote.database.in_transaction()
     create_workload(runtime="go")
     assert list_workloads().total == 1
-
-
-@pytest.mark.parametrize(("name", "ends"), [
-    ("ProtocolViolation", True), ("ConnectionFailure", True), ("UniqueViolation", False), ("LockNotAvailable", False),
-])
-def test_what_ends_the_connection_is_known_by_its_code_before_the_end_arrives(name, ends):
-    psycopg = pytest.importorskip("psycopg")
-    from vulcan_store.engines.postgres.statements import is_loss
-
-    assert is_loss(getattr(psycopg.errors, name)("as PgBouncer says it")) is ends

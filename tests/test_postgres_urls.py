@@ -131,6 +131,23 @@ def test_neither_an_open_store_nor_what_is_logged_shows_a_password(postgres_targ
     assert "postgresql://" in shown and "INSERT INTO" in shown and PASSWORD not in shown
 
 
+@pytest.mark.parametrize(("place", "shown"), [
+    ("user:s3cret@127.0.0.1:{}/db?sslmode=disable", "user@127.0.0.1:{}/db?sslmode=disable"),
+    ("user@[::1]:{}/db?password=s3cret&sslmode=disable&pool_size=2", "user@[::1]:{}/db?sslmode=disable&pool_size=2"),
+    ("127.0.0.1:{},[::1]:{}/db?user=u&sslpassword=s3cret", "127.0.0.1:{},[::1]:{}/db?user=u"),
+    ("127.0.0.1:{}/?user=u&pass%77ord=s3cret", "127.0.0.1:{}/?user=u"),
+    ("/db?host=127.0.0.1&port={}&user=u", "/db?host=127.0.0.1&port={}&user=u"),
+])
+def test_a_url_is_shown_without_its_passwords(place, shown):
+    port = free_port()
+
+    with pytest.raises(StoreUnavailableError, match="refused|assign") as refusal:
+        open_store("postgresql://" + place.replace("{}", str(port)))
+
+    assert refusal.value.target == "postgresql://" + shown.replace("{}", str(port))
+    assert_hidden(refusal.value, "s3cret")
+
+
 @pytest.mark.parametrize("place", [
     "user:p@ss/w#rd?@127.0.0.1:1/db", "user:p@ssw0rd@127.0.0.1:1/db", "user:pass/w0rd@127.0.0.1:1/db",
     "user:pass?w0rd@127.0.0.1:1/db", "user:pass#w0rd@127.0.0.1:1/db", "user:pass%w0rd@127.0.0.1:1/db",

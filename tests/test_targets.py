@@ -95,7 +95,6 @@ def test_a_target_that_is_no_path_is_a_type_error(folder, target):
     ("~/v.db", "~ is not expanded"),
     ("", "no path of a file"),
     ("a\0b", "no path of a file"),
-    ("nosuch://host/vulcan", "nosuch"),
     ("/dev/null", "no regular file"),
 ])
 @pytest.mark.parametrize("read_only", [False, True])
@@ -111,22 +110,11 @@ def test_a_pipe_is_refused(folder):
     refused("pipe", "no regular file")
 
 
-@pytest.mark.parametrize("target, shown", [
-    ("nosuch://user:s3cret@host/vulcan", "nosuch://user@host/vulcan"),
-    ("nosuch://user:s3c@ret@host:1/vulcan", "nosuch://..."),
-    ("nosuch://user@[::1]:1/vulcan?password=s3cret&sslmode=require", "nosuch://user@[::1]:1/vulcan?sslmode=require"),
-    ("nosuch:///vulcan?host=/run&user=u&sslpassword=s3cret", "nosuch:///vulcan?host=/run&user=u"),
-    ("nosuch://user:1/s3cret@host/vulcan", "nosuch://..."),
-    ("nosuch://user:1?s3cret@host/vulcan", "nosuch://..."),
-    ("nosuch://user:1#s3cret@host/vulcan", "nosuch://..."),
-    ("nosuch://user:s3cret", "nosuch://..."),
-])
-def test_no_error_shows_a_password(target, shown):
-    with pytest.raises(StoreUnavailableError, match="there is no engine") as refusal:
-        open_store(target)
+def test_a_url_of_a_scheme_without_an_engine_is_shown_as_its_scheme_alone():
+    with pytest.raises(StoreUnavailableError, match="there is no engine for nosuch://") as refusal:
+        open_store("nosuch://user:s3cret@host/vulcan?token=s3cret")
 
-    assert refusal.value.target == shown
-    assert "s3c" not in f"{refusal.value} {refusal.value!r} {refusal.value.__cause__!r}"
+    assert refusal.value.target == "nosuch://..." and "s3cret" not in f"{refusal.value} {refusal.value!r}"
 
 
 @pytest.mark.parametrize("length, opens", [(247, True), (248, False), (300, False)])

@@ -9,32 +9,17 @@ leaves its parent's alone. What was sent is never sent again.
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, NoReturn, Self, TypeVar
 
-from peewee import (  # type: ignore[attr-defined]
-    IntegrityError,
-    Model,
-    PeeweeException,
-    PostgresqlDatabase,
-    SchemaManager,
-    sort_models,  # pyright: ignore[reportAttributeAccessIssue]
-)
+import psycopg
+from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase
 
-from vulcan_store.engines.contract import READ_ONLY, Convert, Engine, Ran, ReferredError, without_password
+from vulcan_store.engines.contract import Convert, Engine, Ran, ReferredError
 from vulcan_store.engines.pool import Pool
-from vulcan_store.engines.postgres.driver import (
-    Connection,
-    abandon,
-    connect,
-    driver,
-    is_in_transaction,
-    is_of_key,
-    is_usable,
-)
+from vulcan_store.engines.postgres.driver import Connection, abandon, is_in_transaction, is_usable, set_up
 from vulcan_store.engines.postgres.statements import Sender, is_change, one_line, rows_of
-from vulcan_store.engines.postgres.urls import CONNECT_TIMEOUT, Settings, read_url
+from vulcan_store.engines.postgres.urls import CONNECT_TIMEOUT, read_url
 from vulcan_store.engines.postgres.values import PostgresContext, batches, sendable
 from vulcan_store.errors import StoreUnavailableError
 
@@ -50,41 +35,53 @@ class PostgresEngine(Engine, PostgresqlDatabase):
     """A PostgreSQL server."""
 
     context_class = PostgresContext
-    errors = (driver.Error, PeeweeException)
+    errors = (psycopg.Error, PeeweeException)
     patience = CONNECT_TIMEOUT
     _adapter: Any
 
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> Self:
+        return cls(target, pragmas, read_only)
+
+    def __init__(self, target: str, pragmas: Mapping[str, Any], read_only: bool) -> None:
+        self.target, self._parameters, settings = read_url(target)
+        self.read_only, self._lock_timeout = read_only, settings.lock_timeout
         if pragmas:
             raise StoreUnavailableError(
-                without_password(target), f"pragmas are SQLite's; a server has none, so leave out {pragmas!r}"
+                self.target, f"pragmas are SQLite's; a server has none, so leave out {pragmas!r}"
             )
-        shown, parameters, settings = read_url(target)
-        return cls(shown, parameters, settings, read_only)
-
-    def __init__(self, target: str, parameters: str, settings: Settings, read_only: bool) -> None:
-        self.target, self.read_only, self._parameters = target, read_only, parameters
         # What is kept for a session is kept only where it was asked for, and never what must not fail.
         self._prepare_threshold = None if read_only else settings.prepare_threshold
-        self._lock_timeout = settings.lock_timeout
-        self.sender = Sender(target, read_only, settings.lock_timeout, self._prepare_threshold is None)
+        self._of_session, of_transaction = list[str](), ["SET TRANSACTION READ ONLY"]
+        if not read_only:
+            of_transaction = [
+                "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", f"SET LOCAL lock_timeout = {settings.lock_timeout}"
+            ]
+        if self._prepare_threshold is not None:
+            of_transaction, self._of_session = [], [
+                "SET default_transaction_isolation = 'read committed'", f"SET lock_timeout = {settings.lock_timeout}"
+            ]
+        self.sender = Sender(self.target, read_only, of_transaction)
         self.pool: Pool[Connection] = Pool(
-            target, self._open, lambda connection: connection.close(), is_in_transaction, is_usable,
+            self.target, self._open, lambda connection: connection.close(), is_in_transaction, is_usable,
             max_idle=settings.pool_size, idle_for=IDLE_FOR, size=settings.pool_size, timeout=settings.pool_timeout,
         )  # fmt: skip
-        super().__init__(target, prefer_psycopg3=True, isolation_level=None if read_only else "READ COMMITTED")
+        super().__init__(self.target, prefer_psycopg3=True, isolation_level=None if read_only else "READ COMMITTED")
 
     def _open(self, note: Callable[[Connection], None]) -> None:
         try:
-            connection = connect(
-                self._parameters, None if self.sender.several else self._lock_timeout, self._prepare_threshold
+            connection: Connection = psycopg.connect(
+                self._parameters,
+                autocommit=True,
+                prepare_threshold=self._prepare_threshold,
+                cursor_factory=psycopg.ClientCursor if self._prepare_threshold is None else psycopg.Cursor,
             )
-        except driver.Error as error:
+            note(connection)
+            set_up(connection, self._of_session)
+        except psycopg.Error as error:
             raise StoreUnavailableError(self.target, one_line(error)) from error
         if self.server_version is None:
             self._set_server_version(connection)  # type: ignore[attr-defined]
-        note(connection)
 
     def after_fork_in_child(self) -> None:
         # A fork does no harm to the parent's connections, so nothing is waited for and nothing closed.
@@ -116,21 +113,17 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         # The rows are taken before they are sent: taking them may itself need the connection.
-        sent, watched = 0, self.is_watched()
+        sent = 0
         for batch in batches(rows):
-            start = time.perf_counter()
             try:
-                self.with_connection(self.sender.execute_for_each, sql, batch)
-            except driver.errors.UniqueViolation:
+                self._run(self._run_for_each, sql, batch)
+            except IntegrityError:
                 # A batch is sent as one, so which of its rows it was has to be found out one by one.
                 self.write_each(sql, batch, sent)
-            except driver.Error as error:
-                self.raise_translated(error)
-            else:
-                for row in batch if watched else ():
-                    self._log_query(sql, row)
-                    self._notify_hooks(sql, row, start, None)
             sent += len(batch)
+
+    def _run_for_each(self, connection: Connection, sql: str, rows: Sequence[Any]) -> Ran:
+        return self.sender.execute_for_each(connection, sql, rows), []
 
     def read_together(self, connection: Connection, work: Callable[[], T]) -> T:
         if is_in_transaction(connection):
@@ -156,31 +149,19 @@ class PostgresEngine(Engine, PostgresqlDatabase):
         indexes = "SELECT indexname FROM pg_catalog.pg_indexes WHERE schemaname = current_schema()"
         return {name for (name,) in self.read(f"{tables} UNION ALL {indexes}")}
 
-    def _create(self, models: Sequence[type[Model]]) -> None:
-        # CREATE ... IF NOT EXISTS fails for some of several at once; the lock goes with the transaction. Whoever is
-        # first may take longer than others are to wait for a row.
-        self.read("SET LOCAL lock_timeout = 0")
-        self.read("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
-        self.read(f"SET LOCAL lock_timeout = {self._lock_timeout}")
-        self._check_columns(models)
-        there = self.table_and_index_names()
-        for model in sort_models(models):
-            manager = SchemaManager(model, self)
-            if model._meta.table_name not in there:
-                manager.create_all(safe=True)
-                continue
-            for index in model._meta.fields_to_index():
-                if index._name not in there:
-                    self._create_index(manager, index)
-
-    def _create_index(self, manager: Any, index: Any) -> None:
+    def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
         try:
-            with self.savepoint():
-                self.execute(manager._create_index(index, safe=True))  # type: ignore[no-untyped-call]
-        except PeeweeException as error:
-            # Only a table's owner may; everything works without it, if more slowly.
-            if not isinstance(getattr(error, "orig", None), driver.errors.InsufficientPrivilege):
+            super()._create_missing(models, there)
+        except StoreUnavailableError as error:
+            # Only a table's owner may make an index; everything works without it, if more slowly.
+            complete = all(model._meta.table_name in there for model in models)
+            if not (complete and isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege)):
                 raise
+
+    def _create(self, models: Sequence[type[Model]]) -> None:
+        # CREATE ... IF NOT EXISTS fails for some of several at once; the lock goes with the transaction.
+        self.read("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+        super()._create(models)
 
     # Copies
 
@@ -197,23 +178,23 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     def raise_translated(self, error: Exception) -> NoReturn:
         cause: Exception = getattr(error, "orig", error)
-        if isinstance(cause, driver.errors.UniqueViolation) and is_of_key(cause):
-            raise IntegrityError(cause, *cause.args) from cause
-        if isinstance(cause, driver.errors.ForeignKeyViolation):
+        if isinstance(cause, psycopg.errors.UniqueViolation):
+            # The primary key is taken, and not what somebody else's unique index holds.
+            if cause.diag.constraint_name == f"{cause.diag.table_name}_pkey":
+                raise IntegrityError(cause, *cause.args) from cause
+        if isinstance(cause, psycopg.errors.ForeignKeyViolation):
             raise ReferredError(self.target, one_line(cause)) from cause
-        if isinstance(cause, driver.Error):
+        if isinstance(cause, psycopg.Error):
             raise StoreUnavailableError(self.target, self._reason(cause)) from cause
         super().raise_translated(error)
 
-    def _reason(self, cause: Exception) -> str:
-        if isinstance(cause, driver.errors.ReadOnlySqlTransaction) and self.read_only:
-            return READ_ONLY
-        if isinstance(cause, driver.errors.LockNotAvailable):
+    def _reason(self, cause: psycopg.Error) -> str:
+        if isinstance(cause, psycopg.errors.LockNotAvailable):
             return (
                 f"somebody else has had what it needs locked for {self._lock_timeout / 1000:g} s "
                 "(?lock_timeout= in the URL); nothing was changed, so try again"
             )
-        if isinstance(cause, driver.errors.InvalidSchemaName):
+        if isinstance(cause, psycopg.errors.InvalidSchemaName):
             return (
                 "no schema of its search_path is there, or this role may not use it; CREATE SCHEMA one, GRANT USAGE, "
                 "CREATE on it, or set ?options=-c%20search_path%3Dname"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from peewee import Context
@@ -16,8 +16,6 @@ ROWS_AT_ONCE, BYTES_AT_ONCE = 100, 500_000
 MAX_BYTES = 500_000_000
 """How large one value of bytes may be: a server sends it as text of twice that, and no more than 1 GB at once."""
 
-_WITHOUT_ZONE = r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?"
-
 
 class PostgresContext(Context):
     """How the text of a query is built for a server, which cannot hold NUL in text, and knows times as such."""
@@ -28,8 +26,6 @@ class PostgresContext(Context):
         done = super().value(value, converter, add_param)
         if add_param and self._values:
             field = getattr(converter or self.state.converter, "__self__", None)
-            if converter is not False and isinstance(value, datetime) and isinstance(self._values[-1], str):
-                self._values[-1] = datetime.fromisoformat(self._values[-1])  # or a Case of times would be one of texts
             self._values[-1] = sendable(field, getattr(field, "name", "text"), self._values[-1])
         return done
 
@@ -43,9 +39,12 @@ def sendable(field: Any, name: str, value: Any) -> Any:
     if isinstance(value, str):
         if "\0" in value:
             raise InvalidWorkloadError(name, value, "a str without NUL, which PostgreSQL cannot hold")
-        # Text of a time without a zone is in UTC here, but to a server in the zone of the session.
-        if getattr(field, "field_type", None) == "DATETIME" and re.fullmatch(_WITHOUT_ZONE, value):
-            return f"{value} 00:00+00:00" if len(value) == 10 else f"{value}+00:00"
+        if getattr(field, "postgres_type", "") == "TIMESTAMPTZ":
+            # As text a Case of times would be one of texts, and one without a zone, which is in UTC here, would be in
+            # the session's. What Python cannot read is left to the server.
+            with contextlib.suppress(ValueError):
+                moment = datetime.fromisoformat(value)
+                return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     elif isinstance(value, bytes) and len(value) > MAX_BYTES:
         raise InvalidWorkloadError(name, value, f"at most {MAX_BYTES:,} bytes, the most that PostgreSQL hands out")
     return value

@@ -37,6 +37,8 @@ def test_a_path_object_is_a_target(folder):
     ("named.db", "given.db", "given.db"),
     # The options of the server's driver are the server's business.
     ("vulcan.db?_txlock=immediate&_pragma=busy_timeout(5000)", None, "vulcan.db"),
+    (":memory:?_txlock=immediate", None, None),
+    (None, "vulcan.db?_txlock=immediate&mode=ro", "vulcan.db?_txlock=immediate&mode=ro"),
     (None, "what?.db", "what?.db"),
     (None, "./file:v.db?mode=ro", "file:v.db?mode=ro"),
     (None, "sqlite:///relative.db", "relative.db"),
@@ -75,26 +77,24 @@ def test_a_target_that_is_no_path_is_a_type_error(folder, target):
 
 
 @pytest.mark.parametrize("target, instead", [
-    ("sqlite:///v.db?timeout=30", "busy_timeout"),
-    ("SQLite:///v.db?mode=ro", "SQLite:///v.db, and give open_store(read_only=True)"),
-    ("sqlite:v.db", "write v.db"),
-    ("sqlite:/v.db", "write /v.db"),
-    ("sqlite:///", "no path of a file"),
-    ("sqlite://host/a.db", "write sqlite:///name"),
-    ("FILE:v.db", "write v.db"),
-    ("file:v.db?mode=ro", "write v.db, and read_only=True in place of ?mode=ro"),
-    ("file::memory:?cache=shared", 'write ":memory:"'),
+    ("sqlite:///v.db?timeout=30", 'pragmas={"busy_timeout": milliseconds}'),
+    ("SQLite:///v.db?mode=ro", "open_store(read_only=True)"),
+    ("sqlite:v.db", "write the path alone, sqlite:///path"),
+    ("sqlite:/v.db", "write the path alone, sqlite:///path"),
+    ("sqlite://host/a.db", "write the path alone, sqlite:///path"),
+    ("FILE:v.db", "write the path alone"),
+    ("file:v.db?mode=ro", "open_store(read_only=True)"),
+    ("file::memory:?cache=shared", '":memory:"'),
+    ("sqlite:///", "it is empty"),
     (":memory", 'write ":memory:"'),
     (":x.db", "./:x.db"),
-    ("vulcan.db ", "write 'vulcan.db'"),
-    ("vulcan.db\n", "white space"),
-    ("v.db/", "the name of a file in it"),
-    ("./", "the name of a file in it"),
-    ("..", "the name of a file in it"),
-    ("v.db/.", "the name of a file in it"),
-    ("~/v.db", "~ is not expanded"),
-    ("", "no path of a file"),
-    ("a\0b", "no path of a file"),
+    ("vulcan.db ", "ends in white space"),
+    ("vulcan.db\n", "./vulcan.db"),
+    ("", "it is empty"),
+    ("a\0b", "holds a NUL"),
+    ("./", "a folder"),
+    ("..", "a folder"),
+    ("~/v.db", "does not exist"),
     ("/dev/null", "no regular file"),
 ])
 @pytest.mark.parametrize("read_only", [False, True])
@@ -123,7 +123,7 @@ def test_a_name_is_as_long_as_leaves_room_for_the_journals(folder, length, opens
         with open_store("a" * length):
             make_workload()
     else:
-        refused("a" * length, f"its name has {length} bytes and is too long: 247 are the most")
+        refused("a" * length, "path is too long: 504 bytes are the most, 247 of them for the name")
 
     assert os.listdir(folder) == ["a" * length] * opens
 
@@ -140,7 +140,7 @@ def test_a_path_is_as_long_as_sqlite_takes(folder, length, opens):
         with open_store(path):
             make_workload()
     else:
-        refused(path, f"its path has {length} bytes and is too long: 504 are the most")
+        refused(path, "path is too long: 504 bytes are the most")
 
     assert len(os.listdir(parent)) == opens
 
@@ -154,7 +154,7 @@ def test_running_out_of_descriptors_is_said_to_be_that(path):
         while True:
             held.append(os.open(os.devnull, os.O_RDONLY))
     except OSError:
-        error = refused(path, "no file descriptor left")
+        error = refused(path, "Too many open files")
     finally:
         for descriptor in held:
             os.close(descriptor)

@@ -38,9 +38,8 @@ def vacuum(database: SqliteEngine) -> int:
 
 
 def _size(connection: Any) -> int:
-    ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
-    ((page_size,),) = connection.execute("PRAGMA page_size").fetchall()
-    return int(pages * page_size)
+    sizes = connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+    return int(sizes.fetchone()[0])
 
 
 def _is_in_use(connection: Any) -> bool:

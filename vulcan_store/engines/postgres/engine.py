@@ -2,9 +2,13 @@
 
 A connection that the server has dropped while it lay idle is replaced before anything is sent on it; a forked child
 leaves its parent's alone. What was sent is never sent again.
+
+Behind a pooler like PgBouncer the next statement may run in another session, so nothing is set for a session. A message
+of several statements is one transaction, in which ``SET LOCAL`` holds for the others:
+https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
 """
 # psycopg asks for literal SQL, and Peewee builds it.
-# pyright: reportArgumentType=false
+# pyright: reportArgumentType=false, reportCallIssue=false
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase
 from vulcan_store.engines.contract import Convert, Engine, Ran, ReferredError
 from vulcan_store.engines.pool import Pool
 from vulcan_store.engines.postgres.driver import Connection, abandon, is_in_transaction, is_usable, set_up
-from vulcan_store.engines.postgres.statements import Sender, is_change, one_line, rows_of
+from vulcan_store.engines.postgres.statements import BEGINS, ENDS, READS, WRITES, one_line, rows_of, verb_of
 from vulcan_store.engines.postgres.urls import CONNECT_TIMEOUT, read_url
 from vulcan_store.engines.postgres.values import PostgresContext, batches, sendable
 from vulcan_store.errors import StoreUnavailableError
@@ -29,6 +33,7 @@ MIGRATION_LOCK = 0x76756C63616E
 """The advisory lock that those who open a store for the first time take in turn."""
 IDLE_FOR = 60.0
 """Seconds after which a connection that is idle is closed."""
+SAVE, RELEASE, UNDO = "SAVEPOINT vulcan", "RELEASE vulcan", "ROLLBACK TO vulcan"
 
 
 class PostgresEngine(Engine, PostgresqlDatabase):
@@ -52,16 +57,16 @@ class PostgresEngine(Engine, PostgresqlDatabase):
             )
         # What is kept for a session is kept only where it was asked for, and never what must not fail.
         self._prepare_threshold = None if read_only else settings.prepare_threshold
-        self._of_session, of_transaction = list[str](), ["SET TRANSACTION READ ONLY"]
+        # In the order in which they have to come: the isolation before anything is read.
+        self._of_session, self._of_transaction = list[str](), ["SET TRANSACTION READ ONLY"]
         if not read_only:
-            of_transaction = [
+            self._of_transaction = [
                 "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", f"SET LOCAL lock_timeout = {settings.lock_timeout}"
             ]
         if self._prepare_threshold is not None:
-            of_transaction, self._of_session = [], [
+            self._of_transaction, self._of_session = [], [
                 "SET default_transaction_isolation = 'read committed'", f"SET lock_timeout = {settings.lock_timeout}"
             ]
-        self.sender = Sender(self.target, read_only, of_transaction)
         self.pool: Pool[Connection] = Pool(
             self.target, self._open, lambda connection: connection.close(), is_in_transaction, is_usable,
             max_idle=settings.pool_size, idle_for=IDLE_FOR, size=settings.pool_size, timeout=settings.pool_timeout,
@@ -91,24 +96,85 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     # Statements
 
-    def run_read(self, connection: Connection, sql: str, values: Sequence[Any]) -> Ran:
-        cursor = self.sender.execute(connection, sql, values)
-        return cursor, rows_of(cursor)
+    def run_read(self, connection: Connection, sql: str, values: Sequence[Any] | None) -> Ran:
+        verb, alone = verb_of(sql), not is_in_transaction(connection)
+        before: Sequence[str] = ()
+        after: Sequence[str] = ()
+        if alone and verb in BEGINS:
+            after = self._of_transaction[-1:]  # it says itself how it is isolated
+        elif alone and (self.read_only or verb in WRITES or " FOR " in sql):  # it may lock rows
+            before = self._of_transaction
+        commits = verb in ENDS or alone and verb not in READS and verb not in BEGINS
+        ran = self._send(connection, sql, values, commits, before, after)
+        if verb in ENDS and ran[0].statusmessage == "ROLLBACK":
+            raise StoreUnavailableError(
+                self.target, "the transaction could only be rolled back, because a statement in it had failed"
+            )
+        return ran
 
-    def run_write(self, connection: Connection, sql: str, values: Sequence[Any]) -> Ran:
+    def run_write(self, connection: Connection, sql: str, values: Sequence[Any] | None) -> Ran:
         if not is_in_transaction(connection):
             return self.run_read(connection, sql, values)
-        # An error would make the rest of the transaction impossible; back to a savepoint, it does not.
-        cursor = self.sender.execute_in_savepoint(connection, sql, values)
-        return cursor, rows_of(cursor)
+        try:
+            return self._send(connection, sql, values, False, [SAVE], [RELEASE])
+        except psycopg.Error:
+            # It would make the rest of the transaction impossible; back to a savepoint, it does not.
+            if is_in_transaction(connection):
+                self._send(connection, RELEASE, None, False, [UNDO])
+            raise
 
     def run_any(self, connection: Connection, sql: str, values: Sequence[Any]) -> Ran:
         # As on SQLite: what somebody has caught spoils no transaction.
-        return (self.run_write if is_change(sql) else self.run_read)(connection, sql, values)
+        changes = verb_of(sql) in (*WRITES, "CREATE", "ALTER", "DROP")
+        return (self.run_write if changes else self.run_read)(connection, sql, values)
+
+    def _run_for_each(self, connection: Connection, sql: str, rows: Sequence[Any]) -> Ran:
+        writer = psycopg.ClientCursor(connection)
+        return self.run_write(connection, "; ".join(writer.mogrify(sql, row) for row in rows), None)
+
+    def _send(
+        self,
+        connection: Connection,
+        sql: str,
+        values: Sequence[Any] | None,
+        commits: bool,
+        before: Sequence[str],
+        after: Sequence[str] = (),
+    ) -> Ran:
+        try:
+            if not before and not after:
+                cursor = connection.execute(sql, values)
+                return cursor, rows_of(cursor)
+            # It puts values into the text, as a message of several statements can have no others. A comment at the end
+            # of a statement ends with its line.
+            cursor = psycopg.ClientCursor(connection)
+            cursor.execute("\n; ".join([*before, sql, *after]), values)
+            for _ in before:
+                cursor.nextset()
+            return cursor, rows_of(cursor)
+        except psycopg.Error as error:
+            self._close_if_lost(connection, error, commits)
+            raise
+        except BaseException:
+            abandon(connection)
+            raise
+
+    def _close_if_lost(self, connection: Connection, error: psycopg.Error, commits: bool) -> None:
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and not self.read_only:
+            connection.close()  # the server has become a standby; another of the hosts in the URL may take writes
+            return
+        # An error of the server's, or of a pooler's in its place, may end the connection before the end is seen.
+        ends = error.diag.severity_nonlocalized in ("FATAL", "PANIC") or (error.sqlstate or "").startswith("08")
+        if not (ends or connection.closed):
+            return
+        connection.close()
+        reason = f"the connection to the server was lost ({one_line(error)})"
+        if commits:
+            reason += "; what was under way may or may not have been done"
+        raise StoreUnavailableError(self.target, reason, maybe_done=commits) from error
 
     def converter_for(self, name: str, convert: Convert) -> Convert:
         field = getattr(convert, "__self__", None)
-        name = getattr(field, "name", name)
         return lambda value, *liberal: sendable(field, name, convert(value, *liberal))
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -121,9 +187,6 @@ class PostgresEngine(Engine, PostgresqlDatabase):
                 # A batch is sent as one, so which of its rows it was has to be found out one by one.
                 self.write_each(sql, batch, sent)
             sent += len(batch)
-
-    def _run_for_each(self, connection: Connection, sql: str, rows: Sequence[Any]) -> Ran:
-        return self.sender.execute_for_each(connection, sql, rows), []
 
     def read_together(self, connection: Connection, work: Callable[[], T]) -> T:
         if is_in_transaction(connection):
@@ -177,26 +240,24 @@ class PostgresEngine(Engine, PostgresqlDatabase):
     # Errors
 
     def raise_translated(self, error: Exception) -> NoReturn:
-        cause: Exception = getattr(error, "orig", error)
+        cause, kind = getattr(error, "orig", error), StoreUnavailableError
+        if not isinstance(cause, psycopg.Error):
+            super().raise_translated(error)
+        reason = one_line(cause)
         if isinstance(cause, psycopg.errors.UniqueViolation):
             # The primary key is taken, and not what somebody else's unique index holds.
             if cause.diag.constraint_name == f"{cause.diag.table_name}_pkey":
                 raise IntegrityError(cause, *cause.args) from cause
-        if isinstance(cause, psycopg.errors.ForeignKeyViolation):
-            raise ReferredError(self.target, one_line(cause)) from cause
-        if isinstance(cause, psycopg.Error):
-            raise StoreUnavailableError(self.target, self._reason(cause)) from cause
-        super().raise_translated(error)
-
-    def _reason(self, cause: psycopg.Error) -> str:
-        if isinstance(cause, psycopg.errors.LockNotAvailable):
-            return (
+        elif isinstance(cause, psycopg.errors.ForeignKeyViolation):
+            kind = ReferredError
+        elif isinstance(cause, psycopg.errors.LockNotAvailable):
+            reason = (
                 f"somebody else has had what it needs locked for {self._lock_timeout / 1000:g} s "
                 "(?lock_timeout= in the URL); nothing was changed, so try again"
             )
-        if isinstance(cause, psycopg.errors.InvalidSchemaName):
-            return (
+        elif isinstance(cause, psycopg.errors.InvalidSchemaName):
+            reason = (
                 "no schema of its search_path is there, or this role may not use it; CREATE SCHEMA one, GRANT USAGE, "
                 "CREATE on it, or set ?options=-c%20search_path%3Dname"
             )
-        return one_line(cause)
+        raise kind(self.target, reason) from cause

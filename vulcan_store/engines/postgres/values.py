@@ -26,27 +26,30 @@ class PostgresContext(Context):
         done = super().value(value, converter, add_param)
         if add_param and self._values:
             field = getattr(converter or self.state.converter, "__self__", None)
-            self._values[-1] = sendable(field, getattr(field, "name", "text"), self._values[-1])
+            self._values[-1] = sendable(field, "text", self._values[-1])
         return done
 
 
 def sendable(field: Any, name: str, value: Any) -> Any:
-    """A value as a server can take it for a column, or for none.
+    """A value as a server can take it for a column, or for none, which has a name then.
 
     Raises:
-        InvalidWorkloadError: it cannot; by the name of the argument.
+        InvalidWorkloadError: it cannot.
     """
+    expected = ""
     if isinstance(value, str):
         if "\0" in value:
-            raise InvalidWorkloadError(name, value, "a str without NUL, which PostgreSQL cannot hold")
-        if getattr(field, "postgres_type", "") == "TIMESTAMPTZ":
+            expected = "a str without NUL, which PostgreSQL cannot hold"
+        elif getattr(field, "postgres_type", "") == "TIMESTAMPTZ":
             # As text a Case of times would be one of texts, and one without a zone, which is in UTC here, would be in
             # the session's. What Python cannot read is left to the server.
             with contextlib.suppress(ValueError):
                 moment = datetime.fromisoformat(value)
                 return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     elif isinstance(value, bytes) and len(value) > MAX_BYTES:
-        raise InvalidWorkloadError(name, value, f"at most {MAX_BYTES:,} bytes, the most that PostgreSQL hands out")
+        expected = f"at most {MAX_BYTES:,} bytes, the most that PostgreSQL hands out"
+    if expected:
+        raise InvalidWorkloadError(getattr(field, "name", name), value, expected)
     return value
 
 

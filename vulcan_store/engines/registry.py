@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 
 from vulcan_store.engines import forks
@@ -31,11 +30,11 @@ def engine_of(target: str) -> type[Engine]:
     try:
         # No fork in the middle of an import: the child would wait for ever for the rest of the module.
         with forks.opening_or_closing:
-            engine: type[Engine] = importlib.import_module("vulcan_store.engines.postgres.engine").PostgresEngine
+            from vulcan_store.engines.postgres.engine import PostgresEngine
     except ImportError as error:
         raise StoreUnavailableError(
             f"{scheme}://...",
             f"psycopg is needed for a server and is not there ({error}); pip install 'psycopg[binary]', or from a "
             "checkout of this package pip install '.[postgres]'",
         ) from error
-    return engine
+    return PostgresEngine

@@ -68,7 +68,7 @@ class PostgresEngine(Engine, PostgresqlDatabase):
                 "SET default_transaction_isolation = 'read committed'", f"SET lock_timeout = {settings.lock_timeout}"
             ]
         self.pool: Pool[Connection] = Pool(
-            self.target, self._open, lambda connection: connection.close(), is_in_transaction, is_usable,
+            self.target, self._open, psycopg.Connection.close, is_in_transaction, is_usable,
             max_idle=settings.pool_size, idle_for=IDLE_FOR, size=settings.pool_size, timeout=settings.pool_timeout,
         )  # fmt: skip
         super().__init__(self.target, prefer_psycopg3=True, isolation_level=None if read_only else "READ COMMITTED")
@@ -208,9 +208,11 @@ class PostgresEngine(Engine, PostgresqlDatabase):
     # The schema
 
     def table_and_index_names(self) -> set[str]:
-        tables = "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
-        indexes = "SELECT indexname FROM pg_catalog.pg_indexes WHERE schemaname = current_schema()"
-        return {name for (name,) in self.read(f"{tables} UNION ALL {indexes}")}
+        found = self.read(
+            "SELECT relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace "
+            "WHERE nspname = current_schema()"
+        )
+        return {name for (name,) in found}
 
     def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
         try:

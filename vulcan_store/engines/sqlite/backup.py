@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import glob
 import os
-import stat
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -34,13 +34,13 @@ def copy_to(database: SqliteEngine, path: str, progress: Callable[[int, int, int
     """
     database.file.check()
     _require_free(path)
-    mode = 0o666 if database.in_memory else os.stat(database.path).st_mode
     folder = os.path.dirname(path)
     try:
         _remove_unfinished(folder)
         with _unfinished(folder) as name:
-            os.close(os.open(name, os.O_CREAT | os.O_EXCL, mode | stat.S_IWUSR))  # to be written now
-            with opened(uri_of(name, "rw")) as copy:
+            with opened(uri_of(name, "rwc")) as copy:
+                if not database.in_memory:
+                    shutil.copymode(database.path, name)  # before it holds what others may not read
                 copy.execute("PRAGMA journal_mode = off")  # what is unfinished is taken away, so it is one file
                 # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
                 database.pool.lend_another(lambda source: _copy(source, copy, progress))

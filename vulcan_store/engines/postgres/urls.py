@@ -15,7 +15,7 @@ from vulcan_store.errors import StoreUnavailableError
 CONNECT_TIMEOUT = 5
 """Seconds that connecting may take, unless ``connect_timeout`` in the URL or ``$PGCONNECT_TIMEOUT`` says otherwise."""
 
-_HOST = r"(?:\[[^][]*\]|[^][:/?#@]*)(?::\d*)?"
+_HOST = r"(?:\[[^][]*\]|[^][:/?#@,]*)(?::\d*)?"
 _PLACE = re.compile(rf"(?:([^:/?#@]*)(?::[^/?#@]*)?(@))?({_HOST}(?:,{_HOST})*(?:/[^?#@]*)?)(?:\?([^#@]*))?")
 """A user, an @, hosts with the name of a database, and parameters. A password that holds an @, a # or one of the marks
 as it is leaves an @ where none fits, or a # anywhere."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -23,8 +22,8 @@ class PostgresContext(Context):
     _values: list[Any]
 
     def value(self, value: Any, converter: Any = None, add_param: bool = True) -> Any:
-        done = super().value(value, converter, add_param)
-        if add_param and self._values:
+        before, done = len(self._values), super().value(value, converter, add_param)
+        if len(self._values) > before:
             field = getattr(converter or self.state.converter, "__self__", None)
             self._values[-1] = sendable(field, "text", self._values[-1])
         return done
@@ -43,9 +42,11 @@ def sendable(field: Any, name: str, value: Any) -> Any:
         elif getattr(field, "postgres_type", "") == "TIMESTAMPTZ":
             # As text a Case of times would be one of texts, and one without a zone, which is in UTC here, would be in
             # the session's. What Python cannot read is left to the server.
-            with contextlib.suppress(ValueError):
+            try:
                 moment = datetime.fromisoformat(value)
-                return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            except ValueError:
+                return value
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     elif isinstance(value, bytes) and len(value) > MAX_BYTES:
         expected = f"at most {MAX_BYTES:,} bytes, the most that PostgreSQL hands out"
     if expected:

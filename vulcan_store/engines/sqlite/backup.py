@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import glob
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vulcan_store.engines.sqlite.driver import opened, sqlite3
@@ -78,19 +78,17 @@ def _unfinished(folder: str) -> Iterator[str]:
         yield name
     finally:
         for each in (name, marker.name):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(each)
+            Path(each).unlink(missing_ok=True)
         marker.close()
 
 
 def _remove_unfinished(folder: str) -> None:
     """Take away what backups have left that died; one that is under way has a lock."""
-    for name in glob.glob(os.path.join(glob.escape(folder), f"{UNFINISHED}*.lock")):
-        with contextlib.suppress(OSError), open(name, "rb") as marker:
-            fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name.removesuffix(".lock"))
-            os.unlink(name)
+    for marker in Path(folder).glob(f"{UNFINISHED}*.lock"):
+        with contextlib.suppress(OSError), marker.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            marker.with_suffix("").unlink(missing_ok=True)
+            marker.unlink()
 
 
 def _sync(path: str) -> None:

@@ -101,12 +101,8 @@ def test_of_several_hosts_the_one_that_answers_is_taken(postgres_target):
         (lambda url: url.replace(f":{urlsplit(url).port}", ":1"), "refused"),
         (lambda url: url.replace("/postgres", "/"), '"vulcan" does not exist'),
         (lambda url: url.replace("/postgres", ""), '"vulcan" does not exist'),
-        (lambda url: url.replace(f":{urlsplit(url).port}", ":port"), "a port in digits"),
-        (lambda url: url.replace(f":{PASSWORD}@", f":1/{PASSWORD}@"), "%2F"),
-        (lambda url: url.replace("postgresql:", "mysql:"), "no engine"),
-        (lambda url: f"{url}?sslmode=bogus", "sslmode"),
     ],
-    ids=["password", "database", "port", "no name", "no path", "no number", "slash", "scheme", "option"],
+    ids=["password", "database", "port", "no name", "no path"],
 )
 def test_a_server_that_cannot_be_reached_says_why_and_never_its_password(postgres, change, said):
     if os.environ.get("VULCAN_TEST_POSTGRES_URL"):

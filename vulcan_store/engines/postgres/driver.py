@@ -1,4 +1,4 @@
-"""Connections of the driver."""
+"""Connections of the driver, and what its errors say."""
 # psycopg asks for literal SQL, and Peewee builds it.
 # pyright: reportArgumentType=false, reportCallIssue=false
 
@@ -63,3 +63,8 @@ def is_usable(connection: Connection) -> bool:
         return False
     # Idle, and not in the middle of what an interruption has left.
     return connection.pgconn.transaction_status == TransactionStatus.IDLE
+
+
+def one_line(error: Exception) -> str:
+    """What a driver's error says, without line breaks."""
+    return " ".join(str(error).split())

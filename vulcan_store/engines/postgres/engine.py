@@ -20,9 +20,10 @@ import psycopg
 from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase
 
 from vulcan_store.engines.contract import Convert, Engine, Ran, ReferredError
+from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.pool import Pool
-from vulcan_store.engines.postgres.driver import Connection, abandon, is_in_transaction, is_usable, set_up
-from vulcan_store.engines.postgres.statements import BEGINS, ENDS, READS, WRITES, one_line, rows_of, verb_of
+from vulcan_store.engines.postgres.driver import Connection, abandon, is_in_transaction, is_usable, one_line, set_up
+from vulcan_store.engines.postgres.statements import BEGINS, ENDS, READS, WRITES, verb_of
 from vulcan_store.engines.postgres.urls import CONNECT_TIMEOUT, read_url
 from vulcan_store.engines.postgres.values import PostgresContext, batches, sendable
 from vulcan_store.errors import StoreUnavailableError
@@ -142,16 +143,17 @@ class PostgresEngine(Engine, PostgresqlDatabase):
         after: Sequence[str] = (),
     ) -> Ran:
         try:
-            if not before and not after:
+            if before or after:
+                # It puts values into the text, as a message of several statements can have no others. A comment at the
+                # end of a statement ends with its line.
+                cursor: psycopg.Cursor[Row] = psycopg.ClientCursor(connection)
+                cursor.execute("\n; ".join([*before, sql, *after]), values)
+                for _ in before:
+                    cursor.nextset()
+            else:
                 cursor = connection.execute(sql, values)
-                return cursor, rows_of(cursor)
-            # It puts values into the text, as a message of several statements can have no others. A comment at the end
-            # of a statement ends with its line.
-            cursor = psycopg.ClientCursor(connection)
-            cursor.execute("\n; ".join([*before, sql, *after]), values)
-            for _ in before:
-                cursor.nextset()
-            return cursor, rows_of(cursor)
+            # Not by the cursor's description, which takes as long to make as the server takes to answer.
+            return cursor, cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
         except psycopg.Error as error:
             self._close_if_lost(connection, error, commits)
             raise

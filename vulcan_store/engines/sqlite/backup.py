@@ -44,7 +44,7 @@ def copy_to(database: SqliteEngine, path: str, progress: Callable[[int, int, int
                 copy.execute("PRAGMA journal_mode = off")  # what is unfinished is taken away, so it is one file
                 # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
                 database.pool.lend_another(lambda source: _copy(source, copy, progress))
-            database.file.check()
+            database.file.check()  # or it would be a copy of what nobody has any more
             _sync(name)
             _rename(name, path)
         with contextlib.suppress(PermissionError):  # a folder may be one to put things into alone

@@ -43,11 +43,11 @@ def path_of(target: str) -> str:
     path = re.sub(_DRIVER_OPTIONS, "", path)
     if path == ":memory:":
         return path
-    if not re.fullmatch(r"(?!:)[^\0]*[^\s\0]", path):
+    if not re.fullmatch(r"(?!:)[^\0]*[^\s\0/]", path):
         raise StoreUnavailableError(
             target,
-            "this is not the path of a file, for it is empty, begins with a colon, ends in white space or holds a NUL; "
-            f"write \":memory:\" for memory, or ./{path.strip()}",
+            "this is not the path of a file, for it is empty, begins with a colon, ends in white space or a slash, or "
+            f"holds a NUL; write \":memory:\" for memory, or ./{path.strip()}",
         )
     path = os.path.abspath(path)  # so that it stays the same file when the process changes its folder
     if os.path.exists(path) and not os.path.isfile(path):

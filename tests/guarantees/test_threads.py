@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -81,6 +82,31 @@ def test_sixteen_threads_that_read_and_then_write_in_transactions_of_their_own_o
     in_threads(16, add_one_often)
 
     assert get_workload(counter).exit_code == 16 * times
+
+
+def test_no_connection_is_in_two_threads_hands_at_once(opened, effort):
+    interval, users, shared = sys.getswitchinterval(), {}, []
+
+    def use():
+        connection, me = opened.database.connection(), threading.get_ident()
+        if users.setdefault(id(connection), me) != me:
+            shared.append(connection)
+        "".join(map(str, range(20)))
+        users.pop(id(connection), None)
+
+    def use_often(barrier, place):
+        barrier.wait(PATIENCE)
+        for _ in range(effort(150, long=2_000)):
+            opened.database.execute_sql("SELECT use()")
+
+    opened.database.register_function(use, "use", 0)
+    sys.setswitchinterval(1e-6)
+    try:
+        in_threads(8, use_often)
+    finally:
+        sys.setswitchinterval(interval)
+
+    assert not shared
 
 
 def test_threads_one_after_another_leave_no_connection_behind(opened):

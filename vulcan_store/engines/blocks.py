@@ -74,7 +74,7 @@ class Transaction(Block, _transaction):
 
     def steps(self, block: Any) -> Steps:
         """The steps of a block, which is this one or an :class:`Atomic` in its place."""
-        stack, process, borrower = self.db._state.transactions, os.getpid(), self.db.borrower().key
+        stack, process, borrower = self.db._state.transactions, os.getpid(), self.db._state.borrower
         depth = len(stack)
         try:
             if not depth:
@@ -132,9 +132,7 @@ class Transaction(Block, _transaction):
                 "this transaction was left in another thread than it was entered in, and was rolled back; enter and "
                 "leave `atomic()` in the same function"
             )
-            entered_by = borrower()
-            if entered_by is not None:
-                self.db.pool.discard(entered_by)
+            self.db.pool.discard(borrower)
         if error is None:
             raise StoreUnavailableError(self.db.target, reason)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
@@ -22,7 +23,7 @@ from vulcan_store.engines import forks
 from vulcan_store.engines.blocks import Atomic, Savepoint, Transaction
 from vulcan_store.engines.cursor import Cursor
 from vulcan_store.engines.cursor import Row as Row
-from vulcan_store.engines.pool import Borrower, Pool
+from vulcan_store.engines.pool import Pool
 from vulcan_store.errors import SchemaMismatchError, StoreError, StoreUnavailableError
 
 T = TypeVar("T")
@@ -60,6 +61,14 @@ class ReferredError(StoreUnavailableError):
     """A row cannot be deleted while another table refers to it."""
 
 
+class ThreadState(_ConnectionLocal):
+    """What Peewee keeps of each thread, and the thread as the pool knows it."""
+
+    def __init__(self, pool: Pool[Any]) -> None:
+        super().__init__()
+        self.presence, self.borrower = pool.join(self.transactions)
+
+
 class Engine(Database):
     """A Peewee database that keeps the store's promises.
 
@@ -77,7 +86,6 @@ class Engine(Database):
 
     target: str
     read_only: bool
-    pool: Pool[Any]
     patience: float
     errors: tuple[type[Exception], ...] = (PeeweeException,)
     ended = True
@@ -89,6 +97,11 @@ class Engine(Database):
         _notify_hooks: Callable[[str, Any, float, Exception | None], None]
         _clear_commit_callbacks: Callable[[], None]
         execute_sql: Callable[..., Cursor]
+
+    def __init__(self, name: str, pool: Pool[Any], **options: Any) -> None:
+        self.pool = pool
+        super().__init__(name, **options)
+        self.forget_threads()
 
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> Engine:
@@ -145,38 +158,38 @@ class Engine(Database):
 
     # Lending
 
-    def borrower(self) -> Borrower[Any]:
-        """This thread, as the pool knows it."""
-        state = self._state.__dict__
-        borrower: Borrower[Any] = state.get("borrower") or state.setdefault("borrower", Borrower(self.pool))
-        return borrower
-
     def with_connection(self, work: Callable[..., T], *arguments: Any) -> T:
         """Call ``work(connection, *arguments)`` with the connection of this thread's transaction, or with any.
 
         It is given back afterwards, unless a transaction is open on it: then this thread keeps it until that ends.
         """
-        borrower, pool = self._state.__dict__.get("borrower") or self.borrower(), self.pool
-        if borrower.in_call:
-            return work(borrower.connection, *arguments)  # within a call of this thread's, which goes on afterwards
-        if borrower.connection is None and (stack := self._state.transactions) and type(stack[-1]) is not _manual:
-            self._refuse_lost(borrower)
+        borrower, pool = self._state.borrower, self.pool
+        if borrower.using is not None:
+            return work(borrower.using, *arguments)  # within a call of this thread's, which goes on afterwards
+        if borrower.blocks and type(borrower.blocks[-1]) is not _manual:
+            self._require_transaction()
+        connection = borrower.using = borrower.connection
         try:
-            return work(pool.take(borrower), *arguments)
+            if (
+                connection is None or borrower.connection is None  # it may just have been taken away
+                or not pool.lending or pool.is_usable or pool.ended or pool.process != os.getpid()
+            ):  # fmt: skip
+                connection = pool.take(borrower)
+            return work(connection, *arguments)
         finally:
-            try:
+            borrower.using = None
+            if not pool.settled:
                 pool.give_back(borrower)
-            finally:
-                borrower.in_call = False
-
-    def _refuse_lost(self, borrower: Borrower[Any]) -> NoReturn:
-        self.pool.require_use(borrower)
-        raise StoreUnavailableError(self.target, ROLLED_BACK)
 
     def is_transaction_open(self) -> bool:
         """Whether this thread has a connection on which a transaction is open."""
-        connection = self.borrower().connection
+        connection = self.pool.held(self._state.borrower)
         return connection is not None and self.pool.is_in_transaction(connection)
+
+    def _require_transaction(self) -> None:
+        if not self.is_transaction_open():
+            self.pool.require_use(self._state.borrower)
+            raise StoreUnavailableError(self.target, ROLLED_BACK)
 
     # Opening, closing and forks
 
@@ -196,7 +209,7 @@ class Engine(Database):
             StoreUnavailableError: this thread was in a transaction, which was rolled back.
         """
         try:
-            rolled_back = self.pool.close(self.borrower(), self.patience)
+            rolled_back = self.pool.close(self._state.borrower, self.patience)
         finally:
             self.ended = True
         self._closed()
@@ -224,7 +237,7 @@ class Engine(Database):
 
     def forget_threads(self) -> None:
         """In a forked child: no thread is in the middle of anything."""
-        self._state = _ConnectionLocal()
+        self._state = ThreadState(self.pool)
 
     # Statements
 
@@ -337,9 +350,7 @@ class Engine(Database):
             self.raise_translated(error)
 
     def commit(self) -> None:
-        borrower = self.borrower()
-        if borrower.connection is None:
-            self._refuse_lost(borrower)
+        self._require_transaction()
         try:
             self.with_connection(self.run_any, "COMMIT", ())
         except self.errors as error:
@@ -358,7 +369,7 @@ class Engine(Database):
         except Exception:
             pass
         if self.is_transaction_open():
-            self.pool.discard(self.borrower())
+            self.pool.discard(self._state.borrower)
 
     def undo_savepoint(self, name: str) -> None:
         """Roll back to a savepoint, or all of the transaction if that cannot be done."""
@@ -385,7 +396,7 @@ class Engine(Database):
         Raises:
             StoreUnavailableError: the thread is in no transaction, so none is its own.
         """
-        connection = self.borrower().connection
+        connection = self.pool.held(self._state.borrower)
         if connection is None:
             self.connect()
             raise StoreUnavailableError(

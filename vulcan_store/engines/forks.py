@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vulcan_store.engines.contract import Engine
 
 # Held while a connection to a file is opened or closed, and while the process forks: SQLite's own mutexes are free
 # then, and of several connections that are closed at once the last finds itself alone and takes the WAL away. It is
@@ -19,43 +22,26 @@ from typing import Protocol
 opening_or_closing = threading.RLock()
 
 
-class Forking(Protocol):
-    """What takes part in the forks of this process."""
-
-    def before_fork(self) -> None:
-        """Let the calls that are under way end, begin none, and close what can be closed."""
-
-    def is_ready(self) -> bool:
-        """Whether :meth:`before_fork` has been called and nothing was opened since."""
-        ...
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-
-    def after_fork_in_child(self) -> None:
-        """Go on with connections of the child's own, or refuse to."""
-
-
-_engines: list[Forking] = []
+_engines: list[Engine] = []
 
 # Threads fork one at a time.
 _turn = threading.RLock()
 
 
-def watch(engine: Forking) -> None:
+def watch(engine: Engine) -> None:
     """Let an engine take part in forks from now on."""
     with opening_or_closing:
         _engines.append(engine)
 
 
-def unwatch(engine: Forking) -> None:
+def unwatch(engine: Engine) -> None:
     """Let an engine take part no more."""
     with opening_or_closing:
         if engine in _engines:
             _engines.remove(engine)
 
 
-def watched() -> list[Forking]:
+def watched() -> list[Engine]:
     """The engines that take part."""
     return list(_engines)
 

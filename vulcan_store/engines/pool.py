@@ -1,8 +1,12 @@
 """A pool: a connection is lent for one call or one transaction, and belongs to nobody in between.
 
-One lock guards what is idle and what is lent; it is never held during a call. A signal handler may raise wherever
-Python looks for signals. What it then leaves lent is found at the thread's next call, by who closes or forks, or when
-the thread ends.
+It stays with the thread that used it last until another needs one, so a thread that goes on with its own has no lock
+to take. A thread says what it is about to use, and then looks whether it still has that. Whoever takes a connection
+away, under the lock, does so first, and puts it back if the thread has said that it uses it, or is in a transaction.
+The lock is never held during a call.
+
+A signal handler may raise wherever Python looks for signals: as it begins a function or ends a call of one, and
+between no two lines here that call nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from vulcan_store.errors import StoreUnavailableError
 
@@ -34,23 +38,31 @@ MAX_WAIT = 1.0
 """Seconds between two looks for a free connection, should an interruption have kept somebody from saying so."""
 
 
+class Presence:
+    """What a thread alone refers to; once it is dead, the thread has ended."""
+
+
 class Borrower(Generic[C]):
-    """A thread as the pool knows it, which has the only strong reference to it.
+    """What the pool knows of a thread.
 
     Attributes:
-        connection: what is lent for the call that it is in, or until its transaction ends.
-        in_call: whether a call is under way.
+        connection: what it has used last, or uses. Nobody takes it away during a call or a transaction.
+        using: the same while a call is under way, else None.
+        opening: whether a connection is being opened for it.
+        outdated: whether its connection lacks what was registered meanwhile.
         lost: whether its transaction was ended by a closing or a fork, of which it has not been told.
-        key: what the pool knows it by; dead once the thread has ended.
+        since: when its last call ended, where connections are closed that were idle too long.
+        blocks: Peewee's blocks that it is in.
     """
 
-    __slots__ = ("connection", "in_call", "lost", "key", "__weakref__")
+    __slots__ = ("connection", "using", "opening", "outdated", "lost", "since", "blocks")
 
-    def __init__(self, pool: Pool[C]) -> None:
+    def __init__(self, blocks: list[Any]) -> None:
+        self.blocks = blocks
         self.connection: C | None = None
-        self.in_call = self.lost = False
-        self.key: weakref.ref[Borrower[C]] = weakref.ref(self, pool.ended.append)
-        hash(self.key)  # while it lives: the hash of a dead one is known only if it was asked for before
+        self.using: C | None = None
+        self.opening = self.outdated = self.lost = False
+        self.since = 0.0
 
 
 class Pool(Generic[C]):
@@ -63,7 +75,7 @@ class Pool(Generic[C]):
         is_in_transaction: whether a transaction is open on a connection.
         is_usable: whether a connection that lay idle can still be used; None if each can.
         max_idle: how many idle connections are kept; further ones are closed at once.
-        idle_for: seconds after which one that is idle is closed at the next call; None for never.
+        idle_for: seconds after which one that is idle is closed at the next call; 0 for never.
         size: how many connections there may be; None for as many as there are calls at once.
         timeout: seconds that a caller waits for one of them.
     """
@@ -77,7 +89,7 @@ class Pool(Generic[C]):
         is_usable: Callable[[C], bool] | None = None,
         *,
         max_idle: int,
-        idle_for: float | None = None,
+        idle_for: float = 0.0,
         size: int | None = None,
         timeout: float = 0.0,
     ) -> None:
@@ -92,71 +104,131 @@ class Pool(Generic[C]):
         self.process = process
         self.lock = threading.RLock()  # an object's end may use the store, and garbage may be collected here
         self.freed = threading.Condition(self.lock)
-        self.idle: list[tuple[C, float]] = []
-        self.lent: dict[weakref.ref[Borrower[C]], C | None] = {}  # None is one that is being opened
-        self.ended: list[weakref.ref[Borrower[C]]] = []
-        self.outdated: list[C] = []
+        self.borrowers: dict[weakref.ref[Presence], Borrower[C]] = {}
+        self.ended: list[weakref.ref[Presence]] = []
+        self.unused: list[C] = []  # what is to be closed; what an interruption leaves here is closed by who comes next
         self.forking: int | None = None  # the thread for which lending pauses
         self.lending = not self.closed
+        self.settled = False  # see _settle()
 
-    def is_empty(self) -> bool:
-        """Whether no connection is open."""
-        return not self.idle and not any(list(self.lent.values()))  # a list at one step, as others lend meanwhile
+    def lent(self) -> list[Borrower[C]]:
+        """The threads that have a connection."""
+        # Of a list that is made at one step, as others join meanwhile.
+        return [borrower for borrower in list(self.borrowers.values()) if borrower.connection is not None]
+
+    def held(self, borrower: Borrower[C]) -> C | None:
+        """The connection that a thread has for the call or the transaction that it is in."""
+        with self.lock:  # or it might just be taken away and put back
+            connection = borrower.connection
+            in_use = borrower.using is not None or connection is not None and self.is_in_transaction(connection)
+            return connection if in_use else None
 
     # Lending
 
+    def join(self, blocks: list[Any]) -> tuple[Presence, Borrower[C]]:
+        """Lend to one more thread, which has to keep the first of the two for as long as it lives."""
+        presence, borrower = Presence(), Borrower[C](blocks)
+        self.borrowers[weakref.ref(presence, self.ended.append)] = borrower
+        return presence, borrower
+
     def take(self, borrower: Borrower[C]) -> C:
-        """The connection of this thread's transaction, or any; :meth:`give_back` has to follow, whatever is raised."""
-        with self.lock:
-            if self.process == os.getpid():
+        """A connection to be used: the thread's own, another's that is in no call and no transaction, or a new one."""
+        deadline = time.monotonic() + self.timeout
+        borrower.using = None
+        while True:
+            if self.lending or self.held(borrower) is None or self.process != os.getpid():
+                self.require_use(borrower)
+            with self.lock:
+                for idle in self.lent() if self.idle_for else ():
+                    if time.monotonic() - idle.since > self.idle_for:
+                        self._retire(idle)
                 connection = borrower.connection
-                if connection is None and self.idle and self.lending and self.is_usable is None:
-                    if not (self.ended or borrower.lost):
-                        connection, _ = self.idle[-1]
-                        self.lent[borrower.key] = borrower.connection = connection
-                        del self.idle[-1]
+                if connection is None or not self.lending and not self.is_in_transaction(connection):
+                    connection = self._taken_away() if self.lending else None
+                self._drop_of_ended_threads()
+                borrower.opening = connection is None and self.lending and self._may_open(borrower)
                 if connection is not None:
-                    borrower.in_call = True
+                    borrower.connection = borrower.using = connection
+                elif not borrower.opening and not self.unused:
+                    self._wait_for_others(deadline)
+            self.close_unused()
+            if borrower.opening:
+                return self._open(borrower)
+            if connection is not None:
+                if self.is_usable is None or self.is_in_transaction(connection) or self.is_usable(connection):
                     return connection
-        return self._wait(borrower)
+                self.discard(borrower)
+
+    def _taken_away(self) -> C | None:
+        for other in self.lent():
+            if (connection := self._take_away(other)) is not None:
+                return connection
+        return None
+
+    def _take_away(self, borrower: Borrower[C]) -> C | None:
+        """A thread's connection, or None if it is in a call or, while transactions may go on, in a transaction."""
+        connection = borrower.connection
+        if connection is None or borrower.using is not None:
+            return None
+        borrower.connection = None
+        try:
+            open_transaction = self.is_in_transaction(connection)
+            kept = borrower.using is not None or open_transaction and not self.over
+        except BaseException:
+            borrower.connection = connection
+            raise
+        if kept:
+            borrower.connection = connection
+            return None
+        borrower.lost, borrower.outdated = open_transaction, False
+        return connection
+
+    def _may_open(self, borrower: Borrower[C]) -> bool:
+        others = (each for each in list(self.borrowers.values()) if each is not borrower)
+        return self.size is None or sum(each.opening or each.connection is not None for each in others) < self.size
+
+    def _drop_of_ended_threads(self) -> None:
+        while self.ended:
+            self._drop(self.borrowers.get(self.ended[0]))
+            self.borrowers.pop(self.ended[0], None)
+            del self.ended[0]
+
+    def _drop(self, borrower: Borrower[C] | None) -> None:
+        """Take a thread's connection away, whatever is under way on it, to close it."""
+        connection = None if borrower is None else borrower.connection
+        if borrower is not None and connection is not None:
+            borrower.connection = None
+            self.unused.append(connection)
+
+    def _retire(self, borrower: Borrower[C]) -> bool:
+        connection = self._take_away(borrower)
+        if connection is not None:
+            self.unused.append(connection)
+        return connection is not None
+
+    def close_unused(self) -> None:
+        """Close what is to be closed."""
+        while self.unused:
+            connection = self.unused[-1]
+            self.disconnect(connection)
+            with self.lock:
+                if connection in self.unused:
+                    self.unused.remove(connection)
 
     def lend_another(self, work: Callable[[C], T]) -> T:
         """Call a function with a connection that is in no transaction, whatever this thread is in."""
-        borrower = Borrower(self)
+        presence, borrower = self.join([])
         try:
             return work(self.take(borrower))
         finally:
-            self.give_back(borrower)
-
-    def _wait(self, borrower: Borrower[C]) -> C:
-        """Wait for a connection, and open one where there may be another."""
-        deadline = time.monotonic() + self.timeout
-        while True:
-            self.require_use(borrower)
-            self._close_unused(borrower)
-            with self.lock:
-                connection = self.idle[-1][0] if self.lending and self.idle else None
-                if connection is None and (
-                    not self.lending or self.size is not None and len(self.lent) >= self.size
-                ):
-                    self._wait_for_others(deadline)
-                    continue
-                self.lent[borrower.key] = borrower.connection = connection
-                del self.idle[-1:]
-                borrower.in_call = connection is not None
-            if connection is None:
-                return self._open(borrower)
-            if self.is_usable is None or self.is_usable(connection):
-                return connection
-            borrower.in_call = False
             self.discard(borrower)
+            del presence
 
     def require_use(self, borrower: Borrower[C]) -> None:
         """Raise StoreUnavailableError where nothing is lent to this thread."""
         lost, borrower.lost = borrower.lost, False
         if self.process != os.getpid():
             self.keep_inherited()
-            borrower.connection = None
             reason = CLOSED if self.closed else FORKED
         elif lost:
             reason = ENDED
@@ -167,19 +239,6 @@ class Pool(Generic[C]):
         else:
             return
         raise StoreUnavailableError(self.target, reason)
-
-    def _close_unused(self, borrower: Borrower[C]) -> None:
-        """Close what an interruption left lent to this thread, what ended threads had, and what was idle too long."""
-        unused: list[C | None] = []
-        with self.lock:
-            while self.ended:
-                unused.append(self.lent.pop(self.ended.pop(), None))
-            unused.append(self.lent.pop(borrower.key, None))
-            while self.idle_for is not None and self.idle and time.monotonic() - self.idle[0][1] > self.idle_for:
-                unused.append(self.idle.pop(0)[0])
-        for connection in unused:
-            if connection is not None:
-                self.disconnect(connection)
 
     def _wait_for_others(self, deadline: float) -> None:
         # Without a limit it is for a fork to end, which does so by itself.
@@ -195,8 +254,8 @@ class Pool(Generic[C]):
     def _open(self, borrower: Borrower[C]) -> C:
         def note(connection: C) -> None:
             with self.lock:
-                self.lent[borrower.key] = borrower.connection = connection
-                borrower.in_call = True
+                borrower.connection = borrower.using = connection
+            self._settle()
 
         try:
             self.connect(note)
@@ -204,49 +263,62 @@ class Pool(Generic[C]):
                 raise StoreUnavailableError(self.target, CLOSED)
             return borrower.connection
         except BaseException:
-            borrower.in_call = False
             self.discard(borrower)
             raise
+        finally:
+            borrower.opening = False
 
     def give_back(self, borrower: Borrower[C]) -> None:
-        """Let others have the connection, unless a transaction is open on it: then this thread keeps it."""
-        unused = None
+        """Look, after a call, whether the connection is to be closed, and whether somebody waits for it."""
+        borrower.since = time.monotonic() if self.idle_for else 0.0
+        lent = self.lent()
+        # First without the lock, for which many threads would queue.
+        if self.closed or borrower.outdated or sum(each.using is None for each in lent) > self.max_idle:
+            with self.lock:
+                if self.closed or borrower.outdated or self._idle() > self.max_idle:
+                    self._retire(borrower)
+        if self.size is not None:
+            with self.lock:
+                self.freed.notify()
+        elif self.unused or len(lent) <= self.max_idle:
+            self._settle()
+        self.close_unused()
+
+    def _idle(self) -> int:
+        return sum(
+            borrower.using is None and not self.is_in_transaction(borrower.connection)
+            for borrower in self.lent() if borrower.connection is not None
+        )  # fmt: skip
+
+    def _settle(self) -> None:
+        """Note whether who ends a call can leave its connection where it is."""
         with self.lock:
-            connection = borrower.connection
-            if connection is not None and (self.over or not self.is_in_transaction(connection)):
-                borrower.lost = self.over and self.is_in_transaction(connection)
-                borrower.connection = None
-                del self.lent[borrower.key]
-                if self.closed or len(self.idle) >= self.max_idle or connection in self.outdated:
-                    unused = connection
-                else:
-                    self.idle.append((connection, 0.0 if self.idle_for is None else time.monotonic()))
-                if self.size is not None:
-                    self.freed.notify()
-            borrower.in_call = False
-        if unused is not None:
-            self.disconnect(unused)
+            lent = self.lent()
+            self.settled = not self.closed and self.size is None and len(lent) <= self.max_idle
+            self.settled = self.settled and not any(borrower.outdated for borrower in lent)
 
     # Closing
 
     def discard(self, borrower: Borrower[C]) -> None:
-        """Close the connection that is lent to a thread, which rolls its transaction back."""
+        """Close the connection of a thread, which rolls its transaction back."""
         with self.lock:
-            connection, borrower.connection = self.lent.pop(borrower.key, None), None
+            self._drop(borrower)
+            borrower.using, borrower.outdated = None, False
             self.freed.notify()
-        if connection is not None:
-            self.disconnect(connection)
+        self.close_unused()
 
     def retire(self) -> None:
-        """Keep no connection that is open, so that later ones have what was registered meanwhile."""
-        with self.lock:
-            self.outdated = [connection for connection in self.lent.values() if connection is not None]
-        while (connection := self._take_idle()) is not None:
-            self.disconnect(connection)
+        """Close what is neither in a call nor, while transactions may go on, in a transaction; the others afterwards.
 
-    def _take_idle(self) -> C | None:
+        Later connections have what was registered meanwhile.
+        """
         with self.lock:
-            return self.idle.pop()[0] if self.idle else None
+            self.settled = False  # before it is looked at who is in a call
+            self._drop_of_ended_threads()
+            for borrower in self.lent():
+                borrower.outdated = not self._retire(borrower)
+        self._settle()
+        self.close_unused()
 
     def drain(self, mine: Borrower[C], patience: float, *, keep: bool = False) -> bool:
         """Close every connection, once no call and no transaction is under way on it; whether none is left.
@@ -258,30 +330,14 @@ class Pool(Generic[C]):
             keep: whether to close nothing, and to wait for calls alone.
         """
         while True:
-            while not keep and (connection := self._take_idle() or self._take_left()) is not None:
-                self.disconnect(connection)
-            with self.lock:
-                borrowers = [key() for key, connection in self.lent.items() if connection is not None]
-            used = [each for each in borrowers if each is not mine and each is not None and (each.in_call or not keep)]
+            if not keep:
+                self.retire()
+            lent = self.lent()
+            used = [each for each in lent if each is not mine and (each.using is not None or not keep)]
             if patience <= 0 or not used:
-                return not borrowers
+                return not lent
             time.sleep(POLL)
             patience -= POLL  # what was slept is counted, and no clock read: tests of users freeze clocks
-
-    def _take_left(self) -> C | None:
-        """A connection on which no call is under way and, while transactions may go on, no transaction either."""
-        with self.lock:
-            for key, connection in self.lent.items():
-                borrower = key()
-                if connection is None or borrower is not None and borrower.in_call:
-                    continue
-                open_transaction = self.is_in_transaction(connection)
-                if borrower is None or self.over or not open_transaction:
-                    if borrower is not None:
-                        borrower.connection, borrower.lost = None, open_transaction
-                    del self.lent[key]
-                    return connection
-            return None
 
     def close(self, mine: Borrower[C], patience: float) -> bool:
         """Lend nothing more, and close every connection; whether a transaction of this thread's was rolled back.
@@ -289,13 +345,14 @@ class Pool(Generic[C]):
         Calls and transactions of other threads are waited for at most so many seconds. A transaction is rolled back
         then; a connection on which a call is under way is closed when the call has ended.
         """
-        self.closed, self.lending = True, False
+        with self.lock:
+            self.closed, self.lending, self.settled = True, False, False
         if self.process != os.getpid():
             self.keep_inherited()
             return False
         # First this thread's own, whose transaction the others may be waiting for.
         own = mine.connection is not None and self.is_in_transaction(mine.connection)
-        if not mine.in_call:
+        if mine.using is None:
             self.discard(mine)
         self.resume()
         self.drain(mine, patience)
@@ -307,7 +364,8 @@ class Pool(Generic[C]):
 
     def pause(self) -> None:
         """Lend nothing until :meth:`resume`; transactions that are open go on."""
-        self.lending, self.forking = False, threading.get_ident()
+        with self.lock:
+            self.lending, self.forking = False, threading.get_ident()
 
     def resume(self) -> None:
         """Go on lending, unless it was closed, and tell those who wait."""
@@ -319,19 +377,21 @@ class Pool(Generic[C]):
         """In a forked child: let no connection of the parent's be closed, not by its end either; whether any is."""
         import ctypes  # seldom needed, and slow to import
 
-        inherited = [each for each in (*(idle for idle, _ in self.idle), *self.lent.values()) if each is not None]
+        inherited = [*self.unused, *(borrower.connection for borrower in self.lent())]
         for connection in inherited:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
-        self.idle, self.lent = [], {}
+        self.unused = []
+        for borrower in self.lent():
+            borrower.connection = None
         return bool(inherited)
 
     def go_on_in_child(self, mine: Borrower[C]) -> bool:
         """In a forked child: use the connections that were copied; False if another thread was in a call on one."""
-        others = [key for key in self.lent if key is not mine.key]
-        if any(borrower is not None and borrower.in_call for borrower in (key() for key in others)):
+        others = [key for key, borrower in self.borrowers.items() if borrower is not mine]
+        if any(self.borrowers[key].using is not None for key in others):
             return False
-        idle, lent, ended = self.idle, self.lent, self.ended
+        borrowers, ended = self.borrowers, self.ended
         self.begin(os.getpid())
-        self.idle, self.lent, self.ended = idle, lent, ended
+        self.borrowers, self.ended = borrowers, ended
         ended.extend(others)  # those threads are not there to end a transaction
         return True

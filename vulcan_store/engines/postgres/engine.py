@@ -68,11 +68,13 @@ class PostgresEngine(Engine, PostgresqlDatabase):
             self._of_transaction, self._of_session = [], [
                 "SET default_transaction_isolation = 'read committed'", f"SET lock_timeout = {settings.lock_timeout}"
             ]
-        self.pool: Pool[Connection] = Pool(
+        pool: Pool[Connection] = Pool(
             self.target, self._open, psycopg.Connection.close, is_in_transaction, is_usable,
             max_idle=settings.pool_size, idle_for=IDLE_FOR, size=settings.pool_size, timeout=settings.pool_timeout,
         )  # fmt: skip
-        super().__init__(self.target, prefer_psycopg3=True, isolation_level=None if read_only else "READ COMMITTED")
+        super().__init__(
+            self.target, pool, prefer_psycopg3=True, isolation_level=None if read_only else "READ COMMITTED"
+        )
 
     def _open(self, note: Callable[[Connection], None]) -> None:
         try:
@@ -204,7 +206,7 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     def is_connection_usable(self) -> bool:
         """As in Peewee; outside of a transaction a connection that the server has dropped is replaced."""
-        connection = self.borrower().connection
+        connection = self._state.borrower.connection
         return not self.ended and (connection is None or self._adapter.is_connection_usable(connection))
 
     # The schema

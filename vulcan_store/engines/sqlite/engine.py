@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 MAX_IDLE = 4
 """How many idle connections to a file are kept: sixteen threads get as much done with 4 as with 16."""
-PAUSE = 0.002
+PAUSE = 0.01
 """Seconds between two tries to open a file that is locked."""
 READS = ("SELECT", "VALUES", "EXPLAI", "SAVEPO", "ROLLBA")
 """How a statement of the user's own begins that writes nothing which could be lost."""
@@ -47,6 +47,28 @@ TAKEN = "SQLITE_CONSTRAINT_PRIMARYKEY"
 
 _names = itertools.count()
 _decode = operator.methodcaller("decode", "utf-8", "replace")
+
+
+class Patience:
+    """Seconds for which an opening waits while somebody has the file locked.
+
+    It waits here, between tries that wait for nothing, and not in SQLite: a fork can come in between. What is slept is
+    counted, and no clock read: tests of users freeze clocks.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Call a function again and again until nothing is locked, or no patience is left."""
+        while True:
+            try:
+                return work()
+            except (sqlite3.Error, StoreUnavailableError) as error:
+                if self.left <= 0 or not has_code(error.__cause__ or error, "SQLITE_BUSY"):
+                    raise
+            time.sleep(PAUSE)
+            self.left -= PAUSE
 
 
 # Peewee's own classes differ in what is not said here.
@@ -80,13 +102,13 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             self.uri = uri_of(self.path, "ro" if read_only else "rwc")
         self.wanted_mode = str(pragmas.get("journal_mode", "")).lower()
         self.busy_timeout = self.patience = float(pragmas["busy_timeout"]) / 1000
-        self.began = time.monotonic()
-        self.left: float | None = self.busy_timeout  # for what is left of the opening; None once it is done
-        self.pool: Pool[Any] = Pool(
+        self.opening: Patience | None = Patience(self.busy_timeout)
+        pool: Pool[Any] = Pool(
             target, self._open, self._close_connection, attrgetter("in_transaction"), max_idle=MAX_IDLE
         )
         super().__init__(
             self.path,
+            pool,
             pragmas={name: value for name, value in pragmas.items() if name not in ("journal_mode", "busy_timeout")},
             # A transaction that reads first and then writes would be refused at once, however long the timeout:
             # https://www.sqlite.org/rescode.html#busy_snapshot
@@ -116,35 +138,16 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             self.uri = uri_of(self.path, "ro" if self.read_only else "rw")  # it never makes a new file
 
     def ensure_schema(self, models: Sequence[type[Model]]) -> None:
-        if self.left is None:
+        if self.opening is None:
             super().ensure_schema(models)
             return
-        self._patiently(lambda: super(SqliteEngine, self).ensure_schema(models))
-        self.left = None
+        self.opening.call(lambda: super(SqliteEngine, self).ensure_schema(models))
+        self.opening = None
         self.with_connection(self._set_busy_timeout)
-
-    def _patiently(self, work: Callable[[], T]) -> T:
-        """Call a function again and again while somebody has the file locked, for the busy timeout at most.
-
-        An opening waits here, between tries that wait for nothing, and not in SQLite: a fork can come in between.
-        """
-        began, left = time.monotonic() if self.left is None else self.began, self.busy_timeout
-        while True:
-            try:
-                return work()
-            except (sqlite3.Error, StoreUnavailableError) as error:
-                left = left if self.left is None else self.left  # less, if a connection was waited for in between
-                over = left <= 0 or time.monotonic() - began >= self.busy_timeout
-                if over or not has_code(error.__cause__ or error, "SQLITE_BUSY"):
-                    raise
-            time.sleep(PAUSE)
-            left -= PAUSE  # what was slept is counted as well: tests of users freeze clocks
-            if self.left is not None:
-                self.left = left
 
     def _open(self, note: Callable[[Any], None]) -> None:
         try:
-            self._patiently(lambda: self._try_to_open(note))
+            (self.opening or Patience(self.busy_timeout)).call(lambda: self._try_to_open(note))
         except (sqlite3.Error, PeeweeException) as error:
             self.raise_translated(error)
 
@@ -160,7 +163,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                 self._add_conn_hooks(connection)  # type: ignore[attr-defined]
                 if self.is_store:
                     self._ensure_journal_mode(connection)
-                if self.left is None:
+                if self.opening is None:
                     self._set_busy_timeout(connection)
                 self.file.check_file()  # or it would be one to the file that took its place meanwhile
                 note(connection)
@@ -170,7 +173,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def _close_connection(self, connection: Any) -> None:
         with forks.opening_or_closing:
-            if self.pool.is_empty():
+            if not self.pool.lent():
                 self.file.wal_identity = None  # the last one takes it away
             connection.close()
 
@@ -217,21 +220,21 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def before_fork(self) -> None:
         self.pool.pause()
-        mine = self.borrower()
+        mine = self._state.borrower
         if self.in_memory:
             self.pool.drain(mine, self.busy_timeout, keep=True)
         else:
             self.drained = self.pool.drain(mine, self.busy_timeout)
 
     def is_ready(self) -> bool:
-        return not self.pool.lending and (self.pool.is_empty() or not self.drained)
+        return not self.pool.lending and not (self.drained and (self.pool.lent() or self.pool.unused))
 
     def after_fork_in_parent(self) -> None:
         self.pool.resume()
 
     def after_fork_in_child(self) -> None:
         # What is in memory was copied with the process, so the connections go on with the copy.
-        if self.in_memory and self.pool.go_on_in_child(self.borrower()):
+        if self.in_memory and self.pool.go_on_in_child(self._state.borrower):
             return
         inherited = self.pool.keep_inherited()
         self.pool.begin(None if inherited else os.getpid())
@@ -336,7 +339,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                     if index._name not in there:
                         time.sleep(seconds)  # SQLite's lock is not a queue
                         make = functools.partial(self._make, manager._create_index(index, safe=True))
-                        seconds = self._patiently(functools.partial(self.atomically, make))
+                        seconds = Patience(self.busy_timeout).call(functools.partial(self.atomically, make))
 
     def _make(self, index: Any) -> float:
         start = time.monotonic()

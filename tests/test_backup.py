@@ -95,9 +95,3 @@ def test_nothing_is_left_of_a_backup_that_failed(store, tmp_path):
 
     assert set(os.listdir(tmp_path)) == before
     assert list_workloads(0).total == 5
-
-
-def test_a_backup_to_what_is_no_path_of_a_file_is_refused(path):
-    with open_store(path) as store:
-        with pytest.raises(StoreUnavailableError, match="NUL"):
-            store.backup_store("a\0b")

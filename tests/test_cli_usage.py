@@ -128,4 +128,4 @@ def test_an_error_is_one_line_and_changes_nothing(file_store, path, command, com
 def test_a_file_that_is_no_store_is_an_error_of_one_line(path):
     Path(path).write_text("no database\n" * 100)
 
-    assert vulcan("--db", path, "list") == (1, "", f"vulcan-store: store {path!r}: it is not a SQLite database\n")
+    assert vulcan("--db", path, "list") == (1, "", f"vulcan-store: store {path!r}: file is not a database\n")

@@ -83,13 +83,11 @@ def test_an_index_that_is_missing_is_made_again(path):
     assert schema(path) == everything
 
 
-@pytest.mark.parametrize("version, target, needed", [
-    ((3, 34, 1), "vulcan.db", "3.35"), ((3, 34, 1), ":memory:", "3.3"), ((3, 35, 5), ":memory:", "3.36"),
-])
-def test_a_sqlite_that_is_too_old_is_refused(tmp_path, monkeypatch, version, target, needed):
+@pytest.mark.parametrize("target", ["vulcan.db", ":memory:"])
+def test_a_sqlite_that_is_too_old_is_refused(tmp_path, monkeypatch, target):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 35, 5))
 
-    refused(target, needed)
+    refused(target, "SQLite 3.36.0 or newer is needed")
 
     assert list(tmp_path.iterdir()) == []

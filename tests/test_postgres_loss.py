@@ -136,11 +136,16 @@ def test_a_signal_handler_that_raises_leaves_nothing_half_done_and_the_next_call
     assert list_workloads().total == 1
 
 
-@pytest.mark.parametrize(("name", "ends"), [
-    ("ProtocolViolation", True), ("ConnectionFailure", True), ("UniqueViolation", False), ("LockNotAvailable", False),
-])
-def test_what_ends_the_connection_is_known_by_its_code_before_the_end_arrives(name, ends):
-    psycopg = pytest.importorskip("psycopg")
-    from vulcan_store.engines.postgres.statements import is_loss
+@pytest.mark.parametrize("code", ["08P01", "08006"])
+def test_the_code_by_which_a_pooler_tells_of_a_lost_server_is_a_loss_though_the_connection_is_still_open(remote, code):
+    remote.database.read(
+        "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION 'server conn crashed?' USING ERRCODE = '{code}'; END $$"
+    )
+    remote.database.read("CREATE TRIGGER tells BEFORE INSERT ON workloads FOR EACH ROW EXECUTE FUNCTION tell()")
 
-    assert is_loss(getattr(psycopg.errors, name)("as PgBouncer says it")) is ends
+    with pytest.raises(StoreUnavailableError, match="lost .server conn crashed?") as loss:
+        create_workload(runtime="go")
+
+    assert loss.value.maybe_done
+    assert list_workloads().total == 0

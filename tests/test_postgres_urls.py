@@ -101,12 +101,8 @@ def test_of_several_hosts_the_one_that_answers_is_taken(postgres_target):
         (lambda url: url.replace(f":{urlsplit(url).port}", ":1"), "refused"),
         (lambda url: url.replace("/postgres", "/"), '"vulcan" does not exist'),
         (lambda url: url.replace("/postgres", ""), '"vulcan" does not exist'),
-        (lambda url: url.replace(f":{urlsplit(url).port}", ":port"), "a port in digits"),
-        (lambda url: url.replace(f":{PASSWORD}@", f":1/{PASSWORD}@"), "%2F"),
-        (lambda url: url.replace("postgresql:", "mysql:"), "no engine"),
-        (lambda url: f"{url}?sslmode=bogus", "sslmode"),
     ],
-    ids=["password", "database", "port", "no name", "no path", "no number", "slash", "scheme", "option"],
+    ids=["password", "database", "port", "no name", "no path"],
 )
 def test_a_server_that_cannot_be_reached_says_why_and_never_its_password(postgres, change, said):
     if os.environ.get("VULCAN_TEST_POSTGRES_URL"):
@@ -129,6 +125,23 @@ def test_neither_an_open_store_nor_what_is_logged_shows_a_password(postgres_targ
         shown = f"{remote!r} {remote.target} {remote.database!r} {remote.database.target} {caplog.text}"
 
     assert "postgresql://" in shown and "INSERT INTO" in shown and PASSWORD not in shown
+
+
+@pytest.mark.parametrize(("place", "shown"), [
+    ("user:s3cret@127.0.0.1:{}/db?sslmode=disable", "user@127.0.0.1:{}/db?sslmode=disable"),
+    ("user@[::1]:{}/db?password=s3cret&sslmode=disable&pool_size=2", "user@[::1]:{}/db?sslmode=disable&pool_size=2"),
+    ("127.0.0.1:{},[::1]:{}/db?user=u&sslpassword=s3cret", "127.0.0.1:{},[::1]:{}/db?user=u"),
+    ("127.0.0.1:{}/?user=u&pass%77ord=s3cret", "127.0.0.1:{}/?user=u"),
+    ("/db?host=127.0.0.1&port={}&user=u", "/db?host=127.0.0.1&port={}&user=u"),
+])
+def test_a_url_is_shown_without_its_passwords(place, shown):
+    port = free_port()
+
+    with pytest.raises(StoreUnavailableError, match="refused|assign") as refusal:
+        open_store("postgresql://" + place.replace("{}", str(port)))
+
+    assert refusal.value.target == "postgresql://" + shown.replace("{}", str(port))
+    assert_hidden(refusal.value, "s3cret")
 
 
 @pytest.mark.parametrize("place", [

@@ -45,12 +45,11 @@ def test_memory_gets_them_too_but_has_no_wal():
 
 
 @pytest.mark.parametrize("name, value", [
-    ("foreign_keys", "maybe"), ("foreign_keys", ""), ("foreign_keys", 2), ("synchronous", "ful"), ("synchronous", 4),
-    ("journal_mode", "wall"), ("busy_timeout", "5s"), ("busy_timeout", -1), ("busy_timeout", None),
-    ("busy_timeout", True), ("busy_timeout", 2**31), ("cache_size", "1; DROP TABLE x"), ("no_such_pragma", 1),
+    ("foreign_keys", ""), ("busy_timeout", "5s"), ("busy_timeout", -1), ("busy_timeout", None),
+    ("busy_timeout", True), ("busy_timeout", 2**31), ("cache_size", "1; DROP TABLE x"),
     ("locking_mode", "exclusive"), ("QUERY_ONLY", 1),
 ], ids=str)
-def test_a_name_or_value_that_sqlite_would_pass_over_or_that_takes_a_store_away_is_refused(path, name, value):
+def test_a_value_that_cannot_be_or_that_takes_away_what_a_store_is_for_is_refused(path, name, value):
     refused(path, name.lower(), pragmas={name: value})
     refused(":memory:", name.lower(), pragmas=[(name, value)])
 

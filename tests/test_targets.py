@@ -37,6 +37,8 @@ def test_a_path_object_is_a_target(folder):
     ("named.db", "given.db", "given.db"),
     # The options of the server's driver are the server's business.
     ("vulcan.db?_txlock=immediate&_pragma=busy_timeout(5000)", None, "vulcan.db"),
+    (":memory:?_txlock=immediate", None, None),
+    (None, "vulcan.db?_txlock=immediate&mode=ro", "vulcan.db?_txlock=immediate&mode=ro"),
     (None, "what?.db", "what?.db"),
     (None, "./file:v.db?mode=ro", "file:v.db?mode=ro"),
     (None, "sqlite:///relative.db", "relative.db"),
@@ -75,27 +77,25 @@ def test_a_target_that_is_no_path_is_a_type_error(folder, target):
 
 
 @pytest.mark.parametrize("target, instead", [
-    ("sqlite:///v.db?timeout=30", "busy_timeout"),
-    ("SQLite:///v.db?mode=ro", "SQLite:///v.db, and give open_store(read_only=True)"),
-    ("sqlite:v.db", "write v.db"),
-    ("sqlite:/v.db", "write /v.db"),
-    ("sqlite:///", "no path of a file"),
-    ("sqlite://host/a.db", "write sqlite:///name"),
-    ("FILE:v.db", "write v.db"),
-    ("file:v.db?mode=ro", "write v.db, and read_only=True in place of ?mode=ro"),
-    ("file::memory:?cache=shared", 'write ":memory:"'),
+    ("sqlite:///v.db?timeout=30", 'pragmas={"busy_timeout": milliseconds}'),
+    ("SQLite:///v.db?mode=ro", "open_store(read_only=True)"),
+    ("sqlite:v.db", "write the path alone, sqlite:///path"),
+    ("sqlite:/v.db", "write the path alone, sqlite:///path"),
+    ("sqlite://host/a.db", "write the path alone, sqlite:///path"),
+    ("FILE:v.db", "write the path alone"),
+    ("file:v.db?mode=ro", "open_store(read_only=True)"),
+    ("file::memory:?cache=shared", '":memory:"'),
+    ("sqlite:///", "it is empty"),
     (":memory", 'write ":memory:"'),
     (":x.db", "./:x.db"),
-    ("vulcan.db ", "write 'vulcan.db'"),
-    ("vulcan.db\n", "white space"),
-    ("v.db/", "the name of a file in it"),
-    ("./", "the name of a file in it"),
-    ("..", "the name of a file in it"),
-    ("v.db/.", "the name of a file in it"),
-    ("~/v.db", "~ is not expanded"),
-    ("", "no path of a file"),
-    ("a\0b", "no path of a file"),
-    ("nosuch://host/vulcan", "nosuch"),
+    ("vulcan.db ", "ends in white space"),
+    ("vulcan.db\n", "./vulcan.db"),
+    ("", "it is empty"),
+    ("a\0b", "holds a NUL"),
+    ("v.db/", "a slash"),
+    (".", "a folder"),
+    ("..", "a folder"),
+    ("~/v.db", "does not exist"),
     ("/dev/null", "no regular file"),
 ])
 @pytest.mark.parametrize("read_only", [False, True])
@@ -111,22 +111,11 @@ def test_a_pipe_is_refused(folder):
     refused("pipe", "no regular file")
 
 
-@pytest.mark.parametrize("target, shown", [
-    ("nosuch://user:s3cret@host/vulcan", "nosuch://user@host/vulcan"),
-    ("nosuch://user:s3c@ret@host:1/vulcan", "nosuch://..."),
-    ("nosuch://user@[::1]:1/vulcan?password=s3cret&sslmode=require", "nosuch://user@[::1]:1/vulcan?sslmode=require"),
-    ("nosuch:///vulcan?host=/run&user=u&sslpassword=s3cret", "nosuch:///vulcan?host=/run&user=u"),
-    ("nosuch://user:1/s3cret@host/vulcan", "nosuch://..."),
-    ("nosuch://user:1?s3cret@host/vulcan", "nosuch://..."),
-    ("nosuch://user:1#s3cret@host/vulcan", "nosuch://..."),
-    ("nosuch://user:s3cret", "nosuch://..."),
-])
-def test_no_error_shows_a_password(target, shown):
-    with pytest.raises(StoreUnavailableError, match="there is no engine") as refusal:
-        open_store(target)
+def test_a_url_of_a_scheme_without_an_engine_is_shown_as_its_scheme_alone():
+    with pytest.raises(StoreUnavailableError, match="there is no engine for nosuch://") as refusal:
+        open_store("nosuch://user:s3cret@host/vulcan?token=s3cret")
 
-    assert refusal.value.target == shown
-    assert "s3c" not in f"{refusal.value} {refusal.value!r} {refusal.value.__cause__!r}"
+    assert refusal.value.target == "nosuch://..." and "s3cret" not in f"{refusal.value} {refusal.value!r}"
 
 
 @pytest.mark.parametrize("length, opens", [(247, True), (248, False), (300, False)])
@@ -135,7 +124,7 @@ def test_a_name_is_as_long_as_leaves_room_for_the_journals(folder, length, opens
         with open_store("a" * length):
             make_workload()
     else:
-        refused("a" * length, f"its name has {length} bytes and is too long: 247 are the most")
+        refused("a" * length, "path is too long: 504 bytes are the most, 247 of them for the name")
 
     assert os.listdir(folder) == ["a" * length] * opens
 
@@ -152,7 +141,7 @@ def test_a_path_is_as_long_as_sqlite_takes(folder, length, opens):
         with open_store(path):
             make_workload()
     else:
-        refused(path, f"its path has {length} bytes and is too long: 504 are the most")
+        refused(path, "path is too long: 504 bytes are the most")
 
     assert len(os.listdir(parent)) == opens
 
@@ -166,7 +155,7 @@ def test_running_out_of_descriptors_is_said_to_be_that(path):
         while True:
             held.append(os.open(os.devnull, os.O_RDONLY))
     except OSError:
-        error = refused(path, "no file descriptor left")
+        error = refused(path, "Too many open files")
     finally:
         for descriptor in held:
             os.close(descriptor)

@@ -74,7 +74,7 @@ def create_large():
 
 
 def say_full(path, write):
-    with pytest.raises(StoreUnavailableError, match="room") as caught:
+    with pytest.raises(StoreUnavailableError, match="full") as caught:
         write()
     assert caught.value.target == path
     cause = getattr(caught.value.__cause__, "orig", caught.value.__cause__)
@@ -115,7 +115,7 @@ def test_a_transaction_that_sqlite_rolled_back_refuses_what_follows_and_does_not
     with pytest.raises(StoreUnavailableError, match="rolled back"):
         with small.database.atomic():
             create_workload(runtime="go", id="before")
-            with pytest.raises(StoreUnavailableError, match="room"):
+            with pytest.raises(StoreUnavailableError, match="full"):
                 create_large()
             if go_on:
                 with pytest.raises(StoreUnavailableError, match="rolled back"):

@@ -56,7 +56,7 @@ def assert_refused(path, words, read_only):
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path, content, read_only):
     Path(path).write_bytes(content)
 
-    assert_refused(path, "not a SQLite database", read_only)
+    assert_refused(path, "not a database", read_only)
 
 
 @both_modes
@@ -73,7 +73,7 @@ def missing_folder(path):
 
 @both_modes
 @pytest.mark.parametrize("words, make", [
-    ("it is a folder", os.mkdir),
+    ("a folder", os.mkdir),
     ("does not exist", missing_folder),
     ("symbolic links", lambda path: os.symlink(path, path)),
 ], ids=["folder", "missing", "loop"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
@@ -43,30 +42,6 @@ ROLLED_BACK = (
 )
 
 logger = logging.getLogger("peewee")
-
-# Compiled when they are used, like every expression here: the package is to be imported quickly.
-_HOST = r"(\[[^][]*\]|[^][:]*)(:\d*)?"
-
-
-def without_password(target: str) -> str:
-    """A URL as it may be shown, its scheme alone if in doubt; a path is shown as it is."""
-    scheme, mark, rest = target.partition("://")
-    if not mark:
-        return target
-    place, asked, query = rest.partition("?")
-    authority, slash, path = place.partition("/")
-    account, at, hosts = authority.rpartition("@")
-    # A password that holds an @, a # or one of the marks as it is leaves an @ where none fits, or a # anywhere.
-    if "#" in rest or "@" in account + path + query or not all(re.fullmatch(_HOST, host) for host in hosts.split(",")):
-        return f"{scheme}://..."
-    shown = "&".join(part for part in query.split("&") if not _is_secret(part.partition("=")[0]))
-    return f"{scheme}://{account.partition(':')[0]}{at}{hosts}{slash}{path}{shown and asked}{shown}"
-
-
-def _is_secret(name: str) -> bool:
-    from urllib.parse import unquote  # likewise
-
-    return "password" in unquote(name).lower() or "secret" in unquote(name).lower()
 
 
 class KeyTakenError(IntegrityError):

@@ -209,11 +209,11 @@ def vacuum_store(store: OpenStore) -> int:
     updates then. It needs as much free room on the disk as the file has, twice: https://www.sqlite.org/lang_vacuum.html
 
     Returns:
-        By how many bytes the file is smaller.
+        By how many bytes the file is smaller, once nobody reads its old state any more.
 
     Raises:
-        StoreUnavailableError: somebody else is in the middle of reading or writing, this thread is in a transaction,
-            there is no room on the disk, or the store cannot be written, or is on a server. Nothing was changed.
+        StoreUnavailableError: somebody else is writing, this thread is in a transaction, there is no room on the disk,
+            or the store cannot be written, or is on a server. Nothing was changed.
     """
     return store.database.vacuum()
 

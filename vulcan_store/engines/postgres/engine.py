@@ -2,39 +2,29 @@
 
 A connection that the server has dropped while it lay idle is replaced before anything is sent on it; a forked child
 leaves its parent's alone. What was sent is never sent again.
+
+Behind a pooler like PgBouncer the next statement may run in another session, so nothing is set for a session. A message
+of several statements is one transaction, in which ``SET LOCAL`` holds for the others:
+https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT
 """
 # psycopg asks for literal SQL, and Peewee builds it.
-# pyright: reportArgumentType=false
+# pyright: reportArgumentType=false, reportCallIssue=false
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, NoReturn, Self, TypeVar
 
-from peewee import (  # type: ignore[attr-defined]
-    IntegrityError,
-    Model,
-    PeeweeException,
-    PostgresqlDatabase,
-    SchemaManager,
-    sort_models,  # pyright: ignore[reportAttributeAccessIssue]
-)
+import psycopg
+from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase
 
-from vulcan_store.engines.contract import READ_ONLY, Convert, Engine, Ran, ReferredError, without_password
+from vulcan_store.engines.contract import Convert, Engine, Ran, ReferredError
+from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.pool import Pool
-from vulcan_store.engines.postgres.driver import (
-    Connection,
-    abandon,
-    connect,
-    driver,
-    is_in_transaction,
-    is_of_key,
-    is_usable,
-)
-from vulcan_store.engines.postgres.statements import Sender, is_change, one_line, rows_of
-from vulcan_store.engines.postgres.urls import CONNECT_TIMEOUT, Settings, read_url
+from vulcan_store.engines.postgres.driver import Connection, abandon, is_in_transaction, is_usable, one_line, set_up
+from vulcan_store.engines.postgres.statements import BEGINS, ENDS, READS, WRITES, verb_of
+from vulcan_store.engines.postgres.urls import CONNECT_TIMEOUT, read_url
 from vulcan_store.engines.postgres.values import PostgresContext, batches, sendable
 from vulcan_store.errors import StoreUnavailableError
 
@@ -44,47 +34,62 @@ MIGRATION_LOCK = 0x76756C63616E
 """The advisory lock that those who open a store for the first time take in turn."""
 IDLE_FOR = 60.0
 """Seconds after which a connection that is idle is closed."""
+SAVE, RELEASE, UNDO = "SAVEPOINT vulcan", "RELEASE vulcan", "ROLLBACK TO vulcan"
 
 
 class PostgresEngine(Engine, PostgresqlDatabase):
     """A PostgreSQL server."""
 
     context_class = PostgresContext
-    errors = (driver.Error, PeeweeException)
+    errors = (psycopg.Error, PeeweeException)
     patience = CONNECT_TIMEOUT
     _adapter: Any
 
     @classmethod
     def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> Self:
+        return cls(target, pragmas, read_only)
+
+    def __init__(self, target: str, pragmas: Mapping[str, Any], read_only: bool) -> None:
+        self.target, self._parameters, settings = read_url(target)
+        self.read_only, self._lock_timeout = read_only, settings.lock_timeout
         if pragmas:
             raise StoreUnavailableError(
-                without_password(target), f"pragmas are SQLite's; a server has none, so leave out {pragmas!r}"
+                self.target, f"pragmas are SQLite's; a server has none, so leave out {pragmas!r}"
             )
-        shown, parameters, settings = read_url(target)
-        return cls(shown, parameters, settings, read_only)
-
-    def __init__(self, target: str, parameters: str, settings: Settings, read_only: bool) -> None:
-        self.target, self.read_only, self._parameters = target, read_only, parameters
         # What is kept for a session is kept only where it was asked for, and never what must not fail.
         self._prepare_threshold = None if read_only else settings.prepare_threshold
-        self._lock_timeout = settings.lock_timeout
-        self.sender = Sender(target, read_only, settings.lock_timeout, self._prepare_threshold is None)
+        # In the order in which they have to come: the isolation before anything is read.
+        self._of_session, self._of_transaction = list[str](), ["SET TRANSACTION READ ONLY"]
+        if not read_only:
+            self._of_transaction = [
+                "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", f"SET LOCAL lock_timeout = {settings.lock_timeout}"
+            ]
+        if self._prepare_threshold is not None:
+            self._of_transaction, self._of_session = [], [
+                "SET default_transaction_isolation = 'read committed'", f"SET lock_timeout = {settings.lock_timeout}"
+            ]
         pool: Pool[Connection] = Pool(
-            target, self._open, lambda connection: connection.close(), is_in_transaction, is_usable,
+            self.target, self._open, psycopg.Connection.close, is_in_transaction, is_usable,
             max_idle=settings.pool_size, idle_for=IDLE_FOR, size=settings.pool_size, timeout=settings.pool_timeout,
         )  # fmt: skip
-        super().__init__(target, pool, prefer_psycopg3=True, isolation_level=None if read_only else "READ COMMITTED")
+        super().__init__(
+            self.target, pool, prefer_psycopg3=True, isolation_level=None if read_only else "READ COMMITTED"
+        )
 
     def _open(self, note: Callable[[Connection], None]) -> None:
         try:
-            connection = connect(
-                self._parameters, None if self.sender.several else self._lock_timeout, self._prepare_threshold
+            connection: Connection = psycopg.connect(
+                self._parameters,
+                autocommit=True,
+                prepare_threshold=self._prepare_threshold,
+                cursor_factory=psycopg.ClientCursor if self._prepare_threshold is None else psycopg.Cursor,
             )
-        except driver.Error as error:
+            note(connection)
+            set_up(connection, self._of_session)
+        except psycopg.Error as error:
             raise StoreUnavailableError(self.target, one_line(error)) from error
         if self.server_version is None:
             self._set_server_version(connection)  # type: ignore[attr-defined]
-        note(connection)
 
     def after_fork_in_child(self) -> None:
         # A fork does no harm to the parent's connections, so nothing is waited for and nothing closed.
@@ -94,42 +99,97 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     # Statements
 
-    def run_read(self, connection: Connection, sql: str, values: Sequence[Any]) -> Ran:
-        cursor = self.sender.execute(connection, sql, values)
-        return cursor, rows_of(cursor)
+    def run_read(self, connection: Connection, sql: str, values: Sequence[Any] | None) -> Ran:
+        verb, alone = verb_of(sql), not is_in_transaction(connection)
+        before: Sequence[str] = ()
+        after: Sequence[str] = ()
+        if alone and verb in BEGINS:
+            after = self._of_transaction[-1:]  # it says itself how it is isolated
+        elif alone and (self.read_only or verb in WRITES or " FOR " in sql):  # it may lock rows
+            before = self._of_transaction
+        commits = verb in ENDS or alone and verb not in READS and verb not in BEGINS
+        ran = self._send(connection, sql, values, commits, before, after)
+        if verb in ENDS and ran[0].statusmessage == "ROLLBACK":
+            raise StoreUnavailableError(
+                self.target, "the transaction could only be rolled back, because a statement in it had failed"
+            )
+        return ran
 
-    def run_write(self, connection: Connection, sql: str, values: Sequence[Any]) -> Ran:
+    def run_write(self, connection: Connection, sql: str, values: Sequence[Any] | None) -> Ran:
         if not is_in_transaction(connection):
             return self.run_read(connection, sql, values)
-        # An error would make the rest of the transaction impossible; back to a savepoint, it does not.
-        cursor = self.sender.execute_in_savepoint(connection, sql, values)
-        return cursor, rows_of(cursor)
+        try:
+            return self._send(connection, sql, values, False, [SAVE], [RELEASE])
+        except psycopg.Error:
+            # It would make the rest of the transaction impossible; back to a savepoint, it does not.
+            if is_in_transaction(connection):
+                self._send(connection, RELEASE, None, False, [UNDO])
+            raise
 
     def run_any(self, connection: Connection, sql: str, values: Sequence[Any]) -> Ran:
         # As on SQLite: what somebody has caught spoils no transaction.
-        return (self.run_write if is_change(sql) else self.run_read)(connection, sql, values)
+        changes = verb_of(sql) in (*WRITES, "CREATE", "ALTER", "DROP")
+        return (self.run_write if changes else self.run_read)(connection, sql, values)
+
+    def _run_for_each(self, connection: Connection, sql: str, rows: Sequence[Any]) -> Ran:
+        writer = psycopg.ClientCursor(connection)
+        return self.run_write(connection, "; ".join(writer.mogrify(sql, row) for row in rows), None)
+
+    def _send(
+        self,
+        connection: Connection,
+        sql: str,
+        values: Sequence[Any] | None,
+        commits: bool,
+        before: Sequence[str],
+        after: Sequence[str] = (),
+    ) -> Ran:
+        try:
+            if before or after:
+                # It puts values into the text, as a message of several statements can have no others. A comment at the
+                # end of a statement ends with its line.
+                cursor: psycopg.Cursor[Row] = psycopg.ClientCursor(connection)
+                cursor.execute("\n; ".join([*before, sql, *after]), values)
+                for _ in before:
+                    cursor.nextset()
+            else:
+                cursor = connection.execute(sql, values)
+            # Not by the cursor's description, which takes as long to make as the server takes to answer.
+            return cursor, cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
+        except psycopg.Error as error:
+            self._close_if_lost(connection, error, commits)
+            raise
+        except BaseException:
+            abandon(connection)
+            raise
+
+    def _close_if_lost(self, connection: Connection, error: psycopg.Error, commits: bool) -> None:
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and not self.read_only:
+            connection.close()  # the server has become a standby; another of the hosts in the URL may take writes
+            return
+        # An error of the server's, or of a pooler's in its place, may end the connection before the end is seen.
+        ends = error.diag.severity_nonlocalized in ("FATAL", "PANIC") or (error.sqlstate or "").startswith("08")
+        if not (ends or connection.closed):
+            return
+        connection.close()
+        reason = f"the connection to the server was lost ({one_line(error)})"
+        if commits:
+            reason += "; what was under way may or may not have been done"
+        raise StoreUnavailableError(self.target, reason, maybe_done=commits) from error
 
     def converter_for(self, name: str, convert: Convert) -> Convert:
         field = getattr(convert, "__self__", None)
-        name = getattr(field, "name", name)
         return lambda value, *liberal: sendable(field, name, convert(value, *liberal))
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         # The rows are taken before they are sent: taking them may itself need the connection.
-        sent, watched = 0, self.is_watched()
+        sent = 0
         for batch in batches(rows):
-            start = time.perf_counter()
             try:
-                self.with_connection(self.sender.execute_for_each, sql, batch)
-            except driver.errors.UniqueViolation:
+                self._run(self._run_for_each, sql, batch)
+            except IntegrityError:
                 # A batch is sent as one, so which of its rows it was has to be found out one by one.
                 self.write_each(sql, batch, sent)
-            except driver.Error as error:
-                self.raise_translated(error)
-            else:
-                for row in batch if watched else ():
-                    self._log_query(sql, row)
-                    self._notify_hooks(sql, row, start, None)
             sent += len(batch)
 
     def read_together(self, connection: Connection, work: Callable[[], T]) -> T:
@@ -152,35 +212,25 @@ class PostgresEngine(Engine, PostgresqlDatabase):
     # The schema
 
     def table_and_index_names(self) -> set[str]:
-        tables = "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema()"
-        indexes = "SELECT indexname FROM pg_catalog.pg_indexes WHERE schemaname = current_schema()"
-        return {name for (name,) in self.read(f"{tables} UNION ALL {indexes}")}
+        found = self.read(
+            "SELECT relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace "
+            "WHERE nspname = current_schema()"
+        )
+        return {name for (name,) in found}
+
+    def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
+        try:
+            super()._create_missing(models, there)
+        except StoreUnavailableError as error:
+            # Only a table's owner may make an index; everything works without it, if more slowly.
+            complete = all(model._meta.table_name in there for model in models)
+            if not (complete and isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege)):
+                raise
 
     def _create(self, models: Sequence[type[Model]]) -> None:
-        # CREATE ... IF NOT EXISTS fails for some of several at once; the lock goes with the transaction. Whoever is
-        # first may take longer than others are to wait for a row.
-        self.read("SET LOCAL lock_timeout = 0")
+        # CREATE ... IF NOT EXISTS fails for some of several at once; the lock goes with the transaction.
         self.read("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
-        self.read(f"SET LOCAL lock_timeout = {self._lock_timeout}")
-        self._check_columns(models)
-        there = self.table_and_index_names()
-        for model in sort_models(models):
-            manager = SchemaManager(model, self)
-            if model._meta.table_name not in there:
-                manager.create_all(safe=True)
-                continue
-            for index in model._meta.fields_to_index():
-                if index._name not in there:
-                    self._create_index(manager, index)
-
-    def _create_index(self, manager: Any, index: Any) -> None:
-        try:
-            with self.savepoint():
-                self.execute(manager._create_index(index, safe=True))  # type: ignore[no-untyped-call]
-        except PeeweeException as error:
-            # Only a table's owner may; everything works without it, if more slowly.
-            if not isinstance(getattr(error, "orig", None), driver.errors.InsufficientPrivilege):
-                raise
+        super()._create(models)
 
     # Copies
 
@@ -196,26 +246,24 @@ class PostgresEngine(Engine, PostgresqlDatabase):
     # Errors
 
     def raise_translated(self, error: Exception) -> NoReturn:
-        cause: Exception = getattr(error, "orig", error)
-        if isinstance(cause, driver.errors.UniqueViolation) and is_of_key(cause):
-            raise IntegrityError(cause, *cause.args) from cause
-        if isinstance(cause, driver.errors.ForeignKeyViolation):
-            raise ReferredError(self.target, one_line(cause)) from cause
-        if isinstance(cause, driver.Error):
-            raise StoreUnavailableError(self.target, self._reason(cause)) from cause
-        super().raise_translated(error)
-
-    def _reason(self, cause: Exception) -> str:
-        if isinstance(cause, driver.errors.ReadOnlySqlTransaction) and self.read_only:
-            return READ_ONLY
-        if isinstance(cause, driver.errors.LockNotAvailable):
-            return (
+        cause, kind = getattr(error, "orig", error), StoreUnavailableError
+        if not isinstance(cause, psycopg.Error):
+            super().raise_translated(error)
+        reason = one_line(cause)
+        if isinstance(cause, psycopg.errors.UniqueViolation):
+            # The primary key is taken, and not what somebody else's unique index holds.
+            if cause.diag.constraint_name == f"{cause.diag.table_name}_pkey":
+                raise IntegrityError(cause, *cause.args) from cause
+        elif isinstance(cause, psycopg.errors.ForeignKeyViolation):
+            kind = ReferredError
+        elif isinstance(cause, psycopg.errors.LockNotAvailable):
+            reason = (
                 f"somebody else has had what it needs locked for {self._lock_timeout / 1000:g} s "
                 "(?lock_timeout= in the URL); nothing was changed, so try again"
             )
-        if isinstance(cause, driver.errors.InvalidSchemaName):
-            return (
+        elif isinstance(cause, psycopg.errors.InvalidSchemaName):
+            reason = (
                 "no schema of its search_path is there, or this role may not use it; CREATE SCHEMA one, GRANT USAGE, "
                 "CREATE on it, or set ?options=-c%20search_path%3Dname"
             )
-        return one_line(cause)
+        raise kind(self.target, reason) from cause

@@ -5,16 +5,24 @@ from __future__ import annotations
 import os
 import re
 from typing import Any, NamedTuple
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote
 
-from vulcan_store.engines.contract import without_password
-from vulcan_store.engines.postgres.driver import conninfo, driver
+import psycopg
+from psycopg import conninfo
+
 from vulcan_store.errors import StoreUnavailableError
 
 CONNECT_TIMEOUT = 5
 """Seconds that connecting may take, unless ``connect_timeout`` in the URL or ``$PGCONNECT_TIMEOUT`` says otherwise."""
 
-_UNREADABLE = "write @ # % / ? in a name or a password as %40 %23 %25 %2F %3F, and a port in digits"
+_HOST = r"(?:\[[^][]*\]|[^][:/?#@,]*)(?::\d*)?"
+_PLACE = re.compile(rf"(?:([^:/?#@]*)(?::[^/?#@]*)?(@))?({_HOST}(?:,{_HOST})*(?:/[^?#@]*)?)(?:\?([^#@]*))?")
+"""A user, an @, hosts with the name of a database, and parameters. A password that holds an @, a # or one of the marks
+as it is leaves an @ where none fits, or a # anywhere."""
+
+_UNREADABLE = (
+    "it cannot be read; write @ # % / ? in a name or a password as %40 %23 %25 %2F %3F, and a port in digits"
+)
 
 
 class Settings(NamedTuple):
@@ -41,29 +49,35 @@ def read_url(url: str) -> tuple[str, str, Settings]:
     Raises:
         StoreUnavailableError: it cannot be read; no part of a password is shown.
     """
-    shown = without_password(url)
     scheme, _, rest = url.partition("://")
-    # libpq repeats what it cannot read, and would look up what stands behind a second @ in the DNS.
-    if shown.endswith("://...") or re.search("%(?![0-9A-Fa-f]{2})|%00", rest):
-        raise StoreUnavailableError(f"{scheme}://...", f"it cannot be read as a URL; {_UNREADABLE}")
-    place, _, query = rest.partition("?")
-    given = [part.partition("=") for part in query.split("&") if part]
-    own = {unquote(name): unquote_plus(value) for name, _, value in given if unquote(name) in Settings._fields}
-    others = "&".join("".join(part) for part in given if unquote(part[0]) not in Settings._fields)
-    reason, parameters = None, dict[str, Any]()
+    found = _PLACE.fullmatch(rest)
+    if not found:
+        raise StoreUnavailableError(f"{scheme}://...", _UNREADABLE)
+    user, at, place, query = found.groups("")
+    own, others, shown = dict[str, str](), list[str](), list[str]()
+    for part in filter(None, query.split("&")):
+        name, _, value = unquote(part).partition("=")
+        if name in Settings._fields:
+            own[name] = value
+        else:
+            others.append(part)
+        if not re.search("password|secret", name, re.IGNORECASE):
+            shown.append(part)
+    reason, parameters = "", dict[str, Any]()
     try:
         # A capital letter in the scheme is taken here, but not by libpq.
-        parameters = conninfo.conninfo_to_dict(f"{scheme.lower()}://{place}{others and '?'}{others}")
-    except driver.Error as error:
-        reason = str(error).strip()
-    if reason is not None:  # raised here, where libpq's error, which may repeat the URL, is not its context
-        raise StoreUnavailableError(
-            shown, reason if "query parameter" in reason else f"it cannot be read; {_UNREADABLE}"
-        )
+        url = f"{scheme.lower()}://{rest.partition('?')[0]}?{'&'.join(others)}"
+        parameters = conninfo.conninfo_to_dict(url)
+    except psycopg.Error as error:
+        # What else libpq says may repeat a password.
+        reason = str(error).strip() if "query parameter" in str(error) else _UNREADABLE
+    if reason:  # raised here, where libpq's error is not its context
+        raise StoreUnavailableError(f"{scheme}://...", reason)
+    target = f"{scheme}://{user}{at}{place}{'?' if shown else ''}{'&'.join(shown)}"
     if "PGCONNECT_TIMEOUT" not in os.environ:
         parameters.setdefault("connect_timeout", CONNECT_TIMEOUT)
     parameters["client_encoding"] = "utf8"  # whatever the database's own; one that is not Unicode could not hold text
-    return shown, conninfo.make_conninfo("", **parameters), _settings(shown, own)
+    return target, conninfo.make_conninfo("", **parameters), _settings(target, own)
 
 
 def _settings(target: str, own: dict[str, str]) -> Settings:
@@ -71,7 +85,7 @@ def _settings(target: str, own: dict[str, str]) -> Settings:
     for name, text in own.items():
         least = 1 if name == "pool_size" else 0
         try:
-            numbers[name] = float(text) if name == "pool_timeout" else int(text)
+            numbers[name] = int(text) if text.isdecimal() else float(text)
         except ValueError:
             numbers[name] = -1
         if not least <= numbers[name] < 2**31:

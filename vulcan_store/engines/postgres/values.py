@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from peewee import Context
@@ -16,8 +15,6 @@ ROWS_AT_ONCE, BYTES_AT_ONCE = 100, 500_000
 MAX_BYTES = 500_000_000
 """How large one value of bytes may be: a server sends it as text of twice that, and no more than 1 GB at once."""
 
-_WITHOUT_ZONE = r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?"
-
 
 class PostgresContext(Context):
     """How the text of a query is built for a server, which cannot hold NUL in text, and knows times as such."""
@@ -25,29 +22,35 @@ class PostgresContext(Context):
     _values: list[Any]
 
     def value(self, value: Any, converter: Any = None, add_param: bool = True) -> Any:
-        done = super().value(value, converter, add_param)
-        if add_param and self._values:
+        before, done = len(self._values), super().value(value, converter, add_param)
+        if len(self._values) > before:
             field = getattr(converter or self.state.converter, "__self__", None)
-            if converter is not False and isinstance(value, datetime) and isinstance(self._values[-1], str):
-                self._values[-1] = datetime.fromisoformat(self._values[-1])  # or a Case of times would be one of texts
-            self._values[-1] = sendable(field, getattr(field, "name", "text"), self._values[-1])
+            self._values[-1] = sendable(field, "text", self._values[-1])
         return done
 
 
 def sendable(field: Any, name: str, value: Any) -> Any:
-    """A value as a server can take it for a column, or for none.
+    """A value as a server can take it for a column, or for none, which has a name then.
 
     Raises:
-        InvalidWorkloadError: it cannot; by the name of the argument.
+        InvalidWorkloadError: it cannot.
     """
+    expected = ""
     if isinstance(value, str):
         if "\0" in value:
-            raise InvalidWorkloadError(name, value, "a str without NUL, which PostgreSQL cannot hold")
-        # Text of a time without a zone is in UTC here, but to a server in the zone of the session.
-        if getattr(field, "field_type", None) == "DATETIME" and re.fullmatch(_WITHOUT_ZONE, value):
-            return f"{value} 00:00+00:00" if len(value) == 10 else f"{value}+00:00"
+            expected = "a str without NUL, which PostgreSQL cannot hold"
+        elif getattr(field, "postgres_type", "") == "TIMESTAMPTZ":
+            # As text a Case of times would be one of texts, and one without a zone, which is in UTC here, would be in
+            # the session's. What Python cannot read is left to the server.
+            try:
+                moment = datetime.fromisoformat(value)
+            except ValueError:
+                return value
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     elif isinstance(value, bytes) and len(value) > MAX_BYTES:
-        raise InvalidWorkloadError(name, value, f"at most {MAX_BYTES:,} bytes, the most that PostgreSQL hands out")
+        expected = f"at most {MAX_BYTES:,} bytes, the most that PostgreSQL hands out"
+    if expected:
+        raise InvalidWorkloadError(getattr(field, "name", name), value, expected)
     return value
 
 

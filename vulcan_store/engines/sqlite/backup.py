@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import os
-import stat
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vulcan_store.engines.sqlite.driver import opened, sqlite3
@@ -24,8 +24,6 @@ PAGES_PER_STEP = 1_000
 UNFINISHED = ".vulcan-backup-"
 """How the hidden name of a backup begins that is not whole yet."""
 
-AT_FDCWD, RENAME_NOREPLACE = -100, 1
-
 
 def copy_to(database: SqliteEngine, path: str, progress: Callable[[int, int, int], object] | None) -> None:
     """Copy a database to a new file while others go on writing; the file has its name only once it is whole.
@@ -35,21 +33,22 @@ def copy_to(database: SqliteEngine, path: str, progress: Callable[[int, int, int
         sqlite3.Error: what SQLite cannot do.
     """
     database.file.check()
-    if "\0" in path:
-        raise StoreUnavailableError(path, "it is not the path of a file: it holds a NUL")
     _require_free(path)
-    mode = 0o666 if database.in_memory else os.stat(database.path).st_mode
     folder = os.path.dirname(path)
     try:
         _remove_unfinished(folder)
         with _unfinished(folder) as name:
-            os.close(os.open(name, os.O_CREAT | os.O_EXCL, mode | stat.S_IWUSR))  # to be written now
-            with opened(uri_of(name, "rw")) as copy:
+            with opened(uri_of(name, "rwc")) as copy:
+                if not database.in_memory:
+                    shutil.copymode(database.path, name)  # before it holds what others may not read
+                copy.execute("PRAGMA journal_mode = off")  # what is unfinished is taken away, so it is one file
                 # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
                 database.pool.lend_another(lambda source: _copy(source, copy, progress))
-            database.file.check()
+            database.file.check()  # or it would be a copy of what nobody has any more
             _sync(name)
             _rename(name, path)
+        with contextlib.suppress(PermissionError):  # a folder may be one to put things into alone
+            _sync(folder)
     except OSError as error:
         raise StoreUnavailableError(path, f"a backup cannot be written there ({error.strerror})") from error
 
@@ -60,14 +59,11 @@ def _require_free(path: str) -> None:
 
 
 def _rename(name: str, path: str) -> None:
-    # This one overwrites nothing: https://man7.org/linux/man-pages/man2/rename.2.html. With a link a backup that dies
-    # here would have two names, and a lock on the folder may be held by the very job that makes the backup.
-    rename = getattr(ctypes.CDLL(None), "renameat2", None)
-    if rename is None or rename(AT_FDCWD, os.fsencode(name), AT_FDCWD, os.fsencode(path), RENAME_NOREPLACE):
-        _require_free(path)  # it is taken, or this file system has no such rename
+    try:
+        os.link(name, path)  # which overwrites nothing; the other name is taken away next
+    except OSError:
+        _require_free(path)  # it is taken, or this file system has no links
         os.rename(name, path)
-    with contextlib.suppress(PermissionError):  # a folder may be one to put things into alone
-        _sync(os.path.dirname(path))
 
 
 @contextlib.contextmanager
@@ -82,27 +78,17 @@ def _unfinished(folder: str) -> Iterator[str]:
         yield name
     finally:
         for each in (name, marker.name):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(each)
+            Path(each).unlink(missing_ok=True)
         marker.close()
 
 
 def _remove_unfinished(folder: str) -> None:
     """Take away what backups have left that died; one that is under way has a lock."""
-    entries: list[str] = []
-    with contextlib.suppress(PermissionError):
-        entries = os.listdir(folder)
-    for entry in entries:
-        if not (entry.startswith(UNFINISHED) and entry.endswith(".lock")):
-            continue
-        marker_name = os.path.join(folder, entry)
-        with contextlib.suppress(OSError):
-            with open(marker_name, "rb") as marker:
-                fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                for suffix in ("-journal", "-wal", "-shm", ""):
-                    with contextlib.suppress(FileNotFoundError):
-                        os.unlink(marker_name.removesuffix(".lock") + suffix)
-                os.unlink(marker_name)
+    for marker in Path(folder).glob(f"{UNFINISHED}*.lock"):
+        with contextlib.suppress(OSError), marker.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            marker.with_suffix("").unlink(missing_ok=True)
+            marker.unlink()
 
 
 def _sync(path: str) -> None:

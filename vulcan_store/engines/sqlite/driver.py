@@ -21,7 +21,6 @@ __all__ = ["has_code", "opened", "sqlite3"]
 
 CONSTRAINTS = [
     (r"UNIQUE constraint failed: \w+\.id$", "SQLITE_CONSTRAINT_PRIMARYKEY"),
-    (r"UNIQUE constraint failed", "SQLITE_CONSTRAINT_UNIQUE"),
     (r"FOREIGN KEY constraint failed", "SQLITE_CONSTRAINT_FOREIGNKEY"),
 ]
 """What SQLite's texts of refused rows mean; every table of a store has an ``id`` as its key."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vulcan_store.engines.sqlite.driver import has_code, opened, sqlite3
@@ -31,12 +30,28 @@ def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequen
         raise StoreUnavailableError(path, "there is no such file to restore, or it is no regular file")
     if not database.in_memory and os.path.samefile(path, database.path):
         raise StoreUnavailableError(path, "this is the store's own file")
+    # A file that nobody has open needs no locks, and reading it leaves no -wal and -shm beside it.
+    alone = not os.path.exists(os.path.realpath(path) + "-wal")
+    tries = iter(range(round(database.busy_timeout / PAUSE)))
+
+    def wait(status: int, remaining: int, total: int) -> None:
+        if status in BUSY and next(tries, None) is None:
+            raise StoreUnavailableError(database.target, locked(database))
+
+    def copy(target: sqlite3.Connection) -> None:
+        with opened(uri_of(path, "ro") + ("&immutable=1" if alone else "")) as source, opened(":memory:") as memory:
+            _check(source, path, columns)
+            if database.in_memory:
+                # Memory has no WAL, and cannot be read once its header says that it has, in the bytes 18 and 19:
+                # https://www.sqlite.org/fileformat2.html
+                content = source.serialize()
+                memory.deserialize(content[:18] + b"\x01\x01" + content[20:])
+                source = memory
+            source.backup(target, pages=-1, progress=wait, sleep=PAUSE)
+
     try:
-        # A file that nobody has open needs no locks, and reading it leaves no -wal and -shm beside it.
-        alone = not os.path.exists(os.path.realpath(path) + "-wal")
-        with opened(uri_of(path, "ro") + ("&immutable=1" if alone else "")) as source:
-            # A fork waits for what is done with a connection of the store's, and so for what is done with this one.
-            database.with_connection(_restore, source, path, database, columns)
+        # A fork waits for what is done with a connection of the store's, and so for what is done with the file.
+        database.with_connection(copy)
     except sqlite3.Error as error:
         if has_code(error, "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CANTOPEN"):
             raise StoreUnavailableError(path, f"it cannot be restored: {error}") from error
@@ -49,31 +64,6 @@ def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequen
         database.raise_translated(error)
 
 
-def _restore(
-    target: sqlite3.Connection,
-    source: sqlite3.Connection,
-    path: str,
-    database: SqliteEngine,
-    columns: Mapping[str, Sequence[str]],
-) -> None:
-    _check(source, path, columns)
-    with _in_rollback_mode(source) if database.in_memory else contextlib.nullcontext(source) as content:
-        _copy(target, content, database)
-
-
-def _copy(target: sqlite3.Connection, source: sqlite3.Connection, database: SqliteEngine) -> None:
-    left = database.busy_timeout
-
-    def wait(status: int, remaining: int, total: int) -> None:
-        nonlocal left
-        if status in BUSY:
-            left -= PAUSE
-            if left <= 0:
-                raise StoreUnavailableError(database.target, locked(database))
-
-    source.backup(target, pages=-1, progress=wait, sleep=PAUSE)
-
-
 def _check(source: sqlite3.Connection, path: str, columns: Mapping[str, Sequence[str]]) -> None:
     for table, needed in columns.items():
         there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
@@ -83,13 +73,3 @@ def _check(source: sqlite3.Connection, path: str, columns: Mapping[str, Sequence
     ((found,),) = source.execute("PRAGMA quick_check(1)").fetchall()
     if found != "ok":
         raise StoreUnavailableError(path, f"it is damaged ({found}); restore another backup")
-
-
-@contextlib.contextmanager
-def _in_rollback_mode(source: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    # Memory has no WAL, and cannot be read once its header says that it has: https://www.sqlite.org/fileformat2.html
-    content = bytearray(source.serialize())
-    content[18:20] = b"\x01\x01"
-    with contextlib.closing(sqlite3.Connection(":memory:")) as copy:
-        copy.deserialize(bytes(content))
-        yield copy

@@ -84,7 +84,7 @@ def open_store(
     if not isinstance(name, str):
         raise TypeError(f"target must be a str or an os.PathLike of str, not {target!r}")
     given: Any = pragmas or {}
-    database = engine_of(name).from_target(name, dict(given), read_only)
+    database = engine_of(name)(name, dict(given), read_only)
     try:
         database.start()
         database.ensure_schema(TABLES)

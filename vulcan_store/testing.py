@@ -57,7 +57,7 @@ def store_for_tests(target: str | Path) -> Iterator[Store]:
 @contextmanager
 def _own_schema(url: str) -> Iterator[str]:
     name = f"test_{new_id().lower()}"
-    server = engine_of(url).from_target(url, {}, False)
+    server = engine_of(url)(url, {}, False)
     server.start()
     try:
         server.execute_sql(f"CREATE SCHEMA {name}")

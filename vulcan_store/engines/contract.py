@@ -103,11 +103,6 @@ class Engine(Database):
         super().__init__(name, **options)
         self.forget_threads()
 
-    @classmethod
-    def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> Engine:
-        """The database that a target names, not connected yet."""
-        raise NotImplementedError
-
     # What an engine says of its driver
 
     def run_read(self, connection: Any, sql: str, values: Sequence[Any]) -> Ran:
@@ -480,11 +475,11 @@ class Engine(Database):
             if not there and self.read_only:
                 raise StoreUnavailableError(self.target, f"it has no table {table!r}, and read_only=True creates none")
 
-    # Copies
+    # Copies, for which a server has tools of its own
 
     def backup(self, path: str, progress: Callable[[int, int, int], object] | None = None) -> None:
         """Write a copy to a new file; see :func:`vulcan_store.backup_store`."""
-        raise NotImplementedError
+        raise StoreUnavailableError(self.target, "a server is backed up by its own pg_dump, which writes a copy too")
 
     def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:
         """Put a backup's content in place of what is stored; see :func:`vulcan_store.restore_store`.
@@ -492,11 +487,11 @@ class Engine(Database):
         Args:
             columns: the names of the columns that each table of the backup needs.
         """
-        raise NotImplementedError
+        raise StoreUnavailableError(self.target, "what pg_dump wrote is restored by a server's own pg_restore")
 
     def vacuum(self) -> int:
         """Give back the room of what was deleted; see :func:`vulcan_store.operations.housekeeping.vacuum_store`."""
-        raise NotImplementedError
+        raise StoreUnavailableError(self.target, "a server gives room back by its own VACUUM, and does so by itself")
 
 
 class _Unannounced:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from vulcan_store.engines import forks
 from vulcan_store.engines.contract import Engine
@@ -12,8 +14,8 @@ from vulcan_store.errors import StoreUnavailableError
 _URL = r"([A-Za-z][A-Za-z0-9+.-]*)://"
 
 
-def engine_of(target: str) -> type[Engine]:
-    """The class of the engine that a target asks for.
+def engine_of(target: str) -> Callable[[str, Mapping[str, Any], bool], Engine]:
+    """What makes a database, not connected yet, of a target, its pragmas, and whether it is only read.
 
     Raises:
         StoreUnavailableError: there is none for its scheme, or its driver is missing. Either shows the scheme alone,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import psycopg
 from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase
@@ -44,10 +44,6 @@ class PostgresEngine(Engine, PostgresqlDatabase):
     errors = (psycopg.Error, PeeweeException)
     patience = CONNECT_TIMEOUT
     _adapter: Any
-
-    @classmethod
-    def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> Self:
-        return cls(target, pragmas, read_only)
 
     def __init__(self, target: str, pragmas: Mapping[str, Any], read_only: bool) -> None:
         self.target, self._parameters, settings = read_url(target)
@@ -231,17 +227,6 @@ class PostgresEngine(Engine, PostgresqlDatabase):
         # CREATE ... IF NOT EXISTS fails for some of several at once; the lock goes with the transaction.
         self.read("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
         super()._create(models)
-
-    # Copies
-
-    def backup(self, path: str, progress: Callable[[int, int, int], object] | None = None) -> None:
-        raise StoreUnavailableError(self.target, "a server is backed up by its own pg_dump, which writes a copy too")
-
-    def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:
-        raise StoreUnavailableError(self.target, "what pg_dump wrote is restored by a server's own pg_restore")
-
-    def vacuum(self) -> int:
-        raise StoreUnavailableError(self.target, "a server gives room back by its own VACUUM, and does so by itself")
 
     # Errors
 

@@ -115,10 +115,6 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             lock_type=None if read_only else "IMMEDIATE",
         )
 
-    @classmethod
-    def from_target(cls, target: str, pragmas: Mapping[str, Any], read_only: bool) -> SqliteEngine:
-        return cls(target, pragmas, read_only)
-
     # Opening and closing connections
 
     def start(self) -> None:

@@ -183,9 +183,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def _ensure_journal_mode(self, connection: Any) -> None:
         if self.wanted_mode and not self.read_only:
-            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-            if mode != self.wanted_mode:
-                mode = connection.execute(f"PRAGMA journal_mode = {self.wanted_mode}").fetchone()[0]
+            mode = connection.execute(f"PRAGMA journal_mode = {self.wanted_mode}").fetchone()[0]
             if mode != self.wanted_mode:
                 raise StoreUnavailableError(
                     self.target,

@@ -81,7 +81,7 @@ class StoreModel(Model):
     def require(cls, names: Mapping[Any, Any]) -> None:
         """Raise InvalidWorkloadError for the first of the names that is no column."""
         for name in names:
-            if isinstance(name, str) and name not in cls._meta.combined:
+            if name not in cls._meta.combined:
                 expected = f"left out: there is no such field, only {', '.join(cls._meta.fields)}"
                 raise InvalidWorkloadError(name, names[name], expected)
 
@@ -177,7 +177,7 @@ class StoreModel(Model):
     @classmethod
     def _checked(cls, values: Mapping[Any, Any]) -> dict[Any, Any]:
         """The values by their columns, each as it is stored."""
-        cls.require(values)
+        cls.require({name: value for name, value in values.items() if not isinstance(name, Node)})
         columns = [(cls._meta.combined.get(name, name), value) for name, value in values.items()]
         return {column: _stored(column, value) for column, value in columns}
 

@@ -62,10 +62,6 @@ class Alias(ModelAlias[Any] if TYPE_CHECKING else ModelAlias):  # type: ignore[m
         """As in Peewee."""
         return Select(self, selection or self.get_field_aliases())
 
-    def __call__(self, **fields: Any) -> Any:
-        # Peewee makes a row of the columns that were selected, and otherwise a new one, with defaults in the others.
-        return self.model(**{**fields, "__no_default__": True})
-
 
 class StoreModel(Model):
     """A model that refuses what its fields cannot store and names that it does not have, on every way in."""

@@ -112,7 +112,7 @@ def purge_workloads(store: OpenStore, finished_before: datetime) -> int:
         StoreUnavailableError: the store cannot be written.
     """
     database, purged = store.database, 0
-    steps = _deletions(store, finished_before)
+    steps = _deletions(database, finished_before)
     database.require_writable()
     database.check_still_there()  # there may be nothing to delete, and so no write that looks
     start = time.monotonic()
@@ -125,9 +125,9 @@ def purge_workloads(store: OpenStore, finished_before: datetime) -> int:
     return purged
 
 
-def _deletions(store: OpenStore, moment: datetime) -> Iterator[bool]:
+def _deletions(database: Engine, moment: datetime) -> Iterator[bool]:
     """Delete what is to be purged, step by step; whether a step has deleted a workload, or only some of its log."""
-    database = store.database
+    store = database.store  # not one that becomes current meanwhile
     for found in _purgeable(database, moment):
         values = {"id": found.id, "most": LINES_PER_STEP}
         try:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import itertools
 import re
 import sys
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from vulcan_store.current import default_target, open_store
 from vulcan_store.engines.sqlite.paths import is_missing
@@ -42,26 +41,18 @@ HELP = {
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that names the word nearest to a wrong one."""
+    """An ArgumentParser that answers itself for an option that it does not have, also as a command's."""
 
     def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, args: Any = None, namespace: Any = None
     ) -> Any:
-        # In a command, argparse would name what is missing first, and leave a wrong option to the program's parser.
-        if self._subparsers is None:
-            for word in itertools.takewhile(lambda word: word != "--", args):
-                found = re.fullmatch("(--[^ =]+)(=.*)?", word, re.DOTALL)
-                if found is not None and found[1] not in self._option_string_actions:
-                    self.error(f"unrecognized arguments: {found[1]}")
-        return super().parse_known_args(args, namespace)
-
-    def error(self, message: str) -> NoReturn:
-        wrong = re.search(r"(?:invalid choice: '|unrecognized arguments: )([\w-]+)", message)
-        if wrong is not None:
-            right = re.findall(r"[\w-]+", message.partition("choose from")[2]) or self._option_string_actions
-            for near in difflib.get_close_matches(wrong[1], right, 1):
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            message = f"unrecognized arguments: {' '.join(unknown)}"
+            for near in difflib.get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, 1):
                 message += f", maybe you meant {near!r}?"
-        super().error(message)
+            self.error(message)
+        return found, unknown
 
 
 TARGET = Parser(add_help=False)

@@ -14,7 +14,7 @@ from vulcan_store.cli.arguments import (
     TIMES, Parser, add_fields, add_filters, add_json, given, moment, option, whole_number,
 )  # fmt: skip
 from vulcan_store.cli.display import plain, show, show_id, show_json, show_table, show_workloads
-from vulcan_store.engines.sqlite.paths import identity_of, path_of
+from vulcan_store.engines.sqlite.paths import path_of
 from vulcan_store.errors import StoreError
 from vulcan_store.models.workload import COLUMNS, MUTABLE
 from vulcan_store.queries.filters import CHOICES, FILTERS
@@ -71,12 +71,9 @@ def get(parser: Parser) -> object:
 
 
 def _refuse_own_file(store: Store, name: str) -> None:
-    def which(file: str) -> object:  # one that does not exist yet is known by its name
-        return identity_of(file) or os.path.realpath(file)
-
     if isinstance(store.database, SqliteDatabase):
         path = os.path.realpath(path_of(store.target))
-        if which(name) in [which(path + suffix) for suffix in ("", "-wal", "-shm", "-journal")]:
+        if os.path.realpath(name) in [path + suffix for suffix in ("", "-wal", "-shm", "-journal")]:
             raise StoreError(f"{name} is a file of the store itself; name another one for the result")
 
 

@@ -26,7 +26,7 @@ from peewee import (
     NodeList,
 )
 
-from vulcan_store.errors import InvalidWorkloadError
+from vulcan_store.errors import InvalidWorkloadError, Shown
 from vulcan_store.models import clock
 
 T = TypeVar("T")
@@ -47,12 +47,7 @@ def is_postgres(context: Context | None) -> bool:
     return "SERIAL" in str(context and context.state.field_types)
 
 
-class _Missing:
-    def __repr__(self) -> str:
-        return "missing"
-
-
-MISSING = _Missing()
+MISSING = Shown("missing")
 """Stands for a value that has no default and was not given."""
 
 

@@ -112,23 +112,24 @@ def purge_workloads(store: OpenStore, finished_before: datetime) -> int:
         StoreUnavailableError: the store cannot be written.
     """
     database, purged = store.database, 0
-    steps = _deletions(database, finished_before)
+    found = _purgeable(database, finished_before)
     database.require_writable()
     database.check_still_there()  # there may be nothing to delete, and so no write that looks
-    start = time.monotonic()
-    while batch := database.atomically(lambda: list(islice(steps, STEPS_PER_BATCH))):
-        purged += sum(batch)
-        # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
-        if not database.in_transaction():
-            time.sleep(time.monotonic() - start)
-        start = time.monotonic()
+    while batch := list(islice(found, STEPS_PER_BATCH)):
+        steps, start = _deletions(database, batch, finished_before), time.monotonic()
+        while deleted := database.atomically(lambda: list(islice(steps, STEPS_PER_BATCH))):
+            purged += sum(deleted)
+            # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
+            if not database.in_transaction():
+                time.sleep(time.monotonic() - start)
+            start = time.monotonic()
     return purged
 
 
-def _deletions(database: Engine, moment: datetime) -> Iterator[bool]:
-    """Delete what is to be purged, step by step; whether a step has deleted a workload, or only some of its log."""
+def _deletions(database: Engine, batch: list[Workload], moment: datetime) -> Iterator[bool]:
+    """Delete workloads step by step; whether a step has deleted one, or only some of its log."""
     store = database.store  # not one that becomes current meanwhile
-    for found in _purgeable(database, moment):
+    for found in batch:
         values = {"id": found.id, "most": LINES_PER_STEP}
         try:
             if not _is_purgeable(get_workload(store, found.id), moment):

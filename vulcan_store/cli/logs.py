@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from vulcan_store.cli.arguments import Parser, add_json, open_target, whole_number
+from vulcan_store.cli.arguments import Parser, add_json, open_target
 from vulcan_store.cli.display import complain, show, show_json
 from vulcan_store.engines.sqlite.driver import has_code
 from vulcan_store.errors import StoreError, StoreUnavailableError
@@ -104,7 +104,7 @@ def logs(parser: Parser) -> object:
     Example: vulcan-store logs "$id" --tail 100 --follow
     """
     parser.add_argument("id", metavar="ID")
-    parser.add_argument("--tail", type=whole_number, metavar="N", help="begin with the last N lines only")
+    parser.add_argument("--tail", type=int, metavar="N", help="begin with the last N lines only")
     parser.add_argument("--follow", action="store_true", help="go on printing what is new until the status is final")
     add_json(parser)
     parser.set_defaults(reads=True)

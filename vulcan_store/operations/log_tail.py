@@ -36,7 +36,7 @@ class LogTail:
     def __init__(self, store: OpenStore, workload_id: str, length: int | None = None) -> None:
         list_log_lines(store, workload_id, limit=0)  # raises if there is no such workload
         self.store, self.workload_id, self.last = store, workload_id, 0
-        self.length = None if length is None else non_negative_int("length", length)
+        self.length = None if length is None else non_negative_int("tail", length)
 
     def new_lines(self) -> Iterator[LogLine]:
         """The lines that were appended since it looked last, by ``seq``, then ``id``; what comes meanwhile is for the

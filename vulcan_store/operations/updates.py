@@ -107,7 +107,8 @@ def change(database: Engine, workload_id: str, fields: Mapping[str, Any], run: R
         values["claim_start"] = clock.to_text(start) if isinstance(start, datetime) else start
     if not fields:
         database.require_writable()
-    for _ in range(MAX_TRIES):
+    tries = MAX_TRIES
+    while True:
         if fields:
             started = None if run is None else values["claim_start"] is not None
             if rows := database.write(*_update_fields(database, values, status, started, *fields)):
@@ -123,7 +124,8 @@ def change(database: Engine, workload_id: str, fields: Mapping[str, Any], run: R
             if (run is None or status is not None) and not differing(stored, fields):
                 return stored
             break
-        if run is not None and stored.status != Status.RUNNING:
+        tries -= 1
+        if not tries or run is not None and stored.status != Status.RUNNING:
             break
         if not fields or fields.keys() == {"status"} and stored.status == status:
             return stored

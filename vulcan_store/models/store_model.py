@@ -71,6 +71,7 @@ class StoreModel(Model):
         only_save_dirty = True
 
     _dirty: set[str]
+    _prune_fields: Callable[..., dict[str, Any]]
     _stored_in: Any = None
 
     @classmethod

@@ -105,12 +105,13 @@ class Workload(StoreModel):
         store = getattr(self.database_of_row(), "store", None)
         if store is None:  # a Peewee database that the user has bound the model to
             return int(super().save(only=only))
-        names = self._dirty if only is None else _names_of(only)
-        fields = {name: self.__data__.get(name) for name in names if name in MUTABLE}
-        fixed = {name: self.__data__[name] for name in names & self._dirty if name not in MUTABLE}
+        fields = self._prune_fields(self.__data__, self.dirty_fields if only is None else only)
+        names = fields.keys()
         try:
-            for name in differing(store.get_workload(self.id), fixed) if fixed else ():
-                fields[name] = fixed[name]  # to be refused
+            if not names <= set(MUTABLE):
+                # What is fixed and not as it is stored stays among them, to be refused.
+                changed = differing(store.get_workload(self.id), fields)
+                fields = {name: value for name, value in fields.items() if name in MUTABLE or name in changed}
             if not fields:
                 return 0
             stored = store.update_workload(self.id, **fields)
@@ -123,7 +124,7 @@ class Workload(StoreModel):
     def _insert(self, only: Any) -> int:
         data = self.__data__.copy()
         fill_in(data, clock.now)
-        stored = data if only is None else {name: data[name] for name in _names_of(only) & data.keys()}
+        stored = data if only is None else self._prune_fields(data, only)
         self.insert(**stored).execute()
         self.__data__ = data
         self._dirty -= stored.keys()
@@ -247,10 +248,6 @@ def differing(stored: Workload, values: Mapping[str, Any]) -> list[str]:
     fields = Workload._meta.fields
     converted = {name: fields[name].python_value(fields[name].stored_value(value)) for name, value in values.items()}
     return [name for name, value in converted.items() if value != stored.__data__[name]]
-
-
-def _names_of(fields: Iterable[Any]) -> set[str]:
-    return {getattr(field, "name", field) for field in fields}
 
 
 FIELDS: tuple[StrictField[Any], ...] = tuple(Workload._meta.sorted_fields)

@@ -22,9 +22,11 @@ def new(tail):
 @pytest.fixture
 def tail(store, monkeypatch):
     monkeypatch.setattr(log_tail, "LINES_PER_BATCH", 2)
+    log_tail._appended.texts.clear()
     for key in "vw":
         make_workload(id=key)
-    return LogTail(CURRENT, "w")
+    yield LogTail(CURRENT, "w")
+    log_tail._appended.texts.clear()
 
 
 def test_what_is_appended_while_the_log_is_read_comes_next_and_once(tail):
@@ -39,7 +41,11 @@ def test_what_is_appended_while_the_log_is_read_comes_next_and_once(tail):
             add(99, f"high {place}")
 
     assert seen == [f"old {seq}" for seq in range(6)]
-    assert new(tail) == ["low 0", "low 3", "high 0", "high 3"]
+    for line in tail.new_lines():
+        seen.append(line.line)
+        if line.line == "high 3":
+            add(5, "last")
+    assert seen[6:] == ["low 0", "high 0", "low 3", "high 3", "last"]
     assert new(tail) == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from peewee import SQL, Tuple, fn
+from peewee import Tuple, fn
 
 from vulcan_store.engines.contract import Engine, OpenStore
 from vulcan_store.errors import InvalidWorkloadError
@@ -97,10 +97,7 @@ def list_log_lines(
 
 
 def lines_of(database: Engine, workload_id: str, **bounds: int) -> list[LogLine]:
-    """Lines of a log, in their order: all, or those within ``after``, ``after_id``, ``limit``, ``above`` and ``to``.
-
-    The last two are numbers in the table: from above the one to the other.
-    """
+    """Lines of a log, in their order: all, or those within ``after``, ``after_id`` and ``limit``."""
     rows = database.read(*_lines(database, {"id": workload_id, **bounds}, *bounds))
     return [LogLine.from_row(row, database) for row in rows]
 
@@ -131,8 +128,4 @@ def _lines(*bounds: str) -> Any:
         query = query.where(Tuple(LogLine.seq, LogLine.id) > Tuple(Param("after"), Param("after_id")))
     elif "after" in bounds:
         query = query.where(LogLine.seq > Param("after"))
-    if "to" in bounds:
-        # Calculated, so that SQLite walks through this log in its order, and not through the lines of all.
-        number = LogLine.id + SQL("0")
-        query = query.where(number > Param("above"), number <= Param("to"))
     return query.limit(Param("limit")) if "limit" in bounds else query

@@ -20,7 +20,7 @@ from vulcan_store.models.indexes import TABLES
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
 from vulcan_store.operations.logs import exists
-from vulcan_store.operations.reading import get_workload, walk
+from vulcan_store.operations.reading import get_workload, lookup_key, walk
 from vulcan_store.queries.compiled import Compiled, Param
 
 ISOLATIONS = tuple(Workload.isolation.stored)
@@ -84,7 +84,8 @@ def delete_workload(store: OpenStore, workload_id: str) -> None:
     database, values = store.database, {"id": workload_id, "most": 2**63 - 1}
 
     def delete_both() -> None:
-        database.read(*exists(database, values, database.for_update))  # or lines might be appended meanwhile
+        if database.for_update:
+            database.read(*exists(database, values, True))  # or lines might be appended meanwhile
         database.write(*_delete_lines(database, values))
         if not database.write(*_delete(database, values)):
             raise WorkloadNotFoundError(workload_id)
@@ -236,7 +237,7 @@ def _line_behind() -> Any:
 
 @Compiled
 def _delete_lines() -> Any:
-    lines = LogLine.select(LogLine.id).where(LogLine.workload == Param("id")).limit(Param("most"))
+    lines = LogLine.select(LogLine.id).where(LogLine.workload == Param("id", lookup_key)).limit(Param("most"))
     return LogLine.delete().where(LogLine.id.in_(lines))
 
 

@@ -163,6 +163,26 @@ def test_another_process_writes_while_a_purge_is_under_way(store, target, monkey
     assert ids() == ["new 150"]
 
 
+def test_what_finishes_anew_while_a_purge_is_under_way_stays_with_its_log(store, monkeypatch):
+    finished(250)
+    for key in ids():
+        append_log_lines(key, ["line"])
+    kept = []
+
+    def write_late(seconds):
+        # As the server does, when it ends what was ended without it.
+        monkeypatch.undo()
+        kept.append(ids()[0])
+        late = "2999-01-01 00:00:00.000000+00:00"
+        store.database.execute_sql(f"UPDATE workloads SET finished_at = '{late}' WHERE id = '{kept[0]}'")
+
+    monkeypatch.setattr(time, "sleep", write_late)  # the pause after a batch
+
+    assert purge_workloads(NOON + INSTANT) == 249
+
+    assert ids() == kept and [line.line for line in list_log_lines(kept[0])] == ["line"]
+
+
 def test_a_purge_that_is_interrupted_keeps_whole_workloads(store, monkeypatch):
     finished(250)
     for key in ids()[::10]:

@@ -162,8 +162,11 @@ def test_stores_on_a_database_that_they_share_are_each_empty_and_leave_nothing(p
             assert list_workloads().total == 0
             make_workload(id="w", runtime="oci")
         assert one.get_workload("w").runtime == "python"
+        with pytest.raises(ZeroDivisionError), store_for_tests(postgres) as failed:
+            make_workload(status=1 / 0)
+        schemas = tuple(store.target.rpartition("%3D")[2] for store in (other, failed))
         (left,) = one.database.execute_sql(
-            "SELECT COUNT(*) FROM pg_namespace WHERE nspname = %s", (other.target.rpartition("%3D")[2],)
+            "SELECT COUNT(*) FROM pg_namespace WHERE nspname IN (%s, %s)", schemas
         ).fetchone()
 
     assert left == 0

@@ -98,7 +98,7 @@ class InvalidWorkloadError(StoreError, ValueError):
         try:
             pickle.dumps(value)
         except Exception:  # whatever a foreign value's own pickling raises
-            value = _Shown(shown(value))
+            value = Shown(shown(value))
         return type(self), (self.field, value, self.expected, self.position)
 
     def __str__(self) -> str:
@@ -177,8 +177,8 @@ class WaitTimeoutError(StoreError, TimeoutError):
         return f"workload {shown(self.workload_id)} was still {self.status} after {self.timeout:g} s"
 
 
-class _Shown(str):
-    """What a value that cannot be pickled looked like."""
+class Shown(str):
+    """What an error shows in the place of a value: of one that cannot be pickled what it looked like."""
 
     def __repr__(self) -> str:
         return str(self)

@@ -61,8 +61,10 @@ def _own_schema(url: str) -> Iterator[str]:
     server.start()
     try:
         server.execute_sql(f"CREATE SCHEMA {name}")
-        yield f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}"
-        server.execute_sql(f"DROP SCHEMA {name} CASCADE")
+        try:
+            yield f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{name}"
+        finally:
+            server.execute_sql(f"DROP SCHEMA {name} CASCADE")
     finally:
         server.shutdown()
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import itertools
 import re
 import sys
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from vulcan_store.current import default_target, open_store
 from vulcan_store.engines.sqlite.paths import is_missing
@@ -42,26 +40,18 @@ HELP = {
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that names the word nearest to a wrong one."""
+    """An ArgumentParser that answers itself for an option that it does not have, also as a command's."""
 
     def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, args: Any = None, namespace: Any = None
     ) -> Any:
-        # In a command, argparse would name what is missing first, and leave a wrong option to the program's parser.
-        if self._subparsers is None:
-            for word in itertools.takewhile(lambda word: word != "--", args):
-                found = re.fullmatch("(--[^ =]+)(=.*)?", word, re.DOTALL)
-                if found is not None and found[1] not in self._option_string_actions:
-                    self.error(f"unrecognized arguments: {found[1]}")
-        return super().parse_known_args(args, namespace)
-
-    def error(self, message: str) -> NoReturn:
-        wrong = re.search(r"(?:invalid choice: '|unrecognized arguments: )([\w-]+)", message)
-        if wrong is not None:
-            right = re.findall(r"[\w-]+", message.partition("choose from")[2]) or self._option_string_actions
-            for near in difflib.get_close_matches(wrong[1], right, 1):
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            message = f"unrecognized arguments: {' '.join(unknown)}"
+            for near in difflib.get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, 1):
                 message += f", maybe you meant {near!r}?"
-        super().error(message)
+            self.error(message)
+        return found, unknown
 
 
 TARGET = Parser(add_help=False)
@@ -90,27 +80,14 @@ def seconds(text: str) -> float:
     return float(found[1]) * UNITS[found[2] or "s"]
 
 
-def whole_number(text: str, least: int = 0) -> int:
-    """A whole number that is not below the least."""
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
-    return int(text)
-
-
 def content(name: str) -> bytes:
     """What is in a file; ``-`` is stdin."""
     return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
 
 
-def values(field: object, text: str) -> list[str]:
-    """The values of a filter: words of an enumeration, with commas between, or one text."""
-    if not isinstance(field, EnumField):
-        return [text]
-    found = text.split(",")
-    for word in found:
-        if word not in field.stored:
-            raise argparse.ArgumentTypeError(f"invalid choice: {word!r} (choose from {', '.join(field.members)})")
-    return found
+def words(text: str) -> list[str]:
+    """Words with commas between."""
+    return text.split(",")
 
 
 def open_target(options: argparse.Namespace) -> Store:
@@ -133,7 +110,10 @@ def add_filters(parser: Parser, names: Iterable[str]) -> None:
     for name in names:
         field = Workload._meta.fields[name]
         about = HELP.get(name, field.expected)
-        parser.add_argument(option(name), action="extend", type=partial(values, field), help=about)
+        if isinstance(field, EnumField):
+            parser.add_argument(option(name), action="extend", type=words, help=about)
+        else:
+            parser.add_argument(option(name), action="append", help=about)
 
 
 TYPES: dict[type, Any] = {StrictIntegerField: int, TimeField: moment, BytesField: content}

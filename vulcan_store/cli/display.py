@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
+import shutil
 import sys
 from collections.abc import Iterable
 from datetime import datetime
@@ -75,9 +75,7 @@ def show_table(workloads: Iterable[Workload]) -> int:
 
     A column is as wide as what has come so far needs, so that an endless table can be printed as it comes.
     """
-    columns = None
-    if sys.stdout.isatty():
-        columns = os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     now, coming, count = clock.now(), iter(workloads), 0
     rows, widths = [HEADINGS], [0] * len(HEADINGS)
     while batch := list(itertools.islice(coming, ROWS_PER_BATCH)):

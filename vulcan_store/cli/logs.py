@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import codecs
 import signal
 import sys
 import time
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from vulcan_store.cli.arguments import Parser, add_json, open_target, whole_number
+from vulcan_store.cli.arguments import Parser, add_json, open_target
 from vulcan_store.cli.display import complain, show, show_json
 from vulcan_store.engines.sqlite.driver import has_code
 from vulcan_store.errors import StoreError, StoreUnavailableError
@@ -23,10 +23,8 @@ PAUSE = 0.2
 """Seconds between two looks at a log that is followed, and between two tries of what a lock holds up."""
 BYTES_PER_READ = 65_536
 """As many as a pipe of Linux holds."""
-BYTES_PER_LINE = 1_000_000
-"""How long a line of a log may be; a longer one is stored as several."""
-LINE = re.compile(rb"(?:[^\n]{999997,1000000}(?![\x80-\xbf])|[^\n]{1,1000000})\n?|\n")
-"""A line or a part of one, which ends between characters of UTF-8, if it is that."""
+MAX_BEGUN = 1_000_000
+"""How many characters of a line that has not ended are waited with; a longer one is stored in parts."""
 LOCK_NOT_AVAILABLE = "55P03"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
@@ -85,16 +83,19 @@ def _patiently(work: Callable[[], Any]) -> Any:
 
 def _as_they_come() -> Iterator[list[str]]:
     """The lines of stdin as soon as they are there, in time that grows with their length alone."""
-    begun = bytearray()
+    decode, begun = codecs.getincrementaldecoder("utf-8")("replace").decode, ""
     while chunk := sys.stdin.buffer.read1(BYTES_PER_READ):  # type: ignore[union-attr]
-        begun += chunk
-        if b"\n" in chunk or len(begun) > BYTES_PER_LINE:
-            lines = LINE.findall(begun)
-            begun = bytearray(b"" if lines[-1].endswith(b"\n") else lines.pop())
-            yield [line.decode(errors="replace") for line in lines]
+        *ended, begun = (begun + decode(chunk)).split("\n")
+        lines = [line + "\n" for line in ended]
+        if len(begun) > MAX_BEGUN:
+            lines.append(begun[:MAX_BEGUN])
+            begun = begun[MAX_BEGUN:]
+        if lines:
+            yield lines
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    begun += decode(b"", final=True)
     if begun:
-        yield [begun.decode(errors="replace")]
+        yield [begun]
 
 
 def logs(parser: Parser) -> object:
@@ -103,7 +104,7 @@ def logs(parser: Parser) -> object:
     Example: vulcan-store logs "$id" --tail 100 --follow
     """
     parser.add_argument("id", metavar="ID")
-    parser.add_argument("--tail", type=whole_number, metavar="N", help="begin with the last N lines only")
+    parser.add_argument("--tail", type=int, metavar="N", help="begin with the last N lines only")
     parser.add_argument("--follow", action="store_true", help="go on printing what is new until the status is final")
     add_json(parser)
     parser.set_defaults(reads=True)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from functools import partial
 from pathlib import Path
 
 from peewee import SqliteDatabase
 
 from vulcan_store.cli.arguments import (
-    TIMES, Parser, add_fields, add_filters, add_json, given, moment, option, whole_number,
+    TIMES, Parser, add_fields, add_filters, add_json, given, moment, option,
 )  # fmt: skip
 from vulcan_store.cli.display import plain, show, show_id, show_json, show_table, show_workloads
-from vulcan_store.engines.sqlite.paths import identity_of, path_of
+from vulcan_store.engines.sqlite.paths import path_of
 from vulcan_store.errors import StoreError
 from vulcan_store.models.workload import COLUMNS, MUTABLE
 from vulcan_store.queries.filters import CHOICES, FILTERS
@@ -71,12 +70,9 @@ def get(parser: Parser) -> object:
 
 
 def _refuse_own_file(store: Store, name: str) -> None:
-    def which(file: str) -> object:  # one that does not exist yet is known by its name
-        return identity_of(file) or os.path.realpath(file)
-
     if isinstance(store.database, SqliteDatabase):
         path = os.path.realpath(path_of(store.target))
-        if which(name) in [which(path + suffix) for suffix in ("", "-wal", "-shm", "-journal")]:
+        if os.path.realpath(name) in [path + suffix for suffix in ("", "-wal", "-shm", "-journal")]:
             raise StoreError(f"{name} is a file of the store itself; name another one for the result")
 
 
@@ -92,12 +88,10 @@ def list_(parser: Parser) -> object:
     for name in TIME_FILTERS:
         names = dict.fromkeys((option(name), option(name.removeprefix("created_"))))
         parser.add_argument(*names, type=moment, metavar="TIME")
-    parser.add_argument("--limit", type=whole_number, metavar="N", help=f"how many at most (default: {LIMIT})")
+    parser.add_argument("--limit", type=int, metavar="N", help=f"how many at most (default: {LIMIT})")
     place = parser.add_mutually_exclusive_group()
-    place.add_argument(
-        "--page", type=partial(whole_number, least=1), default=1, metavar="N", help="which page of that many, from 1"
-    )
-    place.add_argument("--offset", type=whole_number, default=0, metavar="N", help="how many to pass over first")
+    place.add_argument("--page", type=int, metavar="N", help="which page of that many, from 1")
+    place.add_argument("--offset", type=int, default=0, metavar="N", help="how many to pass over first")
     place.add_argument("--all", action="store_true", help="every workload that matches, without a limit")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--quiet", action="store_true", help="print ids only")
@@ -107,16 +101,17 @@ def list_(parser: Parser) -> object:
 
     def run(store: Store, options: Namespace) -> None:
         filters = given(options, FILTERS)
-        start, total = 0, None
+        start, total = options.offset, None
         if options.all:
             if options.limit is not None:
                 parser.error("argument --limit: not allowed with argument --all")
             workloads = store.iter_workloads(with_output=options.json, **filters)
         else:
             limit = LIMIT if options.limit is None else options.limit
-            start = (options.page - 1) * limit + options.offset
-            page = store.list_workloads(limit, start, with_output=options.json, **filters)
+            page = store.list_workloads(limit, start, page=options.page, with_output=options.json, **filters)
             workloads, total = iter(page.items), page.total
+            if options.page is not None:
+                start = (options.page - 1) * limit
         if options.json:
             for workload in workloads:
                 show_json(workload)

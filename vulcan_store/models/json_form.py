@@ -12,6 +12,8 @@ from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.models.clock import from_text, to_text
 from vulcan_store.models.fields import BytesField, StrictField, TimeField
 
+_ZONE = r"[Zz]$|[+-]\d\d:?\d\d"
+
 
 def to_json(value: Any) -> Any:
     """A column's value, ready for ``json.dumps``."""
@@ -22,11 +24,6 @@ def to_json(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def _has_zone(text: str) -> bool:
-    # What a row holds without one is in UTC; what is imported without one may be anything.
-    return text[-1:] in "Zz" or re.search(r"[+-]\d\d:?\d\d", text[10:]) is not None
-
-
 def from_json(field: StrictField[Any], value: Any) -> Any:
     """The reverse of :func:`to_json` for a column, which may also be given a time as a ``datetime``.
 
@@ -34,8 +31,11 @@ def from_json(field: StrictField[Any], value: Any) -> Any:
         InvalidWorkloadError: a time or bytes are in another form.
     """
     if isinstance(field, TimeField):
-        moment = from_text(value) if isinstance(value, str) else value
-        if not isinstance(moment, datetime) or isinstance(value, str) and not _has_zone(value):
+        moment = value
+        # What a row holds without a zone is in UTC; what is imported without one may be anything.
+        if isinstance(value, str) and re.search(_ZONE, value[10:]):
+            moment = from_text(value)
+        if not isinstance(moment, datetime):
             raise InvalidWorkloadError(field.name, value, "a time in RFC 3339, like 2026-02-18T11:12:42Z")
         return moment
     if isinstance(field, BytesField):

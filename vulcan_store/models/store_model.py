@@ -62,10 +62,6 @@ class Alias(ModelAlias[Any] if TYPE_CHECKING else ModelAlias):  # type: ignore[m
         """As in Peewee."""
         return Select(self, selection or self.get_field_aliases())
 
-    def __call__(self, **fields: Any) -> Any:
-        # Peewee makes a row of the columns that were selected, and otherwise a new one, with defaults in the others.
-        return self.model(**{**fields, "__no_default__": True})
-
 
 class StoreModel(Model):
     """A model that refuses what its fields cannot store and names that it does not have, on every way in."""
@@ -75,13 +71,14 @@ class StoreModel(Model):
         only_save_dirty = True
 
     _dirty: set[str]
+    _prune_fields: Callable[..., dict[str, Any]]
     _stored_in: Any = None
 
     @classmethod
     def require(cls, names: Mapping[Any, Any]) -> None:
         """Raise InvalidWorkloadError for the first of the names that is no column."""
         for name in names:
-            if isinstance(name, str) and name not in cls._meta.combined:
+            if name not in cls._meta.combined:
                 expected = f"left out: there is no such field, only {', '.join(cls._meta.fields)}"
                 raise InvalidWorkloadError(name, names[name], expected)
 
@@ -177,7 +174,7 @@ class StoreModel(Model):
     @classmethod
     def _checked(cls, values: Mapping[Any, Any]) -> dict[Any, Any]:
         """The values by their columns, each as it is stored."""
-        cls.require(values)
+        cls.require({name: value for name, value in values.items() if not isinstance(name, Node)})
         columns = [(cls._meta.combined.get(name, name), value) for name, value in values.items()]
         return {column: _stored(column, value) for column, value in columns}
 

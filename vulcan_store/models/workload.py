@@ -101,17 +101,17 @@ class Workload(StoreModel):
         if force_insert or self.id is None or {"id", "isolation"} <= self._dirty:
             return self._insert(only)
         if "id" in self._dirty:
-            raise InvalidWorkloadError("id", self.id, "as it was stored; None and save() stores a copy")
+            raise InvalidWorkloadError("id", self.id, "as it was stored")
         store = getattr(self.database_of_row(), "store", None)
         if store is None:  # a Peewee database that the user has bound the model to
             return int(super().save(only=only))
-        names = self._dirty if only is None else _names_of(only)
-        fields = {name: self.__data__.get(name) for name in names if name in MUTABLE}
-        fixed = {name: self.__data__[name] for name in names & self._dirty if name not in MUTABLE}
+        fields = self._prune_fields(self.__data__, self.dirty_fields if only is None else only)
+        names = fields.keys()
         try:
-            for name in differing(store.get_workload(self.id), fixed) if fixed else ():
-                expected = f"as it was stored: what may be changed is {', '.join(MUTABLE)}"
-                raise InvalidWorkloadError(name, fixed[name], expected)
+            if not names <= set(MUTABLE):
+                # What is fixed and not as it is stored stays among them, to be refused.
+                changed = differing(store.get_workload(self.id), fields)
+                fields = {name: value for name, value in fields.items() if name in MUTABLE or name in changed}
             if not fields:
                 return 0
             stored = store.update_workload(self.id, **fields)
@@ -122,10 +122,9 @@ class Workload(StoreModel):
         return 1
 
     def _insert(self, only: Any) -> int:
-        data = _filled_in(self.__data__)
-        if name := TIME_OF.get(type(self).status.stored_value(self.status)):
-            data.setdefault(name, data["created_at"])
-        stored = data if only is None else {name: data[name] for name in _names_of(only) & data.keys()}
+        data = self.__data__.copy()
+        fill_in(data, clock.now)
+        stored = data if only is None else self._prune_fields(data, only)
         self.insert(**stored).execute()
         self.__data__ = data
         self._dirty -= stored.keys()
@@ -140,10 +139,10 @@ class Workload(StoreModel):
 
     @classmethod
     def bulk_create(cls, model_list: Iterable[Self], batch_size: int | None = None) -> None:
-        """As in Peewee, with ids and times of creation filled in."""
+        """As in Peewee, with ids and times filled in."""
         workloads = list(model_list)
         for workload in workloads:
-            workload.__data__ = _filled_in(workload.__data__)
+            fill_in(workload.__data__, clock.now)
         super().bulk_create(workloads, batch_size)
         for workload in workloads:
             workload._dirty.clear()
@@ -187,8 +186,9 @@ class Workload(StoreModel):
         it, but for an ``output`` of no bytes, which becomes None.
         """
         form = {name: to_json(self.__data__.get(name)) for name in COLUMNS}
-        absent = {name for name, value in form.items() if value is None or value == "" and name in LEFT_OUT_WHEN_EMPTY}
-        return {name: value for name, value in form.items() if name not in absent}
+        for name in LEFT_OUT_WHEN_EMPTY:
+            form[name] = form[name] or None
+        return {name: value for name, value in form.items() if value is not None}
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> Self:
@@ -224,8 +224,23 @@ class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[
         return f"there is no workload {shown(self.workload_id)}"
 
 
-TIME_OF: dict[Any, str] = {Status.RUNNING: "started_at", **dict.fromkeys(FINAL, "finished_at")}
-"""What becomes ``created_at`` for a workload that is created with a status, unless it is given."""
+def fill_in(new: dict[str, Any], now: Callable[[], Any], with_times: bool = True) -> None:
+    """Fill in what a new workload gets beside its defaults, if it was not given: an id, and its times.
+
+    Args:
+        new: what was given, by name.
+        now: gives the time, in the form that the times have.
+        with_times: whether what is created running has started then, and what is created final has finished.
+    """
+    if "id" not in new:
+        new["id"] = new_id()
+    if "created_at" not in new:
+        new["created_at"] = now()
+    if with_times and "status" in new:
+        if new["status"] == Status.RUNNING:
+            new.setdefault("started_at", new["created_at"])
+        elif new["status"] in FINAL:
+            new.setdefault("finished_at", new["created_at"])
 
 
 def differing(stored: Workload, values: Mapping[str, Any]) -> list[str]:
@@ -235,26 +250,16 @@ def differing(stored: Workload, values: Mapping[str, Any]) -> list[str]:
     return [name for name, value in converted.items() if value != stored.__data__[name]]
 
 
-def _names_of(fields: Iterable[Any]) -> set[str]:
-    return {getattr(field, "name", field) for field in fields}
-
-
 FIELDS: tuple[StrictField[Any], ...] = tuple(Workload._meta.sorted_fields)
 COLUMNS: tuple[str, ...] = tuple(field.name for field in FIELDS)
 MUTABLE = tuple(Changes.__annotations__)
 """The fields that may be changed; the others are fixed once created."""
-FILLED_IN: dict[str, Callable[[], Any]] = {"id": new_id, "created_at": clock.now}
-"""What a workload gets when it is stored, if it was not given."""
 LEFT_OUT_WHEN_EMPTY = ("input_hash", "output", "error")
 """What the server leaves out of its JSON form when it is empty; what is absent is left out whatever it is."""
 
 
-def _filled_in(data: dict[str, Any]) -> dict[str, Any]:
-    return {name: make() for name, make in FILLED_IN.items()} | data
-
-
 # An INSERT of Peewee's own fills them in as well; a new Workload does not show them yet.
-Workload._meta.defaults.update({Workload._meta.fields[name]: make for name, make in FILLED_IN.items()})
+Workload._meta.defaults.update({Workload.id: new_id, Workload.created_at: clock.now})
 
 _status, _isolation, _runtime = (
     field.members.get for field in (Workload.status, Workload.isolation, Workload.runtime)

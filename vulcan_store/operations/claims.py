@@ -125,7 +125,7 @@ def _claim(lockable: bool, *shape: Filter) -> Any:
         oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
     changes = {
         Workload.status: Status.RUNNING,
-        Workload.node_id: Param("node_id", Workload.node_id.stored_value),
+        Workload.node_id: Param("node_id"),
         Workload.started_at: Param("now"),
     }
     return Workload.update(changes).where(Workload.id == oldest).returning(Workload)

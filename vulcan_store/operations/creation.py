@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import count
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, Unpack, overload
 
 from peewee import IntegrityError
 
@@ -12,12 +12,9 @@ from vulcan_store.engines.contract import Engine, KeyTakenError, OpenStore
 from vulcan_store.errors import InvalidWorkloadError, WorkloadExistsError
 from vulcan_store.models import clock
 from vulcan_store.models.fields import MISSING
-from vulcan_store.models.ids import new_id
 from vulcan_store.models.typed import NewWorkload
-from vulcan_store.models.workload import COLUMNS, FIELDS, TIME_OF, Workload
+from vulcan_store.models.workload import COLUMNS, FIELDS, Workload, fill_in
 from vulcan_store.queries.compiled import Compiled, Param
-
-T = TypeVar("T")
 
 
 @overload
@@ -57,7 +54,7 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     else:
         row = _row_of(database, workload)
     store_row(database, row)
-    stored = Workload.from_row([*row.values()], database)
+    stored = Workload.from_row(_values_of(row), database)
     if workload is None:
         return stored
     vars(workload).update({"run": None, **vars(stored)})
@@ -84,47 +81,37 @@ def create_workloads(store: OpenStore, workloads: Iterable[Workload | Mapping[st
         StoreUnavailableError: the store cannot be written.
     """
     database, positions = store.database, count()
-    rows = (_checked_row(database, workload, next(positions)) for workload in _drawn(workloads))
-    insertion = _insert.text(database).sql
+    failures: list[BaseException] = []
+    rows = (_checked_row(database, workload, next(positions)) for workload in _drawn(workloads, failures))
+    database.require_writable()
     try:
-        database.atomically(lambda: database.write_many(insertion, rows))
+        with database.atomic():
+            database.write_many(_insert.text(database).sql, rows)
+            for failure in failures:
+                raise failure
     except KeyTakenError as error:
         raise WorkloadExistsError(error.row[_ID], error.index) from None
-    except _DrawingFailed as failure:
-        raise failure.error from failure.error.__cause__
     return next(positions)
 
 
-class _DrawingFailed(BaseException):
-    """Carries what an iterable of the caller's raised past the engine, which would take it for an error of its own."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-def _drawn(workloads: Iterable[T]) -> Iterator[T]:
-    source = iter(workloads)
-    while True:
-        try:
-            workload = next(source)
-        except StopIteration:
-            return
-        except BaseException as error:
-            raise _DrawingFailed(error) from None
-        yield workload
+def _drawn(workloads: Iterable[Any], failures: list[BaseException]) -> Iterator[Any]:
+    """Keeps what an iterable of the caller's raises from the engine, which would take it for an error of its own."""
+    try:
+        yield from workloads
+    except BaseException as error:
+        failures.append(error)
 
 
 def _checked_row(database: Engine, workload: object, position: int) -> list[Any]:
     try:
         if isinstance(workload, Workload):
-            row = _row_of(database, workload)
-        elif isinstance(workload, Mapping):
-            row = new_row(database, workload)
-        else:
-            raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
+            return _values_of(_row_of(database, workload))
+        if isinstance(workload, Mapping):
+            return _values_of(new_row(database, workload))
+        raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
     except InvalidWorkloadError as error:
-        raise InvalidWorkloadError(error.field, error.value, error.expected, position) from None
-    return list(row.values())
+        error.position = position
+        raise
 
 
 def _row_of(database: Engine, workload: Workload) -> dict[str, Any]:
@@ -132,55 +119,51 @@ def _row_of(database: Engine, workload: Workload) -> dict[str, Any]:
 
 
 _ID = COLUMNS.index("id")
-
-# Most columns of most workloads have their defaults; to convert those each time took a third of a create's Python.
 _DEFAULTS = {field.name: None if field.default is None else field.stored_value(field.default) for field in FIELDS}
 
 
 def new_row(
     database: Engine, fields: Mapping[str, Any], liberal: Collection[str] = (), with_times: bool = True
 ) -> dict[str, Any]:
-    """The values of all columns for a new workload, in their order.
+    """What is to be stored of a new workload besides defaults, by name.
 
     Args:
         fields: what is given, by name.
         liberal: the names of what another store holds already: what it holds is taken.
-        with_times: whether what is created running has started then, and what is created final has finished.
+        with_times: as :func:`~vulcan_store.models.workload.fill_in` has it.
 
     Raises:
         InvalidWorkloadError: a field does not exist, or cannot take its value; ``runtime`` is missing.
     """
-    row, checks = _DEFAULTS.copy(), _insert.text(database).converters
-    if not fields.keys() <= row.keys():
+    if not fields.keys() <= _DEFAULTS.keys():
         Workload.require(fields)
+    if "runtime" not in fields:
+        Workload.runtime.refuse(MISSING)
+    row, checks = {}, _insert.text(database).converters
     for name, value in fields.items():
         row[name] = checks[name](value, name in liberal)
-    if row["runtime"] is None:
-        Workload.runtime.refuse(MISSING)
-    if row["id"] is None:
-        row["id"] = new_id()
-    if row["created_at"] is None:
-        row["created_at"] = clock.now_as_text()
-    if with_times and (time := TIME_OF.get(row["status"])) and time not in fields:
-        row[time] = row["created_at"]
+    fill_in(row, clock.now_as_text, with_times)
     return row
 
 
 def store_row(database: Engine, row: Mapping[str, Any]) -> None:
     """Store what :func:`new_row` gives; raises WorkloadExistsError if the id is taken."""
     # Defaults stand in the statement as constants: to give SQLite all sixteen values takes a tenth of the whole.
-    insertion = _insert.text(database, *[name for name, value in row.items() if value is not _DEFAULTS[name]])
     try:
-        database.write(insertion.sql, [row[name] for name, _ in insertion.params])
+        database.write(_insert.text(database, *row).sql, [*row.values()])
     except IntegrityError:
         raise WorkloadExistsError(row["id"]) from None
 
 
+def _values_of(row: dict[str, Any]) -> list[Any]:
+    """The values of all columns, in their order."""
+    return [*(_DEFAULTS | row).values()]
+
+
 @Compiled
 def _insert(*given: str) -> Any:
-    """Store a new workload of which all columns are given, or some."""
+    """Store a new workload of which these columns are given, in this order, or all."""
+    row: dict[str, Any] = {name: Param(name, Workload._meta.fields[name].stored_value) for name in given or COLUMNS}
     # What is absent stands in it too, or a default of the table's own would be stored.
-    return Workload.insert({
-        field: Param(field.name, field.stored_value) if field.name in given or not given else field.default
-        for field in FIELDS
-    }).returning()
+    row |= {name: default for name, default in _DEFAULTS.items() if name not in row}
+    return Workload.insert_many([row], row).returning()

@@ -12,6 +12,7 @@ from vulcan_store.models.log_line import LogLine
 from vulcan_store.operations.logs import list_log_lines
 from vulcan_store.operations.reading import lookup_key
 from vulcan_store.queries.compiled import Compiled, Param
+from vulcan_store.queries.filters import non_negative_int
 
 LINES_PER_BATCH = 1_000
 """How many lines of a log are read at once."""
@@ -31,7 +32,8 @@ class LogTail:
     """
 
     def __init__(self, store: OpenStore, workload_id: str, length: int | None = None) -> None:
-        self.store, self.workload_id, self.length = store, workload_id, length
+        self.store, self.workload_id = store, workload_id
+        self.length = None if length is None else non_negative_int("tail", length)
         self.last: int | None = None
 
     def new_lines(self) -> Iterator[LogLine]:
@@ -61,7 +63,7 @@ class LogTail:
         last: LogLine | None = None
         if self.length is not None:
             database = self.store.database
-            values = {"id": self.workload_id, "newest": newest, "skipped": min(self.length, 2**63 - 1)}
+            values = {"id": self.workload_id, "newest": newest, "skipped": self.length}
             for row in database.read(*_before_the_last(database, values)):
                 last = LogLine.from_row(row, database)
         while lines := list_log_lines(self.store, self.workload_id, after=last, limit=LINES_PER_BATCH):

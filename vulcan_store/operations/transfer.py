@@ -89,16 +89,12 @@ def export_workloads(store: OpenStore, write: Callable[[str], object]) -> int:
         write(json.dumps({COUNT: total}) + "\n")
         for workload in walk(database):
             form = workload.to_dict()
-            form[LOG_LINES] = [_line_of(line) for line in lines_of(database, workload.id)]
+            lines = map(LogLine.to_dict, lines_of(database, workload.id))
+            form[LOG_LINES] = [{key: line[key] for key in LINE_KEYS} for line in lines]
             write(json.dumps(form) + "\n")
         return total
 
     return database.snapshot(export)
-
-
-def _line_of(line: LogLine) -> dict[str, Any]:
-    form = line.to_dict()
-    return {key: form[key] for key in LINE_KEYS}
 
 
 def import_workloads(store: OpenStore, lines: Iterable[bytes]) -> Imported:
@@ -163,11 +159,8 @@ def _store(database: Engine, form: dict[str, Any], unknown: dict[str, list[Any]]
     if not isinstance(entries, list):
         raise InvalidWorkloadError(LOG_LINES, entries, "a list of objects")
     fields = Workload.fields_of(form)
-    try:
-        row = new_row(database, fields, with_times=False)
-    except InvalidWorkloadError:
-        row = new_row(database, fields, liberal=fields, with_times=False)
-        _note_unknown(fields, unknown)
+    row = new_row(database, fields, liberal=fields, with_times=False)
+    _note_unknown(fields, unknown)
     lines = [_log_row(database, row["id"], entry) for entry in entries]
     store_row(database, row)
     if lines:

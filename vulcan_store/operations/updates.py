@@ -118,13 +118,14 @@ def change(database: Engine, workload_id: str, fields: Mapping[str, Any], run: R
             raise WorkloadNotFoundError(workload_id)
         *row, values["claim_node"], values["claim_start"] = rows[0]
         stored = Workload.from_row(row, database)
-        holds = run is None or (stored.node_id, stored.started_at) == run
-        if holds and stored.status in FINAL:
+        if run is not None and (stored.node_id, stored.started_at) != run:
+            break
+        if stored.status in FINAL:
             if (run is None or status is not None) and not differing(stored, fields):
                 return stored
             break
         tries -= 1
-        if not tries or not holds or run is not None and stored.status != Status.RUNNING:
+        if not tries or run is not None and stored.status != Status.RUNNING:
             break
         if not fields or fields.keys() == {"status"} and stored.status == status:
             return stored

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from vulcan_store.engines.contract import Engine, OpenStore
 from vulcan_store.errors import InvalidWorkloadError, WaitTimeoutError
 from vulcan_store.lifecycle import FINAL
 from vulcan_store.models.workload import Workload
-from vulcan_store.operations.reading import lookup_key
-from vulcan_store.queries.compiled import Compiled, Param
+from vulcan_store.operations.reading import get_workload
 
 T = TypeVar("T")
 
@@ -40,14 +39,9 @@ def wait_workload(store: OpenStore, workload_id: str, *, timeout: float | None =
     """
     database = store.database
     patience = float("inf") if timeout is None else wait_seconds("timeout", timeout)
-    query = _select_status(database, {"id": workload_id})
-
-    def is_final() -> bool | None:
-        rows = database.read(*query)
-        return not rows or rows[0][0] in FINAL or None
-
-    look_until(database, is_final, patience)
-    workload: Workload = database.store.get_workload(workload_id)  # not of a store that became current meanwhile
+    store = database.store  # not one that becomes current meanwhile
+    look_until(database, lambda: get_workload(store, workload_id).status in FINAL or None, patience)
+    workload = get_workload(store, workload_id)
     if workload.status not in FINAL:
         raise WaitTimeoutError(workload_id, workload.status, 0.0 if timeout is None else timeout)
     return workload
@@ -81,8 +75,3 @@ def look_until(database: Engine, look: Callable[[], T | None], patience: float) 
         left -= max(time.monotonic() - start, min(pause, left))
         pause = min(2 * pause, LONGEST_PAUSE)
     return found
-
-
-@Compiled
-def _select_status() -> Any:
-    return Workload.select(Workload.status).where(Workload.id == Param("id", lookup_key))

@@ -62,12 +62,12 @@ class Text(NamedTuple):
     """The text of a query.
 
     Attributes:
-        params: for each of the values that it takes its name and its conversion.
-        converters: the conversions by name.
+        names: of the values that it takes.
+        converters: their conversions by name.
     """
 
     sql: str
-    params: list[tuple[Any, Convert]]
+    names: list[Any]
     converters: dict[Any, Convert]
 
 
@@ -89,12 +89,12 @@ class Compiled:
     def __call__(self, database: Engine, values: Mapping[Any, Any], *shape: Hashable) -> tuple[str, list[Any]]:
         """The text of the query and its values, checked and converted, as a driver takes them."""
         try:
-            sql, params, _ = self.texts[type(database), shape]
+            sql, names, converters = self.texts[type(database), shape]
         except KeyError:
-            sql, params, _ = self.text(database, *shape)
+            sql, names, converters = self.text(database, *shape)
         converted = []
-        for name, convert in params:
-            converted.append(convert(values[name]))
+        for name in names:
+            converted.append(converters[name](values[name]))
         return sql, converted
 
     def text(self, database: Engine, *shape: Hashable) -> Text:
@@ -113,15 +113,16 @@ class Compiled:
     def _build(self, database: Engine, shape: tuple[Hashable, ...]) -> Text:
         text, values = database.get_sql_context().parse(self.build(*shape))  # type: ignore[no-untyped-call]
         first, *others = text.split(database.param)
-        sql, params = first, []
+        sql, names, converters = first, [], {}
         for value, other in zip(values, others, strict=True):
             if isinstance(value, tuple):
                 name, convert = value
-                params.append((name, database.converter_for(str(name), convert)))
+                names.append(name)
+                converters[name] = database.converter_for(str(name), convert)
                 sql += database.param + other
             else:
                 sql += _literal(value) + other
-        return Text(sql, params, dict(params))
+        return Text(sql, names, converters)
 
 
 def _literal(value: str | int | None) -> str:

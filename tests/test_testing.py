@@ -33,11 +33,11 @@ def test_what_is_given_wins_and_a_wrong_field_is_refused_as_by_the_store(store):
         make_workload(colour="red")
 
 
-def run(pytester, test, conftest="", *options, by=pytest.Pytester.runpytest_inprocess):
+def run(pytester, test, conftest="", *options):
     """Run a test file as a user would who has switched the plugin on, with warnings as errors."""
     pytester.makeconftest(f'pytest_plugins = ["vulcan_store.testing"]\n{textwrap.dedent(conftest)}')
     pytester.makepyfile(textwrap.dedent(test))
-    return by(pytester, "-W", "error", "-p", "no:cacheprovider", *options)
+    return pytester.runpytest_inprocess("-W", "error", "-p", "no:cacheprovider", *options)
 
 
 def test_the_plugin_gives_each_test_a_fresh_store_in_a_file_of_its_own(pytester):
@@ -115,22 +115,6 @@ def test_another_target_takes_a_fixture_of_its_name(pytester):
         def workload_store_target():
             return ":memory:"
     """)
-
-    result.assert_outcomes(passed=1)
-
-
-def test_a_conftest_that_imports_the_factory_starts_with_warnings_as_errors(pytester):
-    result = run(pytester, """
-        def test_it(failed):
-            assert failed.status == "failed"
-    """, """
-        import pytest
-        from vulcan_store.testing import make_workload
-
-        @pytest.fixture
-        def failed(workload_store):
-            return make_workload(status="failed")
-    """, by=pytest.Pytester.runpytest_subprocess)
 
     result.assert_outcomes(passed=1)
 

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from cases import empty
 from hypothesis import HealthCheck, settings
 from postgres_server import PostgresServer, fresh_schema, started
 
@@ -110,9 +111,7 @@ def shared_store(request, tmp_path_factory):
 @pytest.fixture
 def store(shared_store):
     """The store of the module, as empty as a new one, and watched by nobody; ``workload_store`` is a new one."""
-    del shared_store.database.query_hooks[:]
-    for table in ("log_lines", "workloads"):
-        shared_store.database.execute_sql(f"DELETE FROM {table}")
+    empty(shared_store)
     return shared_store
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cases import each
 from commandline import environment, rows, vulcan
 
 from vulcan_store import append_log_lines, get_workload, list_workloads
@@ -63,7 +64,7 @@ def test_get_prints_one_field_a_line(file_store):
     ]
 
 
-@pytest.mark.parametrize("status, command", [
+@each("status, command", [
     ("pending", "get w"), ("pending", "list"), ("pending", "claim n"), ("running", "update w --exit-code 3"),
     ("completed", "wait w"), ("pending", "create --id w2 --runtime go"),
 ])

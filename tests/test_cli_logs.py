@@ -9,6 +9,7 @@ from contextlib import closing
 from functools import partial
 
 import pytest
+from cases import each
 from commandline import Started, vulcan
 
 from vulcan_store import (
@@ -55,7 +56,7 @@ def test_logs_as_json_are_in_the_servers_form(running):
     assert json.loads(vulcan("logs w --json").stdout) == line.to_dict()
 
 
-@pytest.mark.parametrize("length, expected", [
+@each("length, expected", [
     ("0", ""), ("2", "34"), ("4", "1234"), ("999999999999999999999999", "01234"),
 ])
 def test_tail_begins_with_the_last_lines_also_where_numbers_are_equal(file_store, length, expected):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 import pytest
+from cases import each
 from commandline import SCRIPT, Started, environment, rows
 
 from vulcan_store import create_workloads
@@ -37,7 +38,7 @@ def test_a_pipe_that_breaks_in_the_middle_ends_it_quietly(file_store):
     assert (listing.returncode, complaints) == (141, "")
 
 
-@pytest.mark.parametrize("command", ["list", "list --json", "get a", "export", "--help", "list --help"])
+@each("command", ["list", "list --json", "get a", "export", "--help", "list --help"])
 def test_a_pipe_that_was_broken_from_the_start_ends_it_quietly(file_store, broken, command):
     make_workload(id="a")
 
@@ -105,7 +106,7 @@ def test_text_that_the_encoding_of_the_output_lacks_is_escaped(file_store):
     assert "error        grün \\u2713\n".encode("latin-1") in ended.stdout
 
 
-@pytest.mark.parametrize("line", ["import <&- 2>&-", "get nobody 2>&-"])
+@each("line", ["import <&- 2>&-", "get nobody 2>&-"])
 def test_streams_may_be_closed(file_store, line):
     ended = shell(line)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, tzinfo
 
 import pytest
+from cases import each
 from workloads import NOON
 
 from vulcan_store import (
@@ -96,7 +97,7 @@ def test_a_workload_and_fields_together_are_refused(store):
     assert list_workloads().total == 0
 
 
-@pytest.mark.parametrize("given", ["x", {"runtime": "go"}, 5])
+@each("given", ["x", {"runtime": "go"}, 5])
 def test_what_is_no_workload_is_refused(store, given):
     with pytest.raises(TypeError) as refusal:
         create_workload(given)
@@ -125,9 +126,9 @@ class Nowhere(tzinfo):
         return None
 
 
-@pytest.mark.parametrize("name, value", [
+@each("name, value", [
     ("output", released()), ("created_at", datetime(2026, 2, 18, tzinfo=Nowhere())),
-], ids=["a released view", "a zone without an offset"])
+])
 def test_what_only_looks_right_is_refused(store, name, value):
     with pytest.raises(InvalidWorkloadError) as refusal:
         create_workload(runtime="go", **{name: value})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
+from cases import each
 from commandline import on_terminal, vulcan
 
 from vulcan_store import append_log_lines
@@ -14,7 +14,7 @@ WIDE = {"isolation": "microvm", "runtime": "python", "status": "completed", "dur
 OBEYED = "\x1b[2J\x7f\x9b"
 
 
-@pytest.mark.parametrize("columns", [0, 1, 20, 40, 80, 200])
+@each("columns", [0, 1, 20, 40, 80, 200])
 def test_a_table_is_cut_at_the_terminals_width_and_whole_in_a_pipe(file_store, columns):
     for days, node_id in enumerate(("node-17.eu-west-1.example", "n" * 10_000, "")):
         make_workload(**WIDE, node_id=node_id, created_at=datetime.now(UTC) - timedelta(days=5 * days + 1, hours=7))
@@ -30,7 +30,7 @@ def test_a_table_is_cut_at_the_terminals_width_and_whole_in_a_pipe(file_store, c
     ]
 
 
-@pytest.mark.parametrize("fields, expected", [
+@each("fields, expected", [
     *(({"duration_ms": milliseconds}, [None, shown]) for milliseconds, shown in (
         (None, "-"), (0, "0ms"), (999, "999ms"), (59_940, "59.9s"), (60_000, "1.0m"), (86_400_000, "1.0d"),
         (2**63 - 1, "292,471,208.7y"))),
@@ -59,7 +59,7 @@ def test_a_table_keeps_its_shape_whatever_another_program_wrote(file_store):
     assert {line.index("  soon") for line in table} == {heading.index("  AGE")}
 
 
-@pytest.mark.parametrize("command", [
+@each("command", [
     "get ID", "get ID --json", "get ID --output -", "list", "list --json", "list --quiet", "logs ID", "logs ID --json",
     "update ID --error new", "claim n", "claim n --json", "wait ID --timeout 0s", "export", "get nobody\x7f",
 ])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cases import each
 
 from vulcan_store import InvalidWorkloadError, Workload, WorkloadNotFoundError, get_workload
 from vulcan_store.testing import make_workload
@@ -22,7 +23,7 @@ def test_each_call_returns_an_object_of_its_own(store):
     assert get_workload(workload_id).node_id == ""
 
 
-@pytest.mark.parametrize("workload_id", ["nobody", "", "a\0b", "\ud800", "x" * 100_000, "%"])
+@each("workload_id", ["nobody", "", "a\0b", "\ud800", "x" * 100_000, "%"])
 def test_an_unknown_id_is_not_found(store, workload_id):
     make_workload(id="a")
 
@@ -37,7 +38,7 @@ def test_not_found_is_caught_as_peewees_own(store):
         get_workload("nobody")
 
 
-@pytest.mark.parametrize("workload_id", [None, 5, b"a", True])
+@each("workload_id", [None, 5, b"a", True])
 def test_an_id_that_is_no_text_is_refused(store, workload_id):
     make_workload(id="5")
 

@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import timedelta, timezone
 
 import pytest
+from cases import each
 from guarantees.processes import run
 from workloads import NOON, ids
 
@@ -80,9 +81,9 @@ def test_words_that_no_enumeration_knows_are_counted_as_they_are(store):
     assert stats.average_duration_ms is None
 
 
-@pytest.mark.parametrize("durations, average", [
+@each("durations, average", [
     ([2**63 - 1] * 3, 2.0**63), ([2**53 + 1, 0], 2.0**52),
-], ids=str)
+])
 def test_the_average_of_the_longest_durations_is_theirs(store, durations, average):
     for isolation, duration in zip(["auto", "gvisor", "auto"], durations, strict=False):
         make_workload(status="completed", isolation=isolation, duration_ms=duration)
@@ -90,7 +91,7 @@ def test_the_average_of_the_longest_durations_is_theirs(store, durations, averag
     assert workload_stats().average_duration_ms == pytest.approx(average)
 
 
-@pytest.mark.parametrize("hours", [-7, 2])
+@each("hours", [-7, 2])
 def test_a_purge_before_a_time_of_another_zone_goes_by_the_instant(store, hours):
     moment = NOON.astimezone(timezone(timedelta(hours=hours)))
     for name, created_at in (("old", NOON - INSTANT), ("new", NOON), ("paused", NOON - INSTANT)):
@@ -178,7 +179,7 @@ def test_a_purge_that_is_interrupted_keeps_whole_workloads(store, monkeypatch):
     assert {line.workload_id for line in LogLine.select()} == {key for key in left if key.endswith("0")}
 
 
-@pytest.mark.parametrize("moment", [None, 0, NOON.date()], ids=repr)
+@each("moment", [None, 0, NOON.date()])
 def test_a_purge_before_what_is_no_time_is_refused(store, moment):
     made = make_workload(status="failed", created_at=NOON)
 

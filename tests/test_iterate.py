@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from cases import each
 from workloads import NOON
 
 from vulcan_store import (
@@ -57,7 +58,7 @@ def test_it_yields_what_a_listing_holds_in_the_same_order(store, effort, filters
     assert [w.__data__ for w in walked] == [w.__data__ for w in listed.items]
 
 
-@pytest.mark.parametrize("count", [1, 19, 20, 21, 59, 60, 61])
+@each("count", [1, 19, 20, 21, 59, 60, 61])
 def test_the_end_of_a_page_is_no_end(store, count):
     fill(count)
 
@@ -127,7 +128,7 @@ def test_in_the_middle_of_a_walk_another_connection_writes_and_the_wal_is_emptie
         assert len(set(keys(first + list(rows)))) == 120
 
 
-@pytest.mark.parametrize("small", [0, 2000], ids=["from the first", "after many small ones"])
+@each("small", [0, 2000])
 def test_large_outputs_are_not_held_in_great_numbers(store, small):
     large = 200
     create_workloads(
@@ -145,9 +146,9 @@ def test_large_outputs_are_not_held_in_great_numbers(store, small):
     assert peak < 20_000_000
 
 
-@pytest.mark.parametrize("filters, error", [
+@each("filters, error", [
     ({"limit": 5}, TypeError), ({"status": ["pending", "paused"]}, InvalidWorkloadError),
-], ids=str)
+])
 def test_a_filter_that_is_none_is_refused_at_the_call(store, filters, error):
     with pytest.raises(error):
         iter_workloads(**filters)

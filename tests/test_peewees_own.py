@@ -8,6 +8,7 @@ from contextlib import closing
 
 import peewee
 import pytest
+from cases import each
 from calls import CALLS, STATEMENTS, fill
 from threads import in_threads
 from workloads import everything
@@ -38,7 +39,7 @@ def test_query_hooks_and_the_logger_of_peewee_see_the_statements_of_a_function(s
     assert {event.sql for event in seen} <= {record.msg[0] for record in caplog.records}
 
 
-@pytest.mark.parametrize("name", [name for name in STATEMENTS if CALLS[name][0] != "SELECT"])
+@each("name", [name for name in STATEMENTS if CALLS[name][0] != "SELECT"])
 def test_what_a_function_wrote_is_taken_back_with_a_transaction_of_ones_own(store, name):
     fill(store)
     before = everything()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from cases import each
 
 import vulcan_store
 
@@ -36,7 +36,7 @@ def test_the_public_names_are_those_of_the_contract():
     }
 
 
-@pytest.mark.parametrize("name", [name for name in vulcan_store.__all__ if callable(getattr(vulcan_store, name))])
+@each("name", [name for name in vulcan_store.__all__ if callable(getattr(vulcan_store, name))])
 def test_a_public_name_has_a_docstring_of_its_own(name):
     thing = getattr(vulcan_store, name)
 
@@ -44,7 +44,7 @@ def test_a_public_name_has_a_docstring_of_its_own(name):
     assert not thing.__doc__.startswith(f"{name}(")
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@each("name", CLASSES)
 def test_the_public_methods_of_a_class_have_docstrings(name):
     thing = getattr(vulcan_store, name)
 

@@ -7,6 +7,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from cases import each
 from guarantees.processes import PATIENCE
 
 from vulcan_store import (
@@ -49,9 +50,9 @@ def test_a_start_in_another_zone_is_compared_as_the_instant_that_it_is(path):
         assert release_workloads(started_before=datetime(2026, 2, 18, 8, 1, tzinfo=UTC)) == 1
 
 
-@pytest.mark.parametrize("which, error", [
+@each("which, error", [
     ({}, TypeError), ({"node_id": 5}, ValueError),
-], ids=str)
+])
 def test_a_release_of_nothing_nameable_is_refused(store, which, error):
     make_workload(status="running")
 
@@ -111,7 +112,7 @@ def test_within_a_transaction_of_ones_own_a_wait_looks_once(store):
         assert claim_workload("n", wait=PATIENCE) is None
 
 
-@pytest.mark.parametrize("wrong", [-1, "1", True, float("nan"), None.__class__], ids=str)
+@each("wrong", [-1, "1", True, float("nan"), None.__class__])
 def test_what_is_no_number_of_seconds_is_refused(store, wrong):
     make_workload(id="w")
 

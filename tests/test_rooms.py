@@ -6,7 +6,7 @@ import ast
 import graphlib
 from pathlib import Path
 
-import pytest
+from cases import each
 
 import vulcan_store
 
@@ -69,7 +69,7 @@ def room_of(module):
     return module.split(".")[0]
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
+@each("path", FILES)
 def test_a_file_imports_what_its_room_may_use_and_nothing_else(path):
     room = room_of(module_of(path))
 
@@ -90,6 +90,6 @@ def test_only_the_package_itself_its_fixtures_and_the_command_line_use_the_curre
     assert users <= {"__init__", "testing", "cli"}
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=module_of)
+@each("path", [path for path in FILES if path.name == "__init__.py"])
 def test_each_room_says_what_it_is_for(path):
     assert len(ast.get_docstring(ast.parse(path.read_text())).split()) > 5

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import foreign_rows
 import pytest
-from cases import case
+from cases import case, each
 from values import LATER
 
 from vulcan_store import (
@@ -96,20 +96,20 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("call", CALLS)
+@each("call", CALLS)
 def test_every_call_returns_whatever_another_program_wrote(holding, call):
     for values in foreign_rows.ODD:
         with holding(**values) as key:
-            CALLS[call](key)
+            call(key)
 
 
-@pytest.mark.parametrize("call", CALLS)
+@each("call", CALLS)
 def test_every_call_ends_over_an_id_that_is_not_utf_8(holding, call):
     for bad in (b"\xff1", b"\x80", b"a\xf0"):
         with holding(id=bad) as key:
             assert "\ufffd" in key
             try:
-                CALLS[call](key)
+                call(key)
             except WorkloadNotFoundError as error:
                 assert error.workload_id == key
 

@@ -7,6 +7,7 @@ import itertools
 import pickle
 
 import pytest
+from cases import each
 from calls import CALLS, STATEMENTS, fill
 
 import vulcan_store
@@ -44,7 +45,7 @@ def ids(store):
     return [workload.id for workload in store.iter_workloads()]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@each("name", FUNCTIONS)
 def test_every_function_is_a_method_of_the_same_signature_and_docstring(name):
     function, method = getattr(vulcan_store, name), getattr(Store, name)
 
@@ -101,7 +102,7 @@ def test_a_function_can_be_sent_to_another_process(store):
     assert repr(sent) == "<bound method get_workload of the current store>"
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+@each("order", list(itertools.permutations(range(3))))
 def test_current_is_the_one_opened_last_that_is_still_open(order):
     stores = {number: open_store(":memory:") for number in range(3)}
     with open_store(":memory:", current=False):

@@ -7,6 +7,7 @@ import resource
 import sqlite3
 
 import pytest
+from cases import each
 from files import refused
 from guarantees.processes import in_threads, run
 
@@ -66,7 +67,7 @@ def test_it_stays_the_same_file_when_the_process_changes_its_folder(folder, monk
     assert os.listdir() == []
 
 
-@pytest.mark.parametrize("target", [5, b"vulcan.db", object()], ids=["int", "bytes", "object"])
+@each("target", [5, b"vulcan.db", object()])
 def test_a_target_that_is_no_path_is_a_type_error(folder, target):
     with pytest.raises(TypeError):
         open_store(target)
@@ -74,7 +75,7 @@ def test_a_target_that_is_no_path_is_a_type_error(folder, target):
     assert os.listdir(folder) == []
 
 
-@pytest.mark.parametrize("target, instead", [
+@each("target, instead", [
     ("sqlite:///v.db?timeout=30", "busy_timeout"),
     ("SQLite:///v.db?mode=ro", "SQLite:///v.db, and give open_store(read_only=True)"),
     ("sqlite:v.db", "write v.db"),
@@ -98,7 +99,7 @@ def test_a_target_that_is_no_path_is_a_type_error(folder, target):
     ("nosuch://host/vulcan", "nosuch"),
     ("/dev/null", "no regular file"),
 ])
-@pytest.mark.parametrize("read_only", [False, True])
+@each("read_only", [False, True])
 def test_what_is_not_the_path_of_a_file_is_refused_with_what_to_write_instead(folder, target, instead, read_only):
     refused(target, instead, read_only=read_only)
 
@@ -111,7 +112,7 @@ def test_a_pipe_is_refused(folder):
     refused("pipe", "no regular file")
 
 
-@pytest.mark.parametrize("target, shown", [
+@each("target, shown", [
     ("nosuch://user:s3cret@host/vulcan", "nosuch://user@host/vulcan"),
     ("nosuch://user:s3c@ret@host:1/vulcan", "nosuch://..."),
     ("nosuch://user@[::1]:1/vulcan?password=s3cret&sslmode=require", "nosuch://user@[::1]:1/vulcan?sslmode=require"),

@@ -6,6 +6,7 @@ import os
 import textwrap
 
 import pytest
+from cases import each
 from workloads import NOON
 
 from vulcan_store import InvalidWorkloadError, Status, get_workload, list_workloads, open_store
@@ -14,7 +15,7 @@ from vulcan_store.testing import make_workload, store_for_tests
 pytest_plugins = ["pytester"]
 
 
-@pytest.mark.parametrize("status, started, finished", [
+@each("status, started, finished", [
     (None, None, None), ("pending", None, None), ("running", NOON, None),
     *((status, NOON, NOON) for status in ("completed", "failed", "killed")),
 ])

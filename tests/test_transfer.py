@@ -8,6 +8,7 @@ import tracemalloc
 
 import pytest
 import server_file
+from cases import each
 from commandline import SCRIPT, environment, vulcan
 
 from vulcan_store import (
@@ -89,7 +90,7 @@ def test_an_import_fills_in_what_is_left_out(store):
     assert abs(list_log_lines(oldest.id)[0].created_at - oldest.created_at).total_seconds() < 60
 
 
-@pytest.mark.parametrize("line, reason", [
+@each("line, reason", [
     (b"\xff\xfe{}", "this is no JSON"),
     (b"[" * 100_000, "this is no JSON"),
     (b"[]", "this is no JSON object"),

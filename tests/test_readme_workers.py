@@ -82,20 +82,19 @@ def test_a_worker_survives_every_kind_of_job(shop):
 
     with worker(shop, EVERY_KIND_OF_JOB) as process:
         wait_workload("is harmless", timeout=60)
-        ended = end(process)
+        ended = end(process, signal.SIGINT)
 
     stored = {each.id: (each.status, each.output, each.error) for each in list_workloads().items}
     assert (stored, ended) == ({name: what for name, what in expected.items() if what}, (0, ""))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_that_is_asked_to_stop_puts_its_workload_back(shop, number):
+def test_a_worker_that_is_asked_to_stop_puts_its_workload_back(shop):
     workload = make_workload()
 
     with worker(shop, JOB_THAT_WAITS) as process:
         process.stderr.readline()
         running = get_workload(workload.id)
-        ended = end(process, number)
+        ended = end(process)
 
     assert (running.status, running.node_id, ended) == ("running", "node-1", (0, ""))
     assert get_workload(workload.id).to_dict() == workload.to_dict()
@@ -151,11 +150,10 @@ def test_a_worker_keeps_its_result_until_the_full_disk_has_room(shop):
     assert (kept.status, done.status, done.output) == ("running", "completed", bytes(300_000))
 
 
-@pytest.mark.parametrize("name", ["worker.py", "async_worker.py"])
-def test_a_worker_without_a_name_does_not_begin(shop, name):
-    save(shop, name)
+def test_a_worker_without_a_name_does_not_begin(shop):
+    save(shop, "worker.py")
 
-    assert python(shop, name) == (1, "", f"usage: python {name} NAME\n")
+    assert python(shop, "worker.py") == (1, "", "usage: python worker.py NAME\n")
 
 
 def test_a_worker_of_asyncio_runs_what_comes(shop):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 from pathlib import Path
 
@@ -42,8 +43,13 @@ def module_of(path):
 MODULES = {module_of(path) for path in FILES}
 
 
+@functools.cache
 def imports(path, *, for_types=True):
     """The modules of the package that a file imports, wherever in it; without those that only a type checker needs."""
+    return set(_imports(path, for_types))
+
+
+def _imports(path, for_types):
     tree = ast.parse(path.read_text())
     skipped = set()
     for node in ast.walk(tree):
@@ -79,7 +85,7 @@ def test_a_file_imports_what_its_room_may_use_and_nothing_else(path):
 
 
 def test_no_module_needs_one_that_needs_it():
-    needs = {module_of(path): set(imports(path, for_types=False)) - {module_of(path)} for path in FILES}
+    needs = {module_of(path): imports(path, for_types=False) - {module_of(path)} for path in FILES}
 
     assert len(list(graphlib.TopologicalSorter(needs).static_order())) == len(FILES)
 

@@ -7,7 +7,7 @@ import itertools
 import pickle
 
 import pytest
-from cases import each
+from cases import each, empty
 from calls import CALLS, STATEMENTS, fill
 
 import vulcan_store
@@ -61,21 +61,22 @@ def test_every_function_is_a_method_of_the_same_signature_and_docstring(name):
     assert function.__name__ == name
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@each("name", FUNCTIONS)
 def test_a_method_never_touches_another_store(store, second, tmp_path, name):
+    empty(second)
     fill(store)
     fill(second)
     seen, other = [], []
     second.database.query_hooks.append(seen.append)
     store.database.query_hooks.append(other.append)
 
-    CALLS[name][1](second, tmp_path / "copy.db")
+    CALLS[name][1](second, tmp_path / f"{name}.db")
 
     assert other == []
     assert seen or name not in STATEMENTS
 
 
-@pytest.mark.parametrize("name", STATEMENTS)
+@each("name", STATEMENTS)
 def test_a_function_stays_with_the_store_that_was_current_when_it_was_called(store, tmp_path, name):
     fill(store)
     seen, later = [], []

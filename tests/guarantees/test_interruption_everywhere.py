@@ -221,7 +221,7 @@ def test_a_call_interrupted_at_any_moment_has_done_all_or_nothing_and_the_next_w
     handled(signal.SIGUSR1, raise_alarm)
     # Half a step tries both signals at each moment.
     # What is interrupted while it opens or closes may stay open, and makes each next opening slower.
-    interrupted, reached, every = 0, True, effort(9, long=2.5 if call is open_and_close else 0.5)
+    interrupted, reached, every = 0, True, effort(13, long=2.5 if call is open_and_close else 0.5)
 
     for moment, number in zip(itertools.count(step=every), itertools.cycle([signal.SIGINT, signal.SIGUSR1])):
         if call in (delete, purge, restore) and not Workload.get_or_none(id="done"):

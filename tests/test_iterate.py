@@ -49,7 +49,7 @@ def keys(workloads):
     {}, {"status": FINAL}, {"runtime": ["go", "wasm"]},
 ], ids=str)
 def test_it_yields_what_a_listing_holds_in_the_same_order(store, effort, filters):
-    fill(effort(600, long=1300))
+    fill(effort(300, long=1300))
 
     walked = list(iter_workloads(**filters))
 
@@ -128,9 +128,9 @@ def test_in_the_middle_of_a_walk_another_connection_writes_and_the_wal_is_emptie
         assert len(set(keys(first + list(rows)))) == 120
 
 
-@each("small", [0, 2000])
+@each("small", [0, 500])
 def test_large_outputs_are_not_held_in_great_numbers(store, small):
-    large = 200
+    large = 80
     create_workloads(
         {"runtime": "go", "output": bytes(250_000), "created_at": NOON} for _ in range(large)
     )
@@ -143,7 +143,7 @@ def test_large_outputs_are_not_held_in_great_numbers(store, small):
         tracemalloc.stop()
 
     assert count == small + large
-    assert peak < 20_000_000
+    assert peak < 15_000_000
 
 
 @each("filters, error", [

@@ -120,7 +120,7 @@ def test_an_exception_from_a_signal_handler_at_any_step_of_a_transaction_leaves_
     opened, path, effort
 ):
     transact(opened, 0)
-    step, happened, every = 1, True, effort(3, long=1)
+    step, happened, every = 1, True, effort(5, long=1)
 
     while happened:
         happened = interrupted(step, interrupt, transact, opened, step)
@@ -156,7 +156,7 @@ def test_a_keyboard_interrupt_at_any_moment_of_a_writer_loses_nothing_that_it_ac
     rng = random.Random(12)
     acknowledged = []
 
-    for number in range(effort(3, long=12)):
+    for number in range(effort(2, long=12)):
         moment = rng.randrange(1, 30)
         command = [sys.executable, "-c", WRITER, path, str(number)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as one:

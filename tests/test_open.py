@@ -1,4 +1,4 @@
-"""Opening: what it makes, nesting, repeating, and that importing does nothing."""
+"""Opening: what it makes, nesting and repeating."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import closing
 
 import pytest
 from files import refused, run_sql
-from guarantees.processes import run
 
 from vulcan_store import Store, get_workload, list_workloads, open_store, update_workload_status
 from vulcan_store.testing import make_workload
@@ -46,20 +45,6 @@ def test_each_memory_store_is_its_own_and_they_nest():
             assert list_workloads().total == 0
 
         assert list_workloads().total == 1
-
-
-def test_importing_opens_nothing_and_touches_no_file(tmp_path):
-    program = (
-        "import sys; events = []\n"
-        "sys.addaudithook(lambda event, args: events.append(event) if event.startswith('sqlite3.connect') else None)\n"
-        "import vulcan_store\n"
-        "print(events, file=sys.stderr)"
-    )
-
-    done = run(f"import sys; sys.dont_write_bytecode = True\n{program}", cwd=tmp_path)
-
-    assert (done.stdout, done.stderr) == ("", "[]\n")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_columns_beside_ours_do_no_harm(path):

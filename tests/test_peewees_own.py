@@ -25,8 +25,9 @@ from vulcan_store import (
 )
 
 
-@pytest.mark.parametrize("name", STATEMENTS)
+@each("name", STATEMENTS)
 def test_query_hooks_and_the_logger_of_peewee_see_the_statements_of_a_function(store, caplog, name):
+    caplog.clear()
     fill(store)
     seen, (word, call) = [], CALLS[name]
     store.database.query_hooks.append(seen.append)

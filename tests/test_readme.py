@@ -103,7 +103,9 @@ def test_the_tests_of_a_user_pass_with_warnings_as_errors(tmp_path):
         conftest.write("from vulcan_store.testing import make_workload\n")
     save(tmp_path, "test_mine.py")
 
-    status, shown, complaints = python(tmp_path, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider")
+    status, shown, complaints = python(
+        tmp_path, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"
+    )
 
     assert (status, "1 passed" in shown, complaints) == (0, True, "")
     assert not (tmp_path / "vulcan.db").exists()

@@ -25,8 +25,9 @@ TIMES = [
 """A time in every form that is read, and texts that are none."""
 
 ODD = [
-    *({"started_at": text} for text in [*TIMES, None, b"\xff"]),
-    *({"created_at": text} for text in TIMES),
+    *({"created_at": text, "started_at": text} for text in TIMES),
+    {"started_at": None},
+    {"started_at": b"\xff"},
     {"input_hash": None, "error": None},
     {"runtime": "rust"},
     {"isolation": "jail"},

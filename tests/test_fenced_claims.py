@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from cases import each
 
 from vulcan_store import (
     ClaimLostError,
@@ -44,13 +45,13 @@ def test_a_result_of_somebody_else_is_not_taken_for_the_claims_own(claimed):
         update_workload("w", claim=claimed, status="completed", output=b"x")
 
 
-@pytest.mark.parametrize("claim, fields, error", [
+@each("claim, fields, error", [
     ("a", {}, TypeError),
     ("own", {"node_id": "b"}, TypeError),
     ("own", {"started_at": None}, TypeError),
     ("other", {}, ValueError),
     ("never started", {}, ValueError),
-], ids=str)
+])
 def test_what_is_no_claim_of_the_workload_is_refused_and_nothing_is_written(claimed, claim, fields, error):
     claims = {
         "own": claimed,

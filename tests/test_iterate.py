@@ -19,7 +19,6 @@ from vulcan_store import (
     get_workload,
     iter_workloads,
     list_workloads,
-    open_store,
     update_workload_status,
 )
 from vulcan_store.lifecycle import FINAL, Status
@@ -45,9 +44,7 @@ def keys(workloads):
     return [workload.id for workload in workloads]
 
 
-@pytest.mark.parametrize("filters", [
-    {}, {"status": FINAL}, {"runtime": ["go", "wasm"]},
-], ids=str)
+@each("filters", [{}, {"status": FINAL}, {"runtime": ["go", "wasm"]}])
 def test_it_yields_what_a_listing_holds_in_the_same_order(store, effort, filters):
     fill(effort(300, long=1300))
 
@@ -114,9 +111,9 @@ def test_between_rows_no_transaction_is_held(store):
     assert len({*keys(rows)} - {"meanwhile"}) == 49
 
 
-@pytest.mark.parametrize("taken", [1, 20, 21, 70])
-def test_in_the_middle_of_a_walk_another_connection_writes_and_the_wal_is_emptied(path, taken):
-    with open_store(path), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+@each("taken", [1, 20, 21, 70])
+def test_in_the_middle_of_a_walk_another_connection_writes_and_the_wal_is_emptied(file_store, path, taken):
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
         fill(200)
         rows = iter_workloads(status=["pending", "running", "failed"])
         first = [next(rows) for _ in range(taken)]

@@ -78,17 +78,14 @@ def test_a_time_without_a_zone_is_left_as_it_is_inside_a_function(path):
     assert found == NAIVE.isoformat(" ")
 
 
-@pytest.mark.parametrize("query", [
+@each("query", [
     lambda moment: Workload.raw("SELECT * FROM workloads WHERE created_at <= ?", moment),
     lambda moment: Workload.select().where(fn.MIN(Workload.created_at, moment) == Workload.created_at),
-], ids=["raw", "MIN of two"])
-def test_a_time_is_an_instant_in_what_only_sqlite_understands(path, query):
-    with open_store(path):
-        make_workload(created_at=NOON)
+])
+def test_a_time_is_an_instant_in_what_only_sqlite_understands(file_store, query):
+    make_workload(created_at=NOON)
 
-        found = [len(list(query(moment))) for moment in (NOON_IN_BERLIN, BEFORE_NOON)]
-
-    assert found == [1, 0]
+    assert [len(list(query(moment))) for moment in (NOON_IN_BERLIN, BEFORE_NOON)] == [1, 0]
 
 
 def test_a_table_of_ones_own_keeps_its_own_times(path):

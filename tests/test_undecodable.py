@@ -127,27 +127,25 @@ def spoil_id(path, workload_id, bad):
         connection.execute("UPDATE workloads SET id = CAST(? AS TEXT) WHERE id = ?", (bad, workload_id))
 
 
-BAD = pytest.mark.parametrize("bad", [b"\xff1", b"\x801", b"a\x80", b"\xf0\x9f"], ids=repr)
+BAD = each("bad", [b"\xff1", b"\x801", b"a\x80", b"\xf0\x9f"])
 
 
 @BAD
-@pytest.mark.parametrize("others", [1, 24, 25, 26])
-def test_a_walk_over_an_id_that_is_not_utf_8_comes_to_its_end(path, others, bad):
-    with open_store(path):
-        create_workloads({"runtime": "go", "id": f"{key:02}", "created_at": NOON} for key in range(others + 1))
-        make_workload(id="old", created_at=NOON.replace(year=2020), status="failed")
-        spoil_id(path, f"{others:02}", bad)
+@each("others", [1, 24, 25, 26])
+def test_a_walk_over_an_id_that_is_not_utf_8_comes_to_its_end(file_store, path, others, bad):
+    create_workloads({"runtime": "go", "id": f"{key:02}", "created_at": NOON} for key in range(others + 1))
+    make_workload(id="old", created_at=NOON.replace(year=2020), status="failed")
+    spoil_id(path, f"{others:02}", bad)
 
-        found = [workload.id for workload in iter_workloads()]
+    found = [workload.id for workload in iter_workloads()]
 
     assert found == [bad.decode(errors="replace"), *(f"{key:02}" for key in reversed(range(others))), "old"]
 
 
 @BAD
-def test_a_purge_may_pass_over_an_id_that_is_not_utf_8_but_ends(path, bad):
-    with open_store(path):
-        create_workloads({"runtime": "go", "id": key, "status": "failed", "created_at": NOON} for key in "0bz")
-        spoil_id(path, "b", bad)
+def test_a_purge_may_pass_over_an_id_that_is_not_utf_8_but_ends(file_store, path, bad):
+    create_workloads({"runtime": "go", "id": key, "status": "failed", "created_at": NOON} for key in "0bz")
+    spoil_id(path, "b", bad)
 
-        assert purge_workloads(LATER) >= 2
-        assert {workload.id for workload in iter_workloads()} <= {bad.decode(errors="replace")}
+    assert purge_workloads(LATER) >= 2
+    assert {workload.id for workload in iter_workloads()} <= {bad.decode(errors="replace")}

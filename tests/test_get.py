@@ -9,13 +9,6 @@ from vulcan_store import InvalidWorkloadError, Workload, WorkloadNotFoundError, 
 from vulcan_store.testing import make_workload
 
 
-def test_a_workload_is_found_by_its_id(store):
-    make_workload(node_id="other")
-    wanted = make_workload(node_id="wanted")
-
-    assert get_workload(wanted.id).node_id == "wanted"
-
-
 def test_each_call_returns_an_object_of_its_own(store):
     workload_id = make_workload().id
     get_workload(workload_id).node_id = "changed in memory only"

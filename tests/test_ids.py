@@ -6,7 +6,7 @@ import time
 
 import pytest
 from cases import each
-from threads import in_threads
+from guarantees.processes import in_threads
 
 from vulcan_store import Workload, create_workload, open_store
 
@@ -58,7 +58,7 @@ def test_ids_rise_when_the_clock_goes_on_or_is_set_back_and_follow_it_again(cloc
 
 
 def test_ids_rise_across_threads(clock):
-    made = in_threads(*[lambda: new_ids(100)] * 8)
+    made = in_threads(8, lambda barrier, place: new_ids(100))
 
     assert len({ulid for mine in made for ulid in mine}) == 800
     assert all(mine == sorted(mine) for mine in made)

@@ -28,25 +28,6 @@ def test_opening_creates_the_file_and_its_tables_and_finds_them_again(path):
         assert get_workload(made.id).__data__ == made.__data__
 
 
-def test_opening_the_same_file_twice_does_no_harm(path):
-    with open_store(path):
-        first = make_workload()
-        with open_store(path):
-            second = make_workload()
-            assert list_workloads().total == 2
-
-        assert {workload.id for workload in list_workloads().items} == {first.id, second.id}
-
-
-def test_each_memory_store_is_its_own_and_they_nest():
-    with open_store(":memory:"):
-        make_workload()
-        with open_store(":memory:"):
-            assert list_workloads().total == 0
-
-        assert list_workloads().total == 1
-
-
 def test_columns_beside_ours_do_no_harm(path):
     open_store(path).close()
     run_sql(path, "ALTER TABLE workloads ADD COLUMN newer TEXT DEFAULT 'x'")

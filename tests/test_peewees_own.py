@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from contextlib import closing
 
 import peewee
 import pytest
 from cases import each
 from calls import CALLS, STATEMENTS, fill
-from threads import in_threads
+from guarantees.processes import in_threads
 from workloads import everything
 
 import vulcan_store
@@ -72,9 +71,7 @@ def sqlite(request, path):
 
 def ask(store, sql, count=4):
     """The answers to a query on several connections, all open at once."""
-    together = threading.Barrier(count)
-
-    def ask_one():
+    def ask_one(together, place):
         store.database.begin("DEFERRED")
         try:
             together.wait()
@@ -82,7 +79,7 @@ def ask(store, sql, count=4):
         finally:
             store.database.rollback()
 
-    return in_threads(*[ask_one] * count)
+    return in_threads(count, ask_one)
 
 
 class Longest:

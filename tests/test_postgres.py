@@ -13,7 +13,7 @@ from cases import each
 from guarantees.processes import PATIENCE, forked, in_processes, run
 from postgres_server import execute
 import server_file
-from threads import in_threads
+from guarantees.processes import in_threads
 
 from vulcan_store import (
     FINAL,
@@ -64,7 +64,7 @@ def test_a_claim_passes_over_what_another_is_just_claiming(remote):
 
     with remote.database.atomic():
         assert claim_workload("n") == first
-        assert in_threads(lambda: claim_workload("m")) == [second]
+        assert in_threads(1, lambda barrier, place: claim_workload("m")) == [second]
 
 
 def test_text_has_the_order_that_it_has_in_a_file(remote):

@@ -6,8 +6,8 @@ import random
 import threading
 
 import pytest
-from threads import in_threads
 
+from guarantees.processes import in_threads
 from vulcan_store import (
     StoreUnavailableError,
     Workload,
@@ -22,7 +22,7 @@ def test_threads_with_stores_of_their_own_never_meet_beside_threads_without(tmp_
     rounds = effort(10, long=300)
 
     def tenant(name):
-        def work():
+        def work(barrier, place):
             chance = random.Random(name)
             for number in range(rounds):
                 with open_store(tmp_path / f"{name}.db", pragmas={"synchronous": "off"}):
@@ -36,26 +36,27 @@ def test_threads_with_stores_of_their_own_never_meet_beside_threads_without(tmp_
                     assert list_workloads(0).total == 2 * (number + 1)
         return work
 
-    def servant():
+    def servant(barrier, place):
         for _ in range(rounds):
             create_workload(runtime="go", node_id="main")
             assert {row.node_id for row in Workload.select()} == {"main"}
 
+    works = [tenant("a"), tenant("b"), tenant("c"), servant, servant]
     with open_store(tmp_path / "main.db", pragmas={"synchronous": "off"}):
-        in_threads(tenant("a"), tenant("b"), tenant("c"), servant, servant)
+        in_threads(5, lambda barrier, place: works[place](barrier, place))
         assert list_workloads(0).total == 2 * rounds
 
 
 def test_threads_use_what_is_current_where_the_first_store_was_opened(tmp_path):
-    def total():
+    def total(barrier, place):
         return list_workloads().total
 
     with open_store(tmp_path / "one.db"):
         create_workload(runtime="go")
-        totals = in_threads(total)
+        totals = in_threads(1, total)
         with open_store(tmp_path / "two.db"):
-            totals += in_threads(total)
-        totals += in_threads(total)
+            totals += in_threads(1, total)
+        totals += in_threads(1, total)
 
     assert totals == [1, 0, 1]
 
@@ -92,12 +93,12 @@ def test_the_first_that_is_still_open_decides_for_threads_without_one(tmp_path):
 
 def test_closing_the_current_store_of_a_thread_leaves_that_of_others(tmp_path):
     with open_store(tmp_path / "main.db"):
-        def work():
+        def work(barrier, place):
             open_store(tmp_path / "own.db")
             close_store()
             create_workload(runtime="go")
 
-        in_threads(work)
+        in_threads(1, work)
         assert list_workloads().total == 1
 
 

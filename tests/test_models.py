@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 
 import peewee
 import pytest
@@ -11,7 +10,6 @@ from workloads import NOON
 
 from vulcan_store import (
     InvalidWorkloadError,
-    Status,
     Workload,
     create_workload,
     get_workload,
@@ -19,27 +17,6 @@ from vulcan_store import (
     update_workload,
 )
 from vulcan_store.testing import make_workload
-
-
-@pytest.fixture
-def five(store):
-    for number in range(5):
-        make_workload(
-            id=f"w{number}", status=("pending", "running")[number % 2], exit_code=number,
-            created_at=NOON + timedelta(seconds=number),
-        )
-
-
-@each("read, expected", [
-    (lambda: [found.id for found in Workload.select().where(
-        (Workload.exit_code > 1) & (Workload.status == "pending") & (Workload.created_at > NOON)
-    ).order_by(Workload.id)], ["w2", "w4"]),
-    (lambda: Workload.select(Workload.id, (Workload.exit_code * 2).alias("twice")).order_by(Workload.id)[2].twice, 4),
-    (lambda: Workload.get_by_id("w1").status, Status.RUNNING),
-    (lambda: Workload.delete().where(Workload.status == "running").execute(), 2),
-])
-def test_what_peewee_offers_works(five, read, expected):
-    assert read() == expected
 
 
 def of_an_alias():

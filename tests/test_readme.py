@@ -41,12 +41,6 @@ def test_a_block_prints_what_stands_below_it(tmp_path, block):
     assert ended == (0, block.output or "", "")
 
 
-def test_the_example_has_ten_lines_at_most():
-    (example,) = blocks("python", section("Example"))
-
-    assert len(example.code.strip().splitlines()) <= 10
-
-
 def test_every_program_is_tried():
     assert {block.name for block in blocks("python")} - {None} == TRIED
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from datetime import UTC, datetime
 
 import pytest
 from cases import each
@@ -37,17 +36,6 @@ def test_more_than_one_batch_is_released(store):
 
     assert release_workloads(node_id="n") == 250
     assert len(pending()) == 250
-
-
-def test_a_start_in_another_zone_is_compared_as_the_instant_that_it_is(path):
-    with open_store(path):
-        make_workload(id="w", status="running")
-        with sqlite3.connect(path) as connection:
-            connection.execute("UPDATE workloads SET started_at = '2026-02-18 13:30:00 +0530 IST'")
-        connection.close()
-
-        assert release_workloads(started_before=datetime(2026, 2, 18, 8, 0, tzinfo=UTC)) == 0
-        assert release_workloads(started_before=datetime(2026, 2, 18, 8, 1, tzinfo=UTC)) == 1
 
 
 @each("which, error", [

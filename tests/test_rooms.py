@@ -94,8 +94,3 @@ def test_only_the_package_itself_its_fixtures_and_the_command_line_use_the_curre
     users = {room_of(module_of(path)) for path in FILES if "current" in map(room_of, imports(path))}
 
     assert users <= {"__init__", "testing", "cli"}
-
-
-@each("path", [path for path in FILES if path.name == "__init__.py"])
-def test_each_room_says_what_it_is_for(path):
-    assert len(ast.get_docstring(ast.parse(path.read_text())).split()) > 5

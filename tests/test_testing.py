@@ -129,17 +129,6 @@ def test_the_environment_is_as_before_when_the_store_is_closed(tmp_path, monkeyp
     assert (inside, os.environ["VULCAN_DB_PATH"]) == (store.target, "mine")
 
 
-def test_a_mistyped_field_is_an_error_to_the_type_checker(tmp_path):
-    api = pytest.importorskip("mypy.api", reason="for a library of the extra `dev`")
-    (tmp_path / "wrong.py").write_text(
-        'from vulcan_store.testing import make_workload\nmake_workload(rntime="go")\nmake_workload(runtime="go")\n'
-    )
-
-    shown, _, _ = api.run(["--strict", "--cache-dir", str(tmp_path / "cache"), str(tmp_path / "wrong.py")])
-
-    assert {line.partition("wrong.py:")[2].partition(":")[0] for line in shown.splitlines()[:-1]} == {"2"}
-
-
 def test_stores_on_a_database_that_they_share_are_each_empty_and_leave_nothing(postgres):
     with store_for_tests(postgres) as one:
         make_workload(id="w")

@@ -58,7 +58,7 @@ def test_the_given_objects_stay_as_they_are(store):
     assert (workload.__data__, workload.dirty_fields, mapping) == (data, unsaved, {"runtime": "go"})
 
 
-@each("position", [0, 700])
+@each("position", [0, 150])
 @each("offender, field", [
     ({"id": "bad"}, "runtime"), ({"runtime": "go", "colour": "red"}, "colour"), ({"runtime": "ruby"}, "runtime"),
     (Workload(runtime="go", output="text"), "output"), (None, "workload"), ("go", "workload"),
@@ -74,7 +74,7 @@ def test_an_invalid_element_is_named_by_its_position_and_nothing_is_stored(store
     assert ids() == [made.id]
 
 
-@each("position, after", [(0, 700), (700, 0)])
+@each("position, after", [(0, 150), (150, 0)])
 def test_a_taken_id_is_named_by_its_position_and_nothing_is_stored(store, position, after):
     made = make_workload(id="taken", output=b"first")
 
@@ -87,7 +87,7 @@ def test_a_taken_id_is_named_by_its_position_and_nothing_is_stored(store, positi
     assert get_workload("taken").__data__ == made.__data__
 
 
-@each("position", [1, 700])
+@each("position", [1, 150])
 def test_an_id_that_comes_twice_is_named_by_its_second_position(store, position):
     with pytest.raises(WorkloadExistsError) as refusal:
         create_workloads(refusing({"id": "w0", "runtime": "go"}, position))
@@ -100,7 +100,7 @@ def test_an_id_that_comes_twice_is_named_by_its_second_position(store, position)
     OutOfInput("line 17"), KeyboardInterrupt(), WorkloadExistsError("elsewhere"),
     sqlite3.OperationalError("elsewhere"), peewee.OperationalError("elsewhere"),
 ])
-@each("position", [0, 700])
+@each("position", [0, 150])
 def test_an_error_of_the_iterables_own_passes_through_and_nothing_is_stored(store, error, position):
     cause = KeyError("cause")
 

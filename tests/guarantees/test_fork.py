@@ -99,10 +99,10 @@ def test_what_multiprocessing_forks_writes_while_threads_of_the_parent_write(pat
     processes = [fork.Process(target=create_one) for _ in range(4)]
     for process in processes:
         process.start()
-    with fork.Pool(2, maxtasksperchild=5) as pool:
-        theirs = pool.map_async(create_one, range(20), chunksize=1).get(PATIENCE)
+    with fork.Pool(2, maxtasksperchild=3) as pool:
+        theirs = pool.map_async(create_one, range(8), chunksize=1).get(PATIENCE)
     with ProcessPoolExecutor(2, mp_context=fork) as executor:
-        theirs += executor.map(create_one, range(20), timeout=PATIENCE)
+        theirs += executor.map(create_one, range(8), timeout=PATIENCE)
     for process in processes:
         process.join(PATIENCE)
 

@@ -113,6 +113,13 @@ def test_what_is_registered_reaches_every_connection_those_that_are_open_too(sql
     assert ask(sqlite, sql) == [answer] * 4
 
 
+def test_what_is_registered_reaches_the_connection_of_a_transaction_once_that_is_over(sqlite):
+    with sqlite.database.atomic():
+        in_threads(1, lambda *_: sqlite.database.register_function(lambda: 7, "seven", 0))
+
+    assert ask(sqlite, "SELECT seven()") == [7] * 4
+
+
 def test_what_is_taken_away_is_gone_from_every_connection(sqlite, tmp_path):
     sqlite.database.register_function(lambda text: text[::-1], "back", 1)
     sqlite.database.attach(str(tmp_path / "other.db"), "other")

@@ -153,11 +153,13 @@ def test_a_start_that_cannot_be_read_is_the_stored_text_and_is_released_with_its
             assert release_workloads(node_id="n") == 1
 
 
-def test_an_unknown_status_is_neither_claimed_nor_released_and_may_become_any_other(holding):
-    with holding(status="paused"):
-        assert claim_workload("m") is None
-        assert release_workloads(node_id="n") == 0
-        assert update_workload_status("w", "pending").status == "pending"
+def test_an_unknown_status_is_counted_neither_claimed_nor_released_and_may_become_any_other(holding):
+    for status in ("paused", "A", ""):
+        with holding(status=status):
+            assert list_workloads(0, runtime="go").total == 1
+            assert claim_workload("m") is None
+            assert release_workloads(node_id="n") == 0
+            assert update_workload_status("w", "pending").status == "pending"
 
 
 # Moving

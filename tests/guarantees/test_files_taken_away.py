@@ -32,6 +32,7 @@ INSERT = (
 )
 WRITES = {
     **{name: call for name, (word, call) in CALLS.items() if word in ("INSERT", "UPDATE", "DELETE")},
+    "a release of nothing": lambda store, path: store.release_workloads(node_id="nobody"),
     "create": lambda store, path: Workload.create(runtime="go"),
     "save": lambda store, path: Workload(runtime="go").save(),
     "update": lambda store, path: Workload.update(error="lost").execute(),

@@ -253,6 +253,29 @@ def test_the_children_of_a_child_and_its_threads_write_and_leave_no_descriptors_
     assert_sound(path, made)
 
 
+def test_what_a_hook_asks_of_the_store_just_before_a_fork_is_refused_and_the_fork_goes_on(path):
+    done = run(
+        """
+import os, sys
+def ask():
+    try:
+        print(list_workloads().total)
+    except StoreUnavailableError as error:
+        print(error.reason)
+os.register_at_fork(before=ask)
+from vulcan_store import StoreUnavailableError, list_workloads, open_store
+with open_store(sys.argv[1]):
+    if not os.fork():
+        os._exit(0)
+    print(list_workloads().total)
+""",
+        path,
+    )
+
+    refusal, total = done.stdout.splitlines()
+    assert "about to fork" in refusal and total == "0"
+
+
 def test_every_store_that_is_open_at_a_fork_serves_the_child(tmp_path):
     first, second = str(tmp_path / "first.db"), str(tmp_path / "second.db")
 

@@ -15,7 +15,6 @@ from workloads import NOON, ids
 from vulcan_store import (
     InvalidWorkloadError,
     LogLine,
-    Status,
     append_log_lines,
     create_workloads,
     list_log_lines,
@@ -98,13 +97,6 @@ def test_a_purge_before_a_time_of_another_zone_goes_by_the_instant(store, hours)
 
     assert count_purgeable(store, moment) == purge_workloads(moment) == 1
     assert ids() == ["new", "paused"]
-
-
-def test_the_statistics_of_an_empty_store_have_0_for_every_status(store):
-    stats = workload_stats()
-
-    assert [stats.by_status[status] for status in Status] == [0] * len(Status)
-    assert (stats.total, stats.average_duration_ms) == (0, None)
 
 
 @each("hour, gone", [(10, 0), (11, 0), (12, 5), (15, 5)])

@@ -59,16 +59,6 @@ def test_the_json_form_is_what_go_makes_of_the_same_row(store, fields, go):
         assert {type(value) for value in workload.to_dict().values()} <= {str, int}
 
 
-@each("fields, go", [(EVERYTHING, GO_OF_EVERYTHING), (NOTHING, GO_OF_NOTHING)])
-def test_what_go_makes_of_a_row_makes_the_row_again(store, fields, go):
-    made = create_workload(**fields).__data__
-    Workload.delete().execute()
-
-    create_workload(Workload.from_dict(json.loads(go)))
-
-    assert get_workload("a").__data__ == made
-
-
 def test_a_log_line_has_the_servers_json_form(store):
     make_workload(id="a")
     made = LogLine.create(workload="a", seq=3, line="größer", created_at=NOON)

@@ -206,13 +206,6 @@ def test_an_unknown_filter_is_refused(seven, name):
     assert repr(name) in str(refusal.value)
 
 
-def test_filters_are_given_by_keyword_only(seven):
-    with pytest.raises(TypeError):
-        list_workloads(20, 0, "pending")
-
-    assert list_workloads(20, 0, status="pending").total == 7
-
-
 @each("name, value", [
     ("status", ["running", "paused"]), ("isolation", "docker"), ("runtime", 5), ("node_id", ["n1", 5]),
     ("input_hash", b"h1"), ("node_id", "\ud800"), ("status", [None]), ("created_since", [NOON]),

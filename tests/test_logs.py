@@ -11,7 +11,6 @@ from guarantees.processes import PATIENCE, in_processes
 from vulcan_store import (
     InvalidWorkloadError,
     LogLine,
-    WorkloadNotFoundError,
     append_log_lines,
     list_log_lines,
     open_store,
@@ -100,27 +99,6 @@ def test_a_line_that_was_not_stored_is_no_place_to_go_on_from(store, after):
         list_log_lines("w", after=after)
 
     assert (refusal.value.field, refusal.value.value) == ("after", after)
-
-
-@each("workload_id", ["nobody", "", "a\0", "\ud800"])
-def test_an_unknown_workload_is_not_found(store, workload_id):
-    make_workload()
-
-    with pytest.raises(WorkloadNotFoundError) as appending:
-        append_log_lines(workload_id, [])
-    with pytest.raises(WorkloadNotFoundError) as reading:
-        list_log_lines(workload_id)
-
-    assert appending.value.workload_id == reading.value.workload_id == workload_id
-    assert LogLine.select().count() == 0
-
-
-@each("workload_id", [None, 5, b"w"])
-def test_an_id_that_is_no_text_is_refused(store, workload_id):
-    with pytest.raises(InvalidWorkloadError):
-        append_log_lines(workload_id, ["a"])
-    with pytest.raises(InvalidWorkloadError):
-        list_log_lines(workload_id)
 
 
 @each("lines", [

@@ -69,18 +69,6 @@ def test_saving_a_stored_workload_writes_only_what_was_changed(store):
     assert (rows, stored.node_id, stored.exit_code, stored.error) == (1, "changed meanwhile", 1, "e")
 
 
-@each("origin", [
-    lambda: create_workload(runtime="go"), lambda: Workload.create(runtime="go"), lambda: get_workload("a"),
-    lambda: Workload.get_by_id("a"),
-])
-def test_saving_an_unchanged_workload_writes_nothing(store, origin):
-    make_workload(id="a")
-    workload = origin()
-
-    assert workload.save() == 0
-    assert workload.dirty_fields == []
-
-
 def test_a_refused_save_fills_nothing_in(store):
     workload = Workload(runtime="ruby")
 

@@ -44,15 +44,6 @@ def test_a_public_name_has_a_docstring_of_its_own(name):
     assert not thing.__doc__.startswith(f"{name}(")
 
 
-@each("name", CLASSES)
-def test_the_public_methods_of_a_class_have_docstrings(name):
-    thing = getattr(vulcan_store, name)
-
-    methods = [value for method, value in vars(thing).items() if inspect.isfunction(value) and method[0] != "_"]
-
-    assert [method.__name__ for method in methods if not method.__doc__] == []
-
-
 IMPORTING = """
 import builtins, sys, peewee
 tried, import_module, left_out = [], builtins.__import__, ("pytest", "psycopg", "psycopg2")

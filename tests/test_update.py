@@ -8,7 +8,6 @@ from workloads import NOON
 
 from vulcan_store import (
     InvalidWorkloadError,
-    WorkloadNotFoundError,
     get_workload,
     update_workload,
     update_workload_status,
@@ -27,17 +26,6 @@ def test_what_is_fixed_once_created_is_refused(store, name, value):
         update_workload(made.id, status="running", **{name: value})
 
     assert (refusal.value.field, refusal.value.value) == (name, value)
-    assert get_workload(made.id).__data__ == made.__data__
-
-
-@each("workload_id", ["nobody", "", "a\0", "\ud800"])
-def test_an_unknown_id_is_not_found(store, workload_id):
-    made = make_workload()
-
-    with pytest.raises(WorkloadNotFoundError) as refusal:
-        update_workload(workload_id, exit_code=1)
-
-    assert refusal.value.workload_id == workload_id
     assert get_workload(made.id).__data__ == made.__data__
 
 

@@ -127,7 +127,7 @@ def test_in_the_middle_of_a_walk_another_connection_writes_and_the_wal_is_emptie
 
 @each("small", [0, 500])
 def test_large_outputs_are_not_held_in_great_numbers(store, small):
-    large = 80
+    large = 70
     create_workloads(
         {"runtime": "go", "output": bytes(250_000), "created_at": NOON} for _ in range(large)
     )

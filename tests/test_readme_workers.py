@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import runpy
 import signal
 import sqlite3
+import sys
 from contextlib import closing
 from textwrap import indent
 
 import pytest
-from readme import python, save, started
+from readme import save, started
 
 from vulcan_store import get_workload, list_workloads, open_store, wait_workload
 from vulcan_store.testing import make_workload
@@ -150,10 +152,13 @@ def test_a_worker_keeps_its_result_until_the_full_disk_has_room(shop):
     assert (kept.status, done.status, done.output) == ("running", "completed", bytes(300_000))
 
 
-def test_a_worker_without_a_name_does_not_begin(shop):
-    save(shop, "worker.py")
+@pytest.mark.parametrize("name", ["worker.py", "async_worker.py"])
+def test_a_worker_without_a_name_does_not_begin(tmp_path, monkeypatch, name):
+    save(tmp_path, name)
+    monkeypatch.setattr(sys, "argv", [name])
 
-    assert python(shop, "worker.py") == (1, "", "usage: python worker.py NAME\n")
+    with pytest.raises(SystemExit, match=f"^usage: python {name} NAME$"):
+        runpy.run_path(tmp_path / name, run_name="__main__")
 
 
 def test_a_worker_of_asyncio_runs_what_comes(shop):

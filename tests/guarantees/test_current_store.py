@@ -18,7 +18,7 @@ from vulcan_store import (
 
 
 def test_threads_with_stores_of_their_own_never_meet_beside_threads_without(tmp_path, effort):
-    rounds = effort(10, long=300)
+    rounds = effort(6, long=300)
 
     def tenant(name):
         def work(barrier, place):

@@ -88,7 +88,7 @@ def busy(path):
 def test_children_write_at_once_while_threads_of_the_parent_write(path, busy, effort):
     def fork_often(barrier, place):
         barrier.wait(PATIENCE)
-        return [key for _ in range(effort(3, long=10)) for key in forked(create, 4)()]
+        return [key for _ in range(effort(2, long=10)) for key in forked(create, 4)()]
 
     theirs = in_threads(3, fork_often)
 
@@ -246,7 +246,7 @@ def test_the_children_of_a_child_and_its_threads_write_and_leave_no_descriptors_
     with open_store(path):
         made = forked(work)() + create()
         before = descriptors()
-        for _ in range(effort(3, long=30)):
+        for _ in range(effort(2, long=30)):
             made += forked(work)() + create()
         assert descriptors() == before
 

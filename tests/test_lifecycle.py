@@ -305,7 +305,7 @@ class Life(RuleBasedStateMachine):
 
 def test_whatever_is_done_leaves_what_the_model_says(store, effort):
     run_state_machine_as_test(lambda: Life(store), settings=settings(
-        max_examples=effort(10, long=1000), stateful_step_count=30, derandomize=True, database=None, deadline=None,
+        max_examples=effort(8, long=1000), stateful_step_count=30, derandomize=True, database=None, deadline=None,
         suppress_health_check=list(HealthCheck),
     ))
 

@@ -73,7 +73,8 @@ def attempt(barrier, place, work, path, *more):
 @pytest.mark.parametrize("mode, folders_mode, why", [
     (0o000, 0o777, "this user may not read"), (0o222, 0o777, "this user may not read"), (0o666, 0o000, "may not"),
 ], ids=["neither", "not read", "not entered"])
-def test_a_file_that_may_not_be_read_is_refused_and_left_as_it_is(stored, folder, work, mode, folders_mode, why):
+def test_a_file_that_may_not_be_read_is_refused_and_left_as_it_is(folder, work, mode, folders_mode, why):
+    stored = fill(folder / "vulcan.db")
     before = contents(folder)
     os.chmod(stored, mode)
     folder.chmod(folders_mode)

@@ -7,8 +7,8 @@ from contextlib import closing
 
 import peewee
 import pytest
-from cases import each
 from calls import CALLS, STATEMENTS, fill
+from cases import each
 from guarantees.processes import in_threads
 from workloads import everything
 

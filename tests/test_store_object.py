@@ -7,8 +7,8 @@ import itertools
 import pickle
 
 import pytest
-from cases import each, empty
 from calls import CALLS, STATEMENTS, fill
+from cases import each, empty
 
 import vulcan_store
 from vulcan_store import (

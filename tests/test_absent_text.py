@@ -6,8 +6,8 @@ import json
 import sqlite3
 from contextlib import closing
 
-import pytest
 import server_file
+from cases import each
 from commandline import vulcan
 from peewee import SQL, Value, fn
 
@@ -68,7 +68,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("write", WAYS.values(), ids=WAYS)
+@each("write", WAYS)
 def test_every_way_of_writing_leaves_what_the_server_scans(store, write):
     write()
 
@@ -92,10 +92,10 @@ def test_the_servers_own_json_is_imported_as_what_it_scans(path):
     assert (row["id"], row["isolation"], row["input_hash"], row["error"]) == ("s", "", "", "")
 
 
-@pytest.mark.parametrize("make", [
+@each("make", [
     lambda: Workload(runtime="go", **NONE), lambda: create_workload(runtime="go"), lambda: changed_to_none(),
     lambda: Workload.get_by_id(make_workload().id), lambda: list_workloads().items[0],
-], ids=["new", "created", "assigned", "read by Peewee", "listed"])
+])
 def test_what_is_absent_is_empty_in_python_too(store, make):
     make_workload(id="b")
 

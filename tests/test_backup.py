@@ -7,7 +7,6 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from guarantees.processes import run
 from workloads import everything
 
 from vulcan_store import (
@@ -20,14 +19,6 @@ from vulcan_store import (
     open_store,
 )
 from vulcan_store.testing import make_workload
-
-SET_ALL = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1])
-with connection:
-    connection.execute("UPDATE workloads SET exit_code = ?", (int(sys.argv[2]),))
-connection.close()
-"""
 
 
 def finished(count, **fields):
@@ -49,16 +40,17 @@ def test_a_backup_opens_as_an_equal_store(store, tmp_path):
     assert everything() == original
 
 
-def test_a_backup_is_of_one_moment_and_ends_however_often_another_process_writes(path, tmp_path):
+def test_a_backup_is_of_one_moment_and_ends_however_often_others_write(path, tmp_path):
     told = []
 
     def write_elsewhere(status, left, pages):
         told.append((pages - left, pages))
         if len(told) > 20:
             pytest.fail(f"the backup starts anew at every write: {told}")
-        run(SET_ALL, path, len(told))
+        with other:
+            other.execute("UPDATE workloads SET exit_code = ?", (len(told),))
 
-    with open_store(path) as store:
+    with open_store(path) as store, closing(sqlite3.connect(path)) as other:
         finished(60, output=bytes(250_000), exit_code=0)
         store.database.backup(str(tmp_path / "copy.db"), write_elsewhere)
 

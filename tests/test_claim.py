@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from cases import each
 from guarantees.processes import PATIENCE, in_processes, in_threads
 from workloads import NOON
 
@@ -45,10 +46,10 @@ def assert_that_all_went_to_one_each(handed_out):
         assert {(stored[key].status, stored[key].node_id) for key in ids} <= {("running", f"node {place}")}
 
 
-@pytest.mark.parametrize("filters, expected", [
+@each("filters, expected", [
     ({"isolation": {"gvisor", "microvm"}}, "bc"), ({"isolation": ("auto", ""), "runtime": "wasm"}, "d"),
     ({"isolation": None, "runtime": None}, "abcd"), ({"runtime": []}, ""),
-], ids=str)
+])
 def test_a_filter_takes_any_collection_what_is_empty_and_none(store, filters, expected):
     kinds = [("go", "auto"), ("wasm", "gvisor"), ("node", "microvm"), ("wasm", "")]
     for place, (runtime, isolation) in enumerate(kinds):
@@ -59,7 +60,7 @@ def test_a_filter_takes_any_collection_what_is_empty_and_none(store, filters, ex
     assert "".join(claim_all("n", **filters)) == expected
 
 
-@pytest.mark.parametrize("name", ["status", "limit"])
+@each("name", ["status", "limit"])
 def test_an_unknown_filter_is_refused(store, name):
     made = make_workload()
 
@@ -69,9 +70,9 @@ def test_an_unknown_filter_is_refused(store, name):
     assert get_workload(made.id).__data__ == made.__data__
 
 
-@pytest.mark.parametrize("filters", [
+@each("filters", [
     {"runtime": ["go", "ruby"]}, {"isolation": "docker"}, {"runtime": 5}, {"isolation": [None]},
-], ids=str)
+])
 def test_a_filter_that_nothing_can_match_is_refused(store, filters):
     made = make_workload()
 
@@ -82,7 +83,7 @@ def test_a_filter_that_nothing_can_match_is_refused(store, filters):
     assert get_workload(made.id).__data__ == made.__data__
 
 
-@pytest.mark.parametrize("node_id", [None, 5, b"n", "a\ud800"], ids=repr)
+@each("node_id", [None, 5, b"n", "a\ud800"])
 def test_a_node_that_is_no_text_is_refused(store, node_id):
     made = make_workload()
 

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cases import each
 from commandline import Started, rows, vulcan
 
 from vulcan_store import get_workload, update_workload
@@ -31,7 +32,7 @@ def test_claim_may_wait_for_a_workload_to_appear(file_store):
     assert get_workload(made.id).node_id == "node-1"
 
 
-@pytest.mark.parametrize("statuses, expected", [
+@each("statuses, expected", [
     (["completed"], 0), (["completed", "completed"], 0), (["failed"], 1), (["completed", "killed"], 1),
     (["running"], 4), (["failed", "pending"], 4),
 ])

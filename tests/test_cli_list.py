@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cases import each
 from commandline import vulcan
 from workloads import NOON
 
@@ -27,7 +28,7 @@ def filled(file_store):
         make_workload(id=workload_id, created_at=NOON.replace(hour=number), **fields)
 
 
-@pytest.mark.parametrize("options, expected", [
+@each("options, expected", [
     ("--status failed,killed", "ba"), ("--status failed --status running", "da"), ("--isolation gvisor,", "ea"),
     ("--runtime wasm --runtime oci,go --status pending", "ec"), ("--node-id n1 --node-id n2", "db"),
     ("--node-id n1,n2", ""), ("--input-hash abc", "c"), ("--since 2026-02-18T03:00:00Z", "ed"),
@@ -41,7 +42,7 @@ def test_list_takes_every_filter_and_any_form_of_time(filled, options, expected)
     assert vulcan(f"list --quiet {options}") == (0, "".join(f"{one}\n" for one in expected), "")
 
 
-@pytest.mark.parametrize("text, ago", [
+@each("text, ago", [
     ("60s", 60), ("15m", 15 * 60), ("12h", 12 * 3600), ("30d", 30 * 86400), ("4w", 28 * 86400),
 ])
 def test_a_time_may_say_how_long_ago_it_was(file_store, text, ago):
@@ -51,7 +52,7 @@ def test_a_time_may_say_how_long_ago_it_was(file_store, text, ago):
     assert vulcan(f"list --quiet --since {text}").stdout == "later\n"
 
 
-@pytest.mark.parametrize("options, expected, footer", [
+@each("options, expected, footer", [
     ("--limit 2", "ed", "1-2 of 5"), ("--limit 2 --page 3", "a", "5-5 of 5"), ("--offset 3", "ba", "4-5 of 5"),
     ("--page 999999999999999999999999", "", "0 of 5"), ("--status completed", "", "0 of 0"),
     ("--all", "edcba", "1-5 of 5"), ("--all --status completed", "", "0 of 0"),
@@ -63,7 +64,7 @@ def test_a_table_ends_with_which_part_it_is(filled, options, expected, footer):
     assert last == footer
 
 
-@pytest.mark.parametrize("options", ["", "--quiet", "--json"])
+@each("options", ["", "--quiet", "--json"])
 def test_all_prints_what_is_beyond_a_page_too(file_store, options):
     count = 2 * ROWS_PER_BATCH + 1
     create_workloads({"runtime": "go", "id": f"w{number:04}"} for number in range(count))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 import pytest
+from cases import each
 from commandline import SCRIPT, Started, environment, rows
 
 from vulcan_store import create_workloads
@@ -22,14 +23,10 @@ def broken():
     os.close(writing)
 
 
-def shell(line, **streams):
-    return subprocess.run(["sh", "-c", f"{SCRIPT} {line}"], env=environment(), stderr=subprocess.PIPE, **streams)
-
-
 def test_a_pipe_that_breaks_in_the_middle_ends_it_quietly(file_store):
-    create_workloads({"runtime": "go"} for _ in range(5_000))
+    create_workloads({"runtime": "go"} for _ in range(1_500))
 
-    with Started("list --limit 5000") as listing:
+    with Started("list --limit 1500") as listing:
         listing.stdout.readline()
         listing.stdout.close()
         complaints = listing.stderr.read()
@@ -37,7 +34,7 @@ def test_a_pipe_that_breaks_in_the_middle_ends_it_quietly(file_store):
     assert (listing.returncode, complaints) == (141, "")
 
 
-@pytest.mark.parametrize("command", ["list", "list --json", "get a", "export", "--help", "list --help"])
+@each("command", ["list", "list --json", "get a", "export", "--help", "list --help"])
 def test_a_pipe_that_was_broken_from_the_start_ends_it_quietly(file_store, broken, command):
     make_workload(id="a")
 
@@ -47,21 +44,41 @@ def test_a_pipe_that_was_broken_from_the_start_ends_it_quietly(file_store, broke
     assert (ended.returncode, complaints) == (141, "")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
-def test_a_full_disk_under_the_output_is_an_error_of_one_line(file_store):
-    ended = shell("list > /dev/full")
+@pytest.fixture
+def full():
+    """A device that is always full."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("only Linux has a device that is always full")
+    device = os.open("/dev/full", os.O_WRONLY)
+    yield device
+    os.close(device)
 
-    assert (ended.returncode, ended.stderr) == (1, b"vulcan-store: [Errno 28] No space left on device\n")
+
+def test_a_full_disk_under_the_output_is_an_error_of_one_line(file_store, full):
+    with Started("list", stdout=full) as ended:
+        complaints = ended.stderr.read()
+
+    assert (ended.returncode, complaints) == (1, "vulcan-store: [Errno 28] No space left on device\n")
 
 
 @pytest.mark.parametrize("options", ["", "--json"])
-@pytest.mark.parametrize("where, status", [("> /dev/full", 1), ("", 141), (">&-", 1)])
-def test_a_claim_that_cannot_be_printed_is_put_back(file_store, path, broken, where, status, options):
+def test_a_claim_that_cannot_be_printed_is_put_back(file_store, path, broken, full, options):
     make_workload(id="a")
 
-    ended = shell(f"claim n1 {options} {where}", stdout=broken)
+    for where, status in ((broken, 141), (full, 1)):
+        with Started(f"claim n1 {options}", stdout=where) as ended:
+            complaints = ended.stderr.read()
 
-    assert (ended.returncode, ended.stderr.count(b"\n")) == (status, int(status == 1))
+        assert (ended.returncode, complaints.count("\n")) == (status, int(status == 1))
+        assert rows(path, "SELECT status, node_id FROM workloads") == [("pending", "")]
+
+
+def test_streams_may_be_closed_and_a_claim_without_an_output_is_put_back(file_store, path):
+    make_workload(id="a")
+
+    for line, status in (("import <&- 2>&-", 0), ("claim n1 >&- 2>&-", 1)):
+        assert subprocess.run(["sh", "-c", f"{SCRIPT} {line}"], env=environment()).returncode == status
+
     assert rows(path, "SELECT status, node_id FROM workloads") == [("pending", "")]
 
 
@@ -83,10 +100,3 @@ def test_text_that_the_encoding_of_the_output_lacks_is_escaped(file_store):
     ended = subprocess.run([SCRIPT, "get", "a"], env=environment(PYTHONIOENCODING="latin-1"), capture_output=True)
 
     assert "error        grün \\u2713\n".encode("latin-1") in ended.stdout
-
-
-@pytest.mark.parametrize("line", ["list <&- 2>&-", "import <&-", "get nobody 2>&-"])
-def test_streams_may_be_closed(file_store, line):
-    ended = shell(line)
-
-    assert (ended.returncode, ended.stderr) == (int("nobody" in line), b"")

@@ -8,8 +8,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 import server_file
+from cases import each
 from commandline import rows, vulcan
 
 from vulcan_store import __version__, get_workload
@@ -21,7 +21,7 @@ READING = [
 ]
 
 
-@pytest.mark.parametrize("command", [
+@each("command", [
     "", "unknown", "create", "create --runtime cobol", "create --runtime go --mem-limit much",
     "list --offset 1.5",
     "list --since yesterday", "list --since 999999999999d", "get", "get a --json --output -", "update a",
@@ -40,7 +40,7 @@ def test_wrong_usage_has_status_2_says_how_to_use_it_and_changes_nothing(file_st
     assert get_workload("a") == made
 
 
-@pytest.mark.parametrize("command, usage, nearest", [
+@each("command, usage, nearest", [
     ("lst", "vulcan-store", None), ("--vresion stats", "vulcan-store", "'--version'"),
     ("list --statsu failed", "vulcan-store list", "'--status'"),
     ("create --runtime go --mem-limt=4", "vulcan-store create", "'--mem-limit'"),
@@ -68,7 +68,7 @@ def test_the_help_names_every_command_and_the_version_is_the_packages():
     assert vulcan("--version") == (0, f"vulcan-store {__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@each("command", list(COMMANDS))
 def test_the_help_of_a_command_shows_an_example_within_80_columns(monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "80")
 
@@ -79,8 +79,8 @@ def test_the_help_of_a_command_shows_an_example_within_80_columns(monkeypatch, c
     assert max(map(len, ended.stdout.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("target", ["mistyped.db", "sqlite:///mistyped.db", "SQLite:///mistyped.db"])
-@pytest.mark.parametrize("command", [
+@each("target", ["mistyped.db", "sqlite:///mistyped.db", "SQLite:///mistyped.db"])
+@each("command", [
     *READING, "update x --status failed", "delete x", "claim x", "release --node-id x", "log x", "backup copy.db",
     "purge --finished-before 1d", "vacuum",
 ])
@@ -94,21 +94,21 @@ def test_a_store_that_is_not_there_is_an_error_and_stays_so(tmp_path, monkeypatc
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("command", READING)
-def test_a_command_that_reads_changes_nothing_about_a_file_without_our_indexes(tmp_path, path, command):
+def test_a_command_that_reads_changes_nothing_about_a_file_without_our_indexes(tmp_path, path):
     server_file.build(path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE workloads SET status = 'completed' WHERE id = 's1'")
         connection.commit()
     before = Path(path).read_bytes()
 
-    assert vulcan("--db", path, *command.split()).returncode == 0
+    for command in READING:
+        assert vulcan("--db", path, *command.split()).returncode == 0
 
-    assert Path(path).read_bytes() == before
-    assert os.listdir(tmp_path) == ["vulcan.db"]
+        assert Path(path).read_bytes() == before
+        assert os.listdir(tmp_path) == ["vulcan.db"]
 
 
-@pytest.mark.parametrize("command, complaint", [
+@each("command, complaint", [
     *((f"{command} nobody", "there is no workload 'nobody'") for command in ("get", "delete", "log", "logs", "wait")),
     ("update a --status running", "workload 'a' is failed, which is final; it cannot become running"),
     ("create --runtime go --id a", "workload 'a' exists already"),

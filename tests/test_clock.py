@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from cases import each
 from hypothesis import given
 from hypothesis import strategies as st
 from values import moments
@@ -58,7 +59,7 @@ def test_every_form_is_read_as_its_moment_in_utc(opened, text_and_moment):
     assert (found, found.tzinfo) == (moment, UTC)
 
 
-@pytest.mark.parametrize("text", [
+@each("text", [
     "", "soon", "2026-02-30 11:12:42 +0000 UTC", "2026-02-18 25:00:00", "2026-02-18 11:12:42.1234567890 +0000 UTC",
     "2026-02-18 11:12:42 +0000 UTC trailing words", "0001-01-01 00:00:00 +0100 CET", "0001-01-01 00:00:00+01:00",
     "12026-02-18 11:12:42 +0000 UTC", "2026-02-18 11:12:42 +9900 X", "\0", 5, 0.5, b"2026-02-18 11:12:42",
@@ -78,7 +79,7 @@ def test_what_is_written_is_utc_with_six_decimals_in_the_order_of_time(opened, s
     assert sorted(texts) == sorted(texts, key=texts.get)
 
 
-@pytest.mark.parametrize("microsecond", [0, 7, 120, 500_000, 999_999])
+@each("microsecond", [0, 7, 120, 500_000, 999_999])
 def test_a_workload_is_created_at_the_time_of_a_clock_that_tests_set(opened, monkeypatch, microsecond):
     for seconds in (0, 1, 1, 86_400, 0):
         moment = NOON.replace(microsecond=microsecond) + timedelta(seconds=seconds)

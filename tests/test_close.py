@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import vulcan_store
 from calls import CALLS
+from cases import each
 
 from vulcan_store import StoreUnavailableError, close_store, get_workload, list_workloads, open_store
 from vulcan_store.testing import make_workload
@@ -36,11 +37,8 @@ def test_leaving_by_an_error_closes_but_rolls_nothing_back(path):
         assert get_workload("kept").id == "kept"
 
 
-@pytest.mark.parametrize("name", CALLS)
+@each("name", list(CALLS))
 def test_no_function_works_or_opens_a_store_while_none_is_open(path, name):
-    open_store(path).close()
-    Path(path).unlink()
-
     with pytest.raises(StoreUnavailableError, match=r"open_store\(\)") as refusal:
         CALLS[name][1](vulcan_store, path)
 

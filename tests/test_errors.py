@@ -7,6 +7,7 @@ import pickle
 
 import peewee
 import pytest
+from cases import each
 
 from vulcan_store import (
     ClaimLostError,
@@ -38,24 +39,24 @@ EVERY_ERROR = [
     (ClaimLostError("x", "n", "pending"), {"workload_id": "x", "node_id": "n", "status": "pending"}),
     (WaitTimeoutError("x", "running", 1.5), {"workload_id": "x", "status": "running", "timeout": 1.5}),
 ]
-every_error = pytest.mark.parametrize("error, facts", EVERY_ERROR, ids=[repr(error) for error, _ in EVERY_ERROR])
+every_error = each("error, facts", EVERY_ERROR)
 
 
 @every_error
 def test_an_error_carries_its_facts_says_them_and_survives_pickle_and_a_copy(error, facts):
     copies = [pickle.loads(pickle.dumps(error, protocol)) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
 
-    for each in (error, copy.copy(error), *copies):
-        assert type(each) is type(error) and isinstance(each, StoreError)
-        assert {name: getattr(each, name) for name in facts} == facts
-        assert str(each) == str(error)
+    for same in (error, copy.copy(error), *copies):
+        assert type(same) is type(error) and isinstance(same, StoreError)
+        assert {name: getattr(same, name) for name in facts} == facts
+        assert str(same) == str(error)
     for fact in facts.values():
         for part in fact if isinstance(fact, tuple) else [fact]:
             assert part is None or str(part) in str(error)
     assert "None" not in str(error)
 
 
-@pytest.mark.parametrize("error, base", [
+@each("error, base", [
     (StoreUnavailableError, peewee.OperationalError),
     (InvalidWorkloadError, ValueError),
     (WorkloadExistsError, peewee.IntegrityError),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from cases import each
 from commandline import vulcan
 from workloads import ids
 
@@ -26,13 +27,13 @@ def test_an_export_of_nothing_says_so_and_is_imported(store):
     assert import_workloads(store, [text.encode() for text in lines]).count == 0
 
 
-@pytest.mark.parametrize("lines, where", [
+@each("lines, where", [
     ([COUNT_OF_THREE], 1),
     ([COUNT_OF_THREE, line("a"), line("b")], 3),
     ([COUNT_OF_THREE, line("a"), line("b"), line("c"), line("d")], 5),
     ([COUNT_OF_THREE, line("a"), b"\n", b"\n"], 2),
     ([COUNT_OF_THREE, line("a"), COUNT_OF_THREE, line("b")], 4),
-], ids=["none", "fewer", "more", "fewer and blanks", "fewer before another export"])
+])
 def test_an_import_with_fewer_or_more_than_announced_is_refused_whole(store, lines, where):
     create_workload(id="there", runtime="go")
 
@@ -44,7 +45,7 @@ def test_an_import_with_fewer_or_more_than_announced_is_refused_whole(store, lin
     assert ids() == ["there"]
 
 
-@pytest.mark.parametrize("total", ["true", "-1", "1.5", '"3"', "null"])
+@each("total", ["true", "-1", "1.5", '"3"', "null"])
 def test_a_count_that_is_not_one_is_refused(store, total):
     with pytest.raises(InvalidLineError) as refusal:
         import_workloads(store, [f'{{"workloads": {total}}}'.encode(), line("a")])

@@ -1,18 +1,27 @@
-"""Getting a workload by its id."""
+"""Getting a workload by its id, and ids that are none."""
 
 from __future__ import annotations
 
 import pytest
+from cases import each
 
-from vulcan_store import InvalidWorkloadError, Workload, WorkloadNotFoundError, get_workload
+from vulcan_store import (
+    InvalidWorkloadError,
+    Workload,
+    WorkloadNotFoundError,
+    append_log_lines,
+    delete_workload,
+    get_workload,
+    list_log_lines,
+    update_workload,
+    wait_workload,
+)
 from vulcan_store.testing import make_workload
 
-
-def test_a_workload_is_found_by_its_id(store):
-    make_workload(node_id="other")
-    wanted = make_workload(node_id="wanted")
-
-    assert get_workload(wanted.id).node_id == "wanted"
+BY_ID = [
+    get_workload, delete_workload, wait_workload, list_log_lines, lambda key: append_log_lines(key, []),
+    lambda key: update_workload(key, exit_code=1),
+]
 
 
 def test_each_call_returns_an_object_of_its_own(store):
@@ -22,14 +31,16 @@ def test_each_call_returns_an_object_of_its_own(store):
     assert get_workload(workload_id).node_id == ""
 
 
-@pytest.mark.parametrize("workload_id", ["nobody", "", "a\0b", "\ud800", "x" * 100_000, "%"])
-def test_an_unknown_id_is_not_found(store, workload_id):
-    make_workload(id="a")
+@each("workload_id", ["nobody", "", "a\0b", "\ud800", "x" * 100_000, "%"])
+@each("call", BY_ID)
+def test_an_unknown_id_is_not_found(store, workload_id, call):
+    made = make_workload(id="a")
 
     with pytest.raises(WorkloadNotFoundError) as refusal:
-        get_workload(workload_id)
+        call(workload_id)
 
     assert refusal.value.workload_id == workload_id
+    assert get_workload("a").__data__ == made.__data__
 
 
 def test_not_found_is_caught_as_peewees_own(store):
@@ -37,14 +48,15 @@ def test_not_found_is_caught_as_peewees_own(store):
         get_workload("nobody")
 
 
-@pytest.mark.parametrize("workload_id", [None, 5, b"a", True])
-def test_an_id_that_is_no_text_is_refused(store, workload_id):
+@each("workload_id", [None, 5, b"a", True])
+@each("call", BY_ID)
+def test_an_id_that_is_no_text_is_refused(store, workload_id, call):
     make_workload(id="5")
 
     with pytest.raises(InvalidWorkloadError) as refusal:
-        get_workload(workload_id)
+        call(workload_id)
 
-    assert (refusal.value.field, refusal.value.value) == ("id", workload_id)
+    assert refusal.value.value == workload_id
 
 
 def test_ids_differ_by_case(store):

@@ -8,13 +8,13 @@ from contextlib import closing
 from datetime import timedelta, timezone
 
 import pytest
-from guarantees.processes import run
+from cases import each
+from guarantees.processes import in_processes
 from workloads import NOON, ids
 
 from vulcan_store import (
     InvalidWorkloadError,
     LogLine,
-    Status,
     append_log_lines,
     create_workloads,
     list_log_lines,
@@ -27,12 +27,6 @@ from vulcan_store.testing import make_workload
 
 INSTANT = timedelta(microseconds=1)
 LONG_AGO = NOON - timedelta(days=9)
-CREATE_ONE = """
-import sys
-from vulcan_store import create_workload, open_store
-with open_store(sys.argv[1]):
-    create_workload(id=sys.argv[2], runtime="go")
-"""
 
 
 def say(store, key, **words):
@@ -41,11 +35,15 @@ def say(store, key, **words):
         store.database.execute_sql(f"UPDATE workloads SET {name} = '{value}' WHERE id = '{key}'")
 
 
-def finished(count, **fields):
+def finished(count):
     create_workloads(
-        {"id": f"w{place:03}", "runtime": "go", "status": "failed", "created_at": NOON, **fields}
-        for place in range(count)
+        {"id": f"w{place:03}", "runtime": "go", "status": "failed", "created_at": NOON} for place in range(count)
     )
+
+
+def create_one(barrier, place, target, key):
+    with open_store(target):
+        make_workload(id=key)
 
 
 def test_the_statistics_are_of_one_moment(path, monkeypatch):
@@ -80,9 +78,9 @@ def test_words_that_no_enumeration_knows_are_counted_as_they_are(store):
     assert stats.average_duration_ms is None
 
 
-@pytest.mark.parametrize("durations, average", [
+@each("durations, average", [
     ([2**63 - 1] * 3, 2.0**63), ([2**53 + 1, 0], 2.0**52),
-], ids=str)
+])
 def test_the_average_of_the_longest_durations_is_theirs(store, durations, average):
     for isolation, duration in zip(["auto", "gvisor", "auto"], durations, strict=False):
         make_workload(status="completed", isolation=isolation, duration_ms=duration)
@@ -90,7 +88,7 @@ def test_the_average_of_the_longest_durations_is_theirs(store, durations, averag
     assert workload_stats().average_duration_ms == pytest.approx(average)
 
 
-@pytest.mark.parametrize("hours", [-7, 2])
+@each("hours", [-7, 2])
 def test_a_purge_before_a_time_of_another_zone_goes_by_the_instant(store, hours):
     moment = NOON.astimezone(timezone(timedelta(hours=hours)))
     for name, created_at in (("old", NOON - INSTANT), ("new", NOON), ("paused", NOON - INSTANT)):
@@ -101,25 +99,17 @@ def test_a_purge_before_a_time_of_another_zone_goes_by_the_instant(store, hours)
     assert ids() == ["new", "paused"]
 
 
-def test_the_statistics_of_an_empty_store_have_0_for_every_status(store):
-    stats = workload_stats()
+@each("hour, gone", [(10, 0), (11, 0), (12, 5), (15, 5)])
+def test_as_many_are_counted_as_would_be_deleted(file_store, hour, gone):
+    for number, text in enumerate([
+        "2026-02-18 13:00:00 +0200 CEST", "2026-02-18 06:00:00 -0500 EST", "2026-02-18 11:00:00 +0000 UTC",
+        "2026-02-18 11:00:00.000000+00:00", "2026-02-18T11:00:00Z",
+    ]):
+        make_workload(id=f"{number}", status="killed", created_at=LONG_AGO, finished_at=NOON)
+        say(file_store, f"{number}", finished_at=text)
 
-    assert [stats.by_status[status] for status in Status] == [0] * len(Status)
-    assert (stats.total, stats.average_duration_ms) == (0, None)
-
-
-@pytest.mark.parametrize("hour, gone", [(10, 0), (11, 0), (12, 5), (15, 5)])
-def test_as_many_are_counted_as_would_be_deleted(path, hour, gone):
-    with open_store(path) as store:
-        for number, text in enumerate([
-            "2026-02-18 13:00:00 +0200 CEST", "2026-02-18 06:00:00 -0500 EST", "2026-02-18 11:00:00 +0000 UTC",
-            "2026-02-18 11:00:00.000000+00:00", "2026-02-18T11:00:00Z",
-        ]):
-            make_workload(id=f"{number}", status="killed", created_at=LONG_AGO, finished_at=NOON)
-            say(store, f"{number}", finished_at=text)
-
-        assert count_purgeable(store, NOON.replace(hour=hour)) == gone
-        assert purge_workloads(NOON.replace(hour=hour)) == gone
+    assert count_purgeable(file_store, NOON.replace(hour=hour)) == gone
+    assert purge_workloads(NOON.replace(hour=hour)) == gone
 
 
 def test_a_purge_goes_on_past_what_finished_later_or_only_reads_as_old(path):
@@ -154,7 +144,7 @@ def test_another_process_writes_while_a_purge_is_under_way(store, target, monkey
 
     def create_elsewhere(seconds):
         monkeypatch.undo()  # what waits for the other process sleeps too
-        run(CREATE_ONE, target, f"new {len(ids())}")
+        in_processes(1, create_one, target, f"new {len(ids())}")
 
     monkeypatch.setattr(time, "sleep", create_elsewhere)  # the pause after a batch
 
@@ -198,7 +188,7 @@ def test_a_purge_that_is_interrupted_keeps_whole_workloads(store, monkeypatch):
     assert {line.workload_id for line in LogLine.select()} == {key for key in left if key.endswith("0")}
 
 
-@pytest.mark.parametrize("moment", [None, 0, NOON.date()], ids=repr)
+@each("moment", [None, 0, NOON.date()])
 def test_a_purge_before_what_is_no_time_is_refused(store, moment):
     made = make_workload(status="failed", created_at=NOON)
 

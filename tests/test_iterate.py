@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from cases import each
 from workloads import NOON
 
 from vulcan_store import (
@@ -18,7 +19,6 @@ from vulcan_store import (
     get_workload,
     iter_workloads,
     list_workloads,
-    open_store,
     update_workload_status,
 )
 from vulcan_store.lifecycle import FINAL, Status
@@ -44,11 +44,9 @@ def keys(workloads):
     return [workload.id for workload in workloads]
 
 
-@pytest.mark.parametrize("filters", [
-    {}, {"status": FINAL}, {"runtime": ["go", "wasm"]},
-], ids=str)
+@each("filters", [{}, {"status": FINAL}, {"runtime": ["go", "wasm"]}])
 def test_it_yields_what_a_listing_holds_in_the_same_order(store, effort, filters):
-    fill(effort(600, long=1300))
+    fill(effort(300, long=1300))
 
     walked = list(iter_workloads(**filters))
 
@@ -57,7 +55,7 @@ def test_it_yields_what_a_listing_holds_in_the_same_order(store, effort, filters
     assert [w.__data__ for w in walked] == [w.__data__ for w in listed.items]
 
 
-@pytest.mark.parametrize("count", [1, 19, 20, 21, 59, 60, 61])
+@each("count", [1, 19, 20, 21, 59, 60, 61])
 def test_the_end_of_a_page_is_no_end(store, count):
     fill(count)
 
@@ -113,9 +111,9 @@ def test_between_rows_no_transaction_is_held(store):
     assert len({*keys(rows)} - {"meanwhile"}) == 49
 
 
-@pytest.mark.parametrize("taken", [1, 20, 21, 70])
-def test_in_the_middle_of_a_walk_another_connection_writes_and_the_wal_is_emptied(path, taken):
-    with open_store(path), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+@each("taken", [1, 20, 21, 70])
+def test_in_the_middle_of_a_walk_another_connection_writes_and_the_wal_is_emptied(file_store, path, taken):
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
         fill(200)
         rows = iter_workloads(status=["pending", "running", "failed"])
         first = [next(rows) for _ in range(taken)]
@@ -127,9 +125,9 @@ def test_in_the_middle_of_a_walk_another_connection_writes_and_the_wal_is_emptie
         assert len(set(keys(first + list(rows)))) == 120
 
 
-@pytest.mark.parametrize("small", [0, 2000], ids=["from the first", "after many small ones"])
+@each("small", [0, 500])
 def test_large_outputs_are_not_held_in_great_numbers(store, small):
-    large = 200
+    large = 70
     create_workloads(
         {"runtime": "go", "output": bytes(250_000), "created_at": NOON} for _ in range(large)
     )
@@ -142,12 +140,12 @@ def test_large_outputs_are_not_held_in_great_numbers(store, small):
         tracemalloc.stop()
 
     assert count == small + large
-    assert peak < 20_000_000
+    assert peak < 15_000_000
 
 
-@pytest.mark.parametrize("filters, error", [
+@each("filters, error", [
     ({"limit": 5}, TypeError), ({"status": ["pending", "paused"]}, InvalidWorkloadError),
-], ids=str)
+])
 def test_a_filter_that_is_none_is_refused_at_the_call(store, filters, error):
     with pytest.raises(error):
         iter_workloads(**filters)

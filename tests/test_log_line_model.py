@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 
 import peewee
 import pytest
 
 from vulcan_store import LogLine, get_workload, list_log_lines
 from vulcan_store.testing import make_workload
-
-
-def test_a_log_line_is_stored_and_read(store):
-    made = make_workload()
-    before = datetime.now(UTC)
-
-    LogLine.create(workload=made, seq=0, line="eins \N{SNOWMAN}")
-    LogLine.create(workload_id=made.id, seq=1, line="")
-
-    first, second = LogLine.select().order_by(LogLine.seq)
-    assert (first.workload_id, first.workload, first.seq, first.line) == (made.id, made, 0, "eins \N{SNOWMAN}")
-    assert second.id > first.id
-    assert before <= first.created_at <= second.created_at <= datetime.now(UTC)
-    assert [line.seq for line in made.log_lines.order_by(LogLine.seq.desc())] == [1, 0]
 
 
 def test_the_number_of_a_deleted_log_line_is_not_given_again(store):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from cases import each
 from guarantees.processes import PATIENCE, in_processes
 
 from vulcan_store import (
     InvalidWorkloadError,
     LogLine,
-    WorkloadNotFoundError,
     append_log_lines,
     list_log_lines,
     open_store,
@@ -51,7 +51,7 @@ def test_a_line_says_whose_it_is_and_when_it_was_written(store):
     assert line.__data__ == LogLine.get_by_id(line.id).__data__
 
 
-@pytest.mark.parametrize("line", ["", " a ", "two\nlines", "ünïcödé 🦊", "x" * 100_000], ids=["", " ", "2", "u", "x"])
+@each("line", ["", " a ", "two\nlines", "ünïcödé 🦊", "x" * 100_000])
 def test_a_line_is_stored_as_it_is(store, line):
     make_workload(id="w")
 
@@ -60,10 +60,10 @@ def test_a_line_is_stored_as_it_is(store, line):
     assert log() == [(0, line)]
 
 
-@pytest.mark.parametrize("options, expected", [
+@each("options, expected", [
     ({"after": None, "limit": None}, [0, 1, 2, 3, 4]), ({"after": 2}, [3, 4]), ({"after": 2**63}, []),
     ({"limit": 0}, []), ({"limit": 2**63}, [0, 1, 2, 3, 4]), ({"after": 1, "limit": 2}, [2, 3]),
-], ids=str)
+])
 def test_a_part_of_the_log_is_read_by_number(store, options, expected):
     make_workload(id="w")
     append_log_lines("w", list("abcde"))
@@ -91,7 +91,7 @@ def test_lines_of_equal_numbers_come_by_id_and_pages_of_them_lose_none(store):
     assert log(after=list_log_lines("w")[1]) == expected[2:]
 
 
-@pytest.mark.parametrize("after", [LogLine(), LogLine(workload="w", seq=1, line="x")], ids=["new", "with a seq"])
+@each("after", [LogLine(), LogLine(workload="w", seq=1, line="x")])
 def test_a_line_that_was_not_stored_is_no_place_to_go_on_from(store, after):
     make_workload(id="w")
 
@@ -101,30 +101,9 @@ def test_a_line_that_was_not_stored_is_no_place_to_go_on_from(store, after):
     assert (refusal.value.field, refusal.value.value) == ("after", after)
 
 
-@pytest.mark.parametrize("workload_id", ["nobody", "", "a\0", "\ud800"])
-def test_an_unknown_workload_is_not_found(store, workload_id):
-    make_workload()
-
-    with pytest.raises(WorkloadNotFoundError) as appending:
-        append_log_lines(workload_id, [])
-    with pytest.raises(WorkloadNotFoundError) as reading:
-        list_log_lines(workload_id)
-
-    assert appending.value.workload_id == reading.value.workload_id == workload_id
-    assert LogLine.select().count() == 0
-
-
-@pytest.mark.parametrize("workload_id", [None, 5, b"w"], ids=repr)
-def test_an_id_that_is_no_text_is_refused(store, workload_id):
-    with pytest.raises(InvalidWorkloadError):
-        append_log_lines(workload_id, ["a"])
-    with pytest.raises(InvalidWorkloadError):
-        list_log_lines(workload_id)
-
-
-@pytest.mark.parametrize("lines", [
+@each("lines", [
     "text", b"text", ["a", None], ["a", b"b"], ["a", "\ud800"],
-], ids=repr)
+])
 def test_what_is_no_list_of_text_is_refused_and_nothing_is_appended(store, lines):
     make_workload(id="w")
     append_log_lines("w", ["before"])
@@ -146,8 +125,8 @@ def test_an_error_of_the_iterables_own_passes_through_and_nothing_is_appended(st
     assert log() == [(0, "a")]
 
 
-@pytest.mark.parametrize("name", ["after", "limit"])
-@pytest.mark.parametrize("value", [-1, 1.0, "1", True], ids=repr)
+@each("name", ["after", "limit"])
+@each("value", [-1, 1.0, "1", True])
 def test_a_part_that_is_no_whole_number_is_refused(store, name, value):
     make_workload(id="w")
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 
 import peewee
 import pytest
+from cases import each
 from workloads import NOON
 
 from vulcan_store import (
     InvalidWorkloadError,
-    Status,
     Workload,
     create_workload,
     get_workload,
@@ -20,39 +19,18 @@ from vulcan_store import (
 from vulcan_store.testing import make_workload
 
 
-@pytest.fixture
-def five(store):
-    for number in range(5):
-        make_workload(
-            id=f"w{number}", status=("pending", "running")[number % 2], exit_code=number,
-            created_at=NOON + timedelta(seconds=number),
-        )
-
-
-@pytest.mark.parametrize("read, expected", [
-    (lambda: [found.id for found in Workload.select().where(
-        (Workload.exit_code > 1) & (Workload.status == "pending") & (Workload.created_at > NOON)
-    ).order_by(Workload.id)], ["w2", "w4"]),
-    (lambda: Workload.select(Workload.id, (Workload.exit_code * 2).alias("twice")).order_by(Workload.id)[2].twice, 4),
-    (lambda: Workload.get_by_id("w1").status, Status.RUNNING),
-    (lambda: Workload.delete().where(Workload.status == "running").execute(), 2),
-], ids=["where", "a column of one's own", "get_by_id", "delete"])
-def test_what_peewee_offers_works(five, read, expected):
-    assert read() == expected
-
-
 def of_an_alias():
     other = Workload.alias()
     return other.select().where(other.status == "paused")
 
 
-@pytest.mark.parametrize("query, count", [
+@each("query, count", [
     (lambda: Workload.select().where(Workload.status.in_(["paused", "completed"])), 2),
     (lambda: Workload.select().where(Workload.id > ""), 5),
     (lambda: Workload.select().where(Workload.duration_ms / 1000.0 > 1.25), 1),
     (lambda: Workload.select().where(Workload.duration_ms > -1), 2),
     (of_an_alias, 1),
-], ids=["words", "id", "quotient", "negative", "alias"])
+])
 def test_a_query_may_compare_a_column_with_what_it_cannot_hold(store, query, count):
     for number, fields in enumerate([{"duration_ms": 1500}, {"duration_ms": 5}, {}, {"status": "completed"}, {}]):
         make_workload(id=f"{number}", **fields)
@@ -67,8 +45,8 @@ def saved(**fields):
     return workload
 
 
-@pytest.mark.parametrize("fields", [{}, {"id": "mine"}, {"status": "running"}, {"status": "failed", "exit_code": 1}])
-@pytest.mark.parametrize("make", [saved, Workload.create], ids=["save", "create"])
+@each("fields", [{}, {"id": "mine"}, {"status": "running"}, {"status": "failed", "exit_code": 1}])
+@each("make", [saved, Workload.create])
 def test_save_and_create_fill_in_what_create_workload_does(store, make, fields):
     expected = create_workload(runtime="go", created_at=NOON, **fields).to_dict()
     Workload.delete().execute()
@@ -91,18 +69,6 @@ def test_saving_a_stored_workload_writes_only_what_was_changed(store):
     assert (rows, stored.node_id, stored.exit_code, stored.error) == (1, "changed meanwhile", 1, "e")
 
 
-@pytest.mark.parametrize("origin", [
-    lambda: create_workload(runtime="go"), lambda: Workload.create(runtime="go"), lambda: get_workload("a"),
-    lambda: Workload.get_by_id("a"),
-], ids=["create_workload", "create", "get_workload", "get_by_id"])
-def test_saving_an_unchanged_workload_writes_nothing(store, origin):
-    make_workload(id="a")
-    workload = origin()
-
-    assert workload.save() == 0
-    assert workload.dirty_fields == []
-
-
 def test_a_refused_save_fills_nothing_in(store):
     workload = Workload(runtime="ruby")
 
@@ -123,7 +89,7 @@ def test_a_taken_id_is_refused_by_save_and_create(store):
     assert get_workload("taken").__data__ == made.__data__
 
 
-@pytest.mark.parametrize("size", [None, 2])
+@each("size", [None, 2])
 def test_bulk_create_fills_in_what_create_workload_does(store, size):
     made = [Workload(runtime="go", id="own"), *(Workload(runtime="wasm") for _ in range(4))]
 

@@ -1,4 +1,4 @@
-"""Opening: what it makes, nesting, repeating, and that importing does nothing."""
+"""Opening: what it makes, nesting and repeating."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import closing
 
 import pytest
 from files import refused, run_sql
-from guarantees.processes import run
 
 from vulcan_store import Store, get_workload, list_workloads, open_store, update_workload_status
 from vulcan_store.testing import make_workload
@@ -27,39 +26,6 @@ def test_opening_creates_the_file_and_its_tables_and_finds_them_again(path):
     assert {"workloads", "log_lines"} <= {name for name, _ in schema(path)}
     with open_store(path):
         assert get_workload(made.id).__data__ == made.__data__
-
-
-def test_opening_the_same_file_twice_does_no_harm(path):
-    with open_store(path):
-        first = make_workload()
-        with open_store(path):
-            second = make_workload()
-            assert list_workloads().total == 2
-
-        assert {workload.id for workload in list_workloads().items} == {first.id, second.id}
-
-
-def test_each_memory_store_is_its_own_and_they_nest():
-    with open_store(":memory:"):
-        make_workload()
-        with open_store(":memory:"):
-            assert list_workloads().total == 0
-
-        assert list_workloads().total == 1
-
-
-def test_importing_opens_nothing_and_touches_no_file(tmp_path):
-    program = (
-        "import sys; events = []\n"
-        "sys.addaudithook(lambda event, args: events.append(event) if event.startswith('sqlite3.connect') else None)\n"
-        "import vulcan_store\n"
-        "print(events, file=sys.stderr)"
-    )
-
-    done = run(f"import sys; sys.dont_write_bytecode = True\n{program}", cwd=tmp_path)
-
-    assert (done.stdout, done.stderr) == ("", "[]\n")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_columns_beside_ours_do_no_harm(path):

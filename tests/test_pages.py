@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from cases import each
 from workloads import NOON
 
 from vulcan_store import InvalidWorkloadError, create_workloads, list_workloads
@@ -23,15 +24,15 @@ def numbers(page):
     return "".join(workload.id[1:] for workload in page.items)
 
 
-@pytest.mark.parametrize("page", [3, 40_000, 2**63 - 1, 10**30])
-@pytest.mark.parametrize("limit", [4, 0, 30_000, 2**63 - 1, 10**30])
+@each("page", [3, 40_000, 2**63 - 1, 10**30])
+@each("limit", [4, 0, 30_000, 2**63 - 1, 10**30])
 def test_a_page_beyond_the_end_however_far_is_empty_and_has_its_total(seven, page, limit):
     found = list_workloads(page=page, limit=limit)
 
     assert (found.items, found.total) == ([], 7)
 
 
-@pytest.mark.parametrize("page", [0, -1, 1.0, "1", True], ids=repr)
+@each("page", [0, -1, 1.0, "1", True])
 def test_what_does_not_count_pages_from_1_is_refused(seven, page):
     with pytest.raises(ValueError) as refusal:
         list_workloads(page=page)

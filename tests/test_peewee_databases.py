@@ -67,10 +67,6 @@ def test_a_session_that_an_error_finds_open_within_a_block_is_rolled_back_with_i
     assert not database.in_transaction()
 
 
-def test_without_a_session_none_is_ended(database):
-    assert (database.session_commit(), database.session_rollback()) == (False, False)
-
-
 def test_a_write_of_ones_own_that_is_refused_spoils_no_transaction(database, note):
     with database.atomic():
         note.create(text="1")

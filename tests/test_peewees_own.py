@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from contextlib import closing
 
 import peewee
 import pytest
 from calls import CALLS, STATEMENTS, fill
-from threads import in_threads
+from cases import each
+from guarantees.processes import in_threads
 from workloads import everything
 
 import vulcan_store
@@ -24,8 +24,9 @@ from vulcan_store import (
 )
 
 
-@pytest.mark.parametrize("name", STATEMENTS)
+@each("name", STATEMENTS)
 def test_query_hooks_and_the_logger_of_peewee_see_the_statements_of_a_function(store, caplog, name):
+    caplog.clear()
     fill(store)
     seen, (word, call) = [], CALLS[name]
     store.database.query_hooks.append(seen.append)
@@ -38,7 +39,7 @@ def test_query_hooks_and_the_logger_of_peewee_see_the_statements_of_a_function(s
     assert {event.sql for event in seen} <= {record.msg[0] for record in caplog.records}
 
 
-@pytest.mark.parametrize("name", [name for name in STATEMENTS if CALLS[name][0] != "SELECT"])
+@each("name", [name for name in STATEMENTS if CALLS[name][0] != "SELECT"])
 def test_what_a_function_wrote_is_taken_back_with_a_transaction_of_ones_own(store, name):
     fill(store)
     before = everything()
@@ -70,9 +71,7 @@ def sqlite(request, path):
 
 def ask(store, sql, count=4):
     """The answers to a query on several connections, all open at once."""
-    together = threading.Barrier(count)
-
-    def ask_one():
+    def ask_one(together, place):
         store.database.begin("DEFERRED")
         try:
             together.wait()
@@ -80,7 +79,7 @@ def ask(store, sql, count=4):
         finally:
             store.database.rollback()
 
-    return in_threads(*[ask_one] * count)
+    return in_threads(count, ask_one)
 
 
 class Longest:
@@ -112,6 +111,13 @@ def test_what_is_registered_reaches_every_connection_those_that_are_open_too(sql
     add(sqlite.database, str(tmp_path / "other.db"))
 
     assert ask(sqlite, sql) == [answer] * 4
+
+
+def test_what_is_registered_reaches_the_connection_of_a_transaction_once_that_is_over(sqlite):
+    with sqlite.database.atomic():
+        in_threads(1, lambda *_: sqlite.database.register_function(lambda: 7, "seven", 0))
+
+    assert ask(sqlite, "SELECT seven()") == [7] * 4
 
 
 def test_what_is_taken_away_is_gone_from_every_connection(sqlite, tmp_path):

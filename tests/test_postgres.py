@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from cases import each
 from guarantees.processes import PATIENCE, forked, in_processes, run
 from postgres_server import execute
 import server_file
-from threads import in_threads
+from guarantees.processes import in_threads
 
 from vulcan_store import (
     FINAL,
@@ -63,7 +64,7 @@ def test_a_claim_passes_over_what_another_is_just_claiming(remote):
 
     with remote.database.atomic():
         assert claim_workload("n") == first
-        assert in_threads(lambda: claim_workload("m")) == [second]
+        assert in_threads(1, lambda barrier, place: claim_workload("m")) == [second]
 
 
 def test_text_has_the_order_that_it_has_in_a_file(remote):
@@ -112,7 +113,7 @@ WRITES = {
 }
 
 
-@pytest.mark.parametrize("write, field", [
+@each("write, field", [
     *[(write, "node_id") for write in WRITES], *[("create_workload", name) for name in ("id", "input_hash", "error")],
 ])
 def test_a_nul_is_refused_by_the_name_of_its_field(remote, write, field):
@@ -123,7 +124,7 @@ def test_a_nul_is_refused_by_the_name_of_its_field(remote, write, field):
     assert list_workloads().total == 0
 
 
-@pytest.mark.parametrize("value", ["a\0b", ["a", "a\0b"]])
+@each("value", ["a\0b", ["a", "a\0b"]])
 def test_a_nul_in_a_filter_is_refused_by_the_name_of_its_field(remote, value):
     with pytest.raises(InvalidWorkloadError) as refusal:
         list_workloads(node_id=value)

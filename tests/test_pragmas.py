@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-import pytest
+from cases import each
 from files import refused
 from guarantees.processes import in_threads
 
@@ -18,7 +18,7 @@ def pragmas_of(store, names=DEFAULTS):
     return {name: store.database.execute_sql(f"PRAGMA {name}").fetchone()[0] for name in names}
 
 
-@pytest.mark.parametrize("given, expected", [
+@each("given, expected", [
     (None, {}),
     ({"synchronous": "normal"}, {"synchronous": 1}),
     ({"SYNCHRONOUS": "off"}, {"synchronous": 0}),
@@ -29,7 +29,7 @@ def pragmas_of(store, names=DEFAULTS):
     ({"busy_timeout": 0, "foreign_keys": 0}, {"busy_timeout": 0, "foreign_keys": 0}),
     ([("foreign_keys", False)], {"foreign_keys": 0}),
     ({"cache_size": -4000}, {"cache_size": -4000}),
-], ids=str)
+])
 def test_what_is_given_overrides_the_defaults_on_every_connection(path, given, expected):
     with open_store(path, pragmas=given) as store, store.database.atomic():
         make_workload()
@@ -44,11 +44,11 @@ def test_memory_gets_them_too_but_has_no_wal():
         assert pragmas_of(store, ["cache_size"]) == {"cache_size": -4000}
 
 
-@pytest.mark.parametrize("name, value", [
+@each("name, value", [
     ("foreign_keys", ""), ("busy_timeout", "5s"), ("busy_timeout", -1), ("busy_timeout", None),
     ("busy_timeout", True), ("busy_timeout", 2**31), ("cache_size", "1; DROP TABLE x"),
     ("locking_mode", "exclusive"), ("QUERY_ONLY", 1),
-], ids=str)
+])
 def test_a_value_that_cannot_be_or_that_takes_away_what_a_store_is_for_is_refused(path, name, value):
     refused(path, name.lower(), pragmas={name: value})
     refused(":memory:", name.lower(), pragmas=[(name, value)])

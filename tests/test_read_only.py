@@ -8,6 +8,7 @@ from pathlib import Path
 import peewee
 import pytest
 from calls import CALLS
+from cases import each
 from files import contents, refused, run_sql
 from guarantees.processes import exit_code, write_and_die
 
@@ -56,7 +57,7 @@ PEEWEES_OWN = {
 }
 
 
-@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+@each("write", WRITES)
 def test_every_write_is_refused(stored, tmp_path_factory, write):
     before = contents(Path(stored).parent)
 
@@ -75,7 +76,7 @@ def test_a_write_that_would_write_nothing_is_refused_too(stored):
         update_workload_status("b", "killed")
 
 
-@pytest.mark.parametrize("write", PEEWEES_OWN.values(), ids=PEEWEES_OWN)
+@each("write", PEEWEES_OWN)
 def test_every_write_of_peewees_own_is_refused_too(stored, write):
     before = contents(Path(stored).parent)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import runpy
 import signal
 import sqlite3
+import sys
 from contextlib import closing
 from textwrap import indent
 
 import pytest
-from readme import python, save, started
+from readme import save, started
 
 from vulcan_store import get_workload, list_workloads, open_store, wait_workload
 from vulcan_store.testing import make_workload
@@ -82,20 +84,19 @@ def test_a_worker_survives_every_kind_of_job(shop):
 
     with worker(shop, EVERY_KIND_OF_JOB) as process:
         wait_workload("is harmless", timeout=60)
-        ended = end(process)
+        ended = end(process, signal.SIGINT)
 
     stored = {each.id: (each.status, each.output, each.error) for each in list_workloads().items}
     assert (stored, ended) == ({name: what for name, what in expected.items() if what}, (0, ""))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_that_is_asked_to_stop_puts_its_workload_back(shop, number):
+def test_a_worker_that_is_asked_to_stop_puts_its_workload_back(shop):
     workload = make_workload()
 
     with worker(shop, JOB_THAT_WAITS) as process:
         process.stderr.readline()
         running = get_workload(workload.id)
-        ended = end(process, number)
+        ended = end(process)
 
     assert (running.status, running.node_id, ended) == ("running", "node-1", (0, ""))
     assert get_workload(workload.id).to_dict() == workload.to_dict()
@@ -152,10 +153,12 @@ def test_a_worker_keeps_its_result_until_the_full_disk_has_room(shop):
 
 
 @pytest.mark.parametrize("name", ["worker.py", "async_worker.py"])
-def test_a_worker_without_a_name_does_not_begin(shop, name):
-    save(shop, name)
+def test_a_worker_without_a_name_does_not_begin(tmp_path, monkeypatch, name):
+    save(tmp_path, name)
+    monkeypatch.setattr(sys, "argv", [name])
 
-    assert python(shop, name) == (1, "", f"usage: python {name} NAME\n")
+    with pytest.raises(SystemExit, match=f"^usage: python {name} NAME$"):
+        runpy.run_path(tmp_path / name, run_name="__main__")
 
 
 def test_a_worker_of_asyncio_runs_what_comes(shop):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 from pathlib import Path
 
-import pytest
+from cases import each
 
 import vulcan_store
 
@@ -42,8 +43,13 @@ def module_of(path):
 MODULES = {module_of(path) for path in FILES}
 
 
+@functools.cache
 def imports(path, *, for_types=True):
     """The modules of the package that a file imports, wherever in it; without those that only a type checker needs."""
+    return set(_imports(path, for_types))
+
+
+def _imports(path, for_types):
     tree = ast.parse(path.read_text())
     skipped = set()
     for node in ast.walk(tree):
@@ -69,7 +75,7 @@ def room_of(module):
     return module.split(".")[0]
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_of)
+@each("path", FILES)
 def test_a_file_imports_what_its_room_may_use_and_nothing_else(path):
     room = room_of(module_of(path))
 
@@ -79,7 +85,7 @@ def test_a_file_imports_what_its_room_may_use_and_nothing_else(path):
 
 
 def test_no_module_needs_one_that_needs_it():
-    needs = {module_of(path): set(imports(path, for_types=False)) - {module_of(path)} for path in FILES}
+    needs = {module_of(path): imports(path, for_types=False) - {module_of(path)} for path in FILES}
 
     assert len(list(graphlib.TopologicalSorter(needs).static_order())) == len(FILES)
 
@@ -88,8 +94,3 @@ def test_only_the_package_itself_its_fixtures_and_the_command_line_use_the_curre
     users = {room_of(module_of(path)) for path in FILES if "current" in map(room_of, imports(path))}
 
     assert users <= {"__init__", "testing", "cli"}
-
-
-@pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=module_of)
-def test_each_room_says_what_it_is_for(path):
-    assert len(ast.get_docstring(ast.parse(path.read_text())).split()) > 5

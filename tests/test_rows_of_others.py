@@ -8,12 +8,13 @@ from datetime import timedelta
 
 import foreign_rows
 import pytest
-from readme import python, save
+from cases import case, each
 from values import LATER
 
 from vulcan_store import (
     ClaimLostError,
     InvalidWorkloadError,
+    LogLine,
     Workload,
     WorkloadNotFoundError,
     append_log_lines,
@@ -34,18 +35,27 @@ from vulcan_store import (
 )
 from vulcan_store.operations.transfer import InvalidLineError, export_workloads, import_workloads
 
-READABLE = {name: text for name, text in foreign_rows.TIMES.items() if name not in ("no time", "empty")}
+READABLE = [text for text in foreign_rows.TIMES if text not in ("soon", "")]
 
 
-@contextmanager
-def holding(path, **values):
-    with open_store(path) as store:
-        foreign_rows.write(path, **values)
-        foreign_rows.limit(store)
-        yield store
+@pytest.fixture
+def holding(file_store, path):
+    """Puts a row of another program's, and no other, into the open store."""
+
+    @contextmanager
+    def hold(**values):
+        del file_store.database.query_hooks[:]
+        for model in (LogLine, Workload):
+            model.delete().execute()
+        foreign_rows.write(path, values)
+        foreign_rows.limit(file_store)
+        with case(values):
+            yield stored_id()
+
+    return hold
 
 
-def stored_id(store):
+def stored_id():
     return next(iter_workloads()).id
 
 
@@ -86,98 +96,110 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("odd", foreign_rows.ODD)
-def test_every_call_returns_whatever_another_program_wrote(path, odd, call):
-    with holding(path, **foreign_rows.ODD[odd]) as store:
-        CALLS[call](stored_id(store))
+@each("call", CALLS)
+def test_every_call_returns_whatever_another_program_wrote(holding, call):
+    for values in foreign_rows.ODD:
+        with holding(**values) as key:
+            call(key)
 
 
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("bad", [b"\xff1", b"\x80", b"a\xf0"], ids=repr)
-def test_every_call_ends_over_an_id_that_is_not_utf_8(path, bad, call):
-    with holding(path, id=bad) as store:
-        key = stored_id(store)
-        assert "\ufffd" in key
-        try:
-            CALLS[call](key)
-        except WorkloadNotFoundError as error:
-            assert error.workload_id == key
+@each("call", CALLS)
+def test_every_call_ends_over_an_id_that_is_not_utf_8(holding, call):
+    for bad in (b"\xff1", b"\x80", b"a\xf0"):
+        with holding(id=bad) as key:
+            assert "\ufffd" in key
+            try:
+                call(key)
+            except WorkloadNotFoundError as error:
+                assert error.workload_id == key
 
 
-@pytest.mark.parametrize("odd", foreign_rows.ODD)
-def test_what_a_change_does_not_name_stays_as_it_is_stored(path, odd):
+def test_what_a_change_does_not_name_stays_as_it_is_stored(holding, path):
     columns = "created_at, started_at, isolation, runtime, cpu_limit, input_hash"
-    with holding(path, **foreign_rows.ODD[odd]) as store:
-        before = foreign_rows.raw(path, columns)
-        update_workload(stored_id(store), exit_code=3)
+    for values in foreign_rows.ODD:
+        with holding(**values) as key:
+            before = foreign_rows.raw(path, columns)
+            update_workload(key, exit_code=3)
 
-    assert foreign_rows.raw(path, columns) == before
-
-
-@pytest.mark.parametrize("form", READABLE)
-def test_a_claim_of_a_run_in_any_form_is_lost_once_that_run_is_over(path, form):
-    with holding(path, started_at=READABLE[form]):
-        claim = get_workload("w")
-        update_workload_status("w", "pending")
-        claim_workload("other")
-
-        with pytest.raises(ClaimLostError) as lost:
-            update_workload("w", claim=claim, status="completed", output=b"late")
-
-        assert (lost.value.node_id, get_workload("w").output) == ("other", None)
+            assert foreign_rows.raw(path, columns) == before
 
 
-@pytest.mark.parametrize("form", READABLE)
-def test_a_release_goes_by_the_instant(path, form):
-    with holding(path, started_at=READABLE[form]):
-        started = get_workload("w").started_at
-        assert release_workloads(started_before=started) == 0
-        assert release_workloads(started_before=started + timedelta(microseconds=1)) == 1
+def test_a_claim_of_a_run_in_any_form_is_lost_once_that_run_is_over(holding):
+    for text in READABLE:
+        with holding(started_at=text):
+            claim = get_workload("w")
+            update_workload_status("w", "pending")
+            claim_workload("other")
+
+            with pytest.raises(ClaimLostError) as lost:
+                update_workload("w", claim=claim, status="completed", output=b"late")
+
+            assert (lost.value.node_id, get_workload("w").output) == ("other", None)
 
 
-@pytest.mark.parametrize("text", ["soon", "", None])
-def test_a_start_that_cannot_be_read_is_the_stored_text_and_is_released_with_its_node_alone(path, text):
-    with holding(path, started_at=text):
-        assert get_workload("w").started_at == text == get_workload("w").to_dict().get("started_at")
-        assert release_workloads(started_before=LATER) == 0
-        assert release_workloads(node_id="n") == 1
+def test_a_release_goes_by_the_instant(holding):
+    for text in READABLE:
+        with holding(started_at=text):
+            started = get_workload("w").started_at
+            assert release_workloads(started_before=started) == 0
+            assert release_workloads(started_before=started + timedelta(microseconds=1)) == 1
 
 
-def test_an_unknown_status_is_neither_claimed_nor_released_and_may_become_any_other(path):
-    with holding(path, status="paused"):
-        assert claim_workload("m") is None
-        assert release_workloads(node_id="n") == 0
-        assert update_workload_status("w", "pending").status == "pending"
+def test_a_start_that_cannot_be_read_is_the_stored_text_and_is_released_with_its_node_alone(holding):
+    for text in ("soon", "", None):
+        with holding(started_at=text):
+            assert get_workload("w").started_at == text == get_workload("w").to_dict().get("started_at")
+            assert release_workloads(started_before=LATER) == 0
+            assert release_workloads(node_id="n") == 1
+
+
+def test_an_unknown_status_is_counted_neither_claimed_nor_released_and_may_become_any_other(holding):
+    for status in ("paused", "A", ""):
+        with holding(status=status):
+            assert list_workloads(0, runtime="go").total == 1
+            assert claim_workload("m") is None
+            assert release_workloads(node_id="n") == 0
+            assert update_workload_status("w", "pending").status == "pending"
 
 
 # Moving
 
 
-def odd_rows(path, **skipped):
-    with open_store(path):
-        pass
-    for number, values in enumerate(foreign_rows.ODD.values()):
-        if {"soon", "", b"\xff"}.isdisjoint({values.get("started_at", "x"), values.get("created_at", "x")}):
-            foreign_rows.write(path, **{"id": f"w{number}", **values})
-    foreign_rows.write(path, id=b"\xff1")
-    foreign_rows.write(path, id="paused", status="paused", timeout_s=-1)
+@pytest.fixture
+def odd_rows(file_store, path):
+    """What may be moved, in the open store."""
+    odd = [
+        {"id": f"w{number}", **values} for number, values in enumerate(foreign_rows.ODD)
+        if {"soon", "", b"\xff"}.isdisjoint({values.get("started_at", "x"), values.get("created_at", "x")})
+    ]
+    foreign_rows.write(path, *odd, {"id": b"\xff1"}, {"id": "paused", "status": "paused", "timeout_s": -1})
+    return file_store
+
+
+@pytest.fixture
+def new(tmp_path):
+    """Another store, which is empty."""
+    with open_store(tmp_path / "new.db", current=False) as store:
+        yield store
 
 
 def forms(store):
     return sorted((workload.to_dict() for workload in store.iter_workloads()), key=lambda form: form["id"])
 
 
-def test_a_store_of_such_rows_goes_through_export_and_import(path, tmp_path):
-    odd_rows(path)
+def exported(store):
     lines = []
-    with open_store(path) as old, open_store(tmp_path / "new.db", current=False) as new:
-        export_workloads(old, lambda line: lines.append(line.encode()))
-        imported = import_workloads(new, lines)
-        with open_store(":memory:") as newer:
-            newer.create_workloads(old.iter_workloads())
+    export_workloads(store, lambda line: lines.append(line.encode()))
+    return lines
 
-            assert forms(new) == forms(newer) == forms(old)
+
+def test_a_store_of_such_rows_goes_through_export_and_import(odd_rows, new):
+    lines = exported(odd_rows)
+    imported = import_workloads(new, lines)
+    with open_store(":memory:") as newer:
+        newer.create_workloads(odd_rows.iter_workloads())
+
+        assert forms(new) == forms(newer) == forms(odd_rows)
 
     assert imported.count == len(lines) - 1
     assert {name: sorted(values) for name, values in imported.unknown.items()} == {
@@ -186,33 +208,28 @@ def test_a_store_of_such_rows_goes_through_export_and_import(path, tmp_path):
     }  # fmt: skip
 
 
-def test_two_ids_that_read_alike_are_refused_by_an_import(path, tmp_path):
-    with open_store(path):
-        pass
-    foreign_rows.write(path, id=b"\xff1")
-    foreign_rows.write(path, id=b"\xfe1")
-    lines = []
-    with open_store(path) as old, open_store(tmp_path / "new.db", current=False) as new:
-        assert export_workloads(old, lambda line: lines.append(line.encode())) == 2
-        with pytest.raises(InvalidLineError, match="line 3: .* exists already"):
-            import_workloads(new, lines)
-        assert new.list_workloads().total == 0
+def test_two_ids_that_read_alike_are_refused_by_an_import(file_store, path, new):
+    foreign_rows.write(path, {"id": b"\xff1"}, {"id": b"\xfe1"})
+    lines = exported(file_store)
+
+    assert len(lines) == 3
+    with pytest.raises(InvalidLineError, match="line 3: .* exists already"):
+        import_workloads(new, lines)
+    assert new.list_workloads().total == 0
 
 
-@pytest.mark.parametrize("name", ["created_at", "started_at", "finished_at"])
-def test_a_text_that_is_no_time_is_not_moved(path, tmp_path, name):
-    lines = []
-    with holding(path, **{name: "soon"}) as old, open_store(tmp_path / "new.db", current=False) as new:
-        export_workloads(old, lambda line: lines.append(line.encode()))
-        with pytest.raises(InvalidLineError, match=f"line 2: {name} is 'soon'"):
-            import_workloads(new, lines)
-        with pytest.raises(InvalidWorkloadError, match=f"element 0: {name} is 'soon'"):
-            new.create_workloads(old.iter_workloads())
-        assert new.list_workloads().total == 0
+def test_a_text_that_is_no_time_is_not_moved(holding, file_store, new):
+    for name in ("created_at", "started_at", "finished_at"):
+        with holding(**{name: "soon"}):
+            with pytest.raises(InvalidLineError, match=f"line 2: {name} is 'soon'"):
+                import_workloads(new, exported(file_store))
+            with pytest.raises(InvalidWorkloadError, match=f"element 0: {name} is 'soon'"):
+                new.create_workloads(iter_workloads())
+            assert new.list_workloads().total == 0
 
 
-def test_what_was_changed_since_it_was_read_is_checked_as_what_a_program_gives_itself(path, tmp_path):
-    with holding(path, runtime="rust"), open_store(tmp_path / "new.db", current=False) as new:
+def test_what_was_changed_since_it_was_read_is_checked_as_what_a_program_gives_itself(holding, new):
+    with holding(runtime="rust"):
         moved = get_workload("w")
         moved.isolation = "jail"
         for refused in (moved, {"runtime": "rust"}, {"runtime": "go", "mem_limit": -1}):
@@ -223,24 +240,7 @@ def test_what_was_changed_since_it_was_read_is_checked_as_what_a_program_gives_i
         assert new.get_workload("w").runtime == "rust"
 
 
-def test_a_backup_of_such_rows_is_equal(path, tmp_path):
-    odd_rows(path)
-    with open_store(path):
-        backup_store(tmp_path / "copy.db")
+def test_a_backup_of_such_rows_is_equal(odd_rows, path, tmp_path):
+    backup_store(tmp_path / "copy.db")
 
     assert foreign_rows.raw(tmp_path / "copy.db") == foreign_rows.raw(path)
-
-
-def test_readmes_janitor_ends_what_the_server_left_running(path, tmp_path):
-    with open_store(path):
-        pass
-    for number, text in enumerate(foreign_rows.TIMES.values()):
-        foreign_rows.write(path, id=f"w{number}", started_at=text, timeout_s=60)
-    save(tmp_path, "janitor.py")
-
-    status, _, complaints = python(tmp_path, "janitor.py")
-
-    assert (status, complaints) == (0, "")
-    with open_store(path):
-        assert {workload.started_at for workload in iter_workloads(status="running")} == {"soon", ""}
-        assert {workload.error for workload in iter_workloads(status="failed")} == {"timed out"}

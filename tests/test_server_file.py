@@ -11,7 +11,6 @@ from server_file import COLUMNS, ROWS, SCHEMA, build, raw
 from workloads import NOON
 
 from vulcan_store import (
-    InvalidTransitionError,
     LogLine,
     Workload,
     create_workload,
@@ -136,16 +135,6 @@ def test_a_column_that_was_not_named_stays_byte_for_byte(opened, server_file, ch
 
     after = raw(server_file, workload_id)
     assert {name for name in COLUMNS if after[name] != before[name]} <= {*fields, *beside}
-
-
-def test_a_refused_change_leaves_the_row_byte_for_byte(opened, server_file):
-    before = raw(server_file, "s3")
-
-    with pytest.raises(InvalidTransitionError) as refusal:
-        update_workload("s3", status="failed", output=b"y")
-
-    assert (refusal.value.current, refusal.value.requested) == ("completed", "failed")
-    assert raw(server_file, "s3") == before
 
 
 def test_what_is_written_has_the_servers_storage_classes_and_times_that_its_driver_reads(opened, server_file):

@@ -8,6 +8,7 @@ import pickle
 
 import pytest
 from calls import CALLS, STATEMENTS, fill
+from cases import each, empty
 
 import vulcan_store
 from vulcan_store import (
@@ -44,7 +45,7 @@ def ids(store):
     return [workload.id for workload in store.iter_workloads()]
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@each("name", FUNCTIONS)
 def test_every_function_is_a_method_of_the_same_signature_and_docstring(name):
     function, method = getattr(vulcan_store, name), getattr(Store, name)
 
@@ -60,21 +61,22 @@ def test_every_function_is_a_method_of_the_same_signature_and_docstring(name):
     assert function.__name__ == name
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@each("name", FUNCTIONS)
 def test_a_method_never_touches_another_store(store, second, tmp_path, name):
+    empty(second)
     fill(store)
     fill(second)
     seen, other = [], []
     second.database.query_hooks.append(seen.append)
     store.database.query_hooks.append(other.append)
 
-    CALLS[name][1](second, tmp_path / "copy.db")
+    CALLS[name][1](second, tmp_path / f"{name}.db")
 
     assert other == []
     assert seen or name not in STATEMENTS
 
 
-@pytest.mark.parametrize("name", STATEMENTS)
+@each("name", STATEMENTS)
 def test_a_function_stays_with_the_store_that_was_current_when_it_was_called(store, tmp_path, name):
     fill(store)
     seen, later = [], []
@@ -101,7 +103,7 @@ def test_a_function_can_be_sent_to_another_process(store):
     assert repr(sent) == "<bound method get_workload of the current store>"
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+@each("order", list(itertools.permutations(range(3))))
 def test_current_is_the_one_opened_last_that_is_still_open(order):
     stores = {number: open_store(":memory:") for number in range(3)}
     with open_store(":memory:", current=False):

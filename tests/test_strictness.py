@@ -7,6 +7,7 @@ import pickle
 from datetime import UTC, datetime
 
 import pytest
+from cases import case, each, empty
 from hypothesis import given
 from values import BERLIN, NAIVE, FailingZone, NotATime, wrong_log_values, wrong_values
 
@@ -64,47 +65,49 @@ def assert_refused(store, write, name, value):
     assert stored(store) == before
 
 
-@pytest.mark.parametrize("write", NEW_ROW.values(), ids=NEW_ROW)
 @given(wrong=wrong_values)
-def test_a_new_row_is_refused_on_every_way_in(store, write, wrong):
+def test_a_new_row_is_refused_on_every_way_in(store, wrong):
     name, value = wrong
-    assert_refused(store, lambda: write({"runtime": "go", name: value}), name, value)
+    for way, write in NEW_ROW.items():
+        with case(way):
+            assert_refused(store, lambda: write({"runtime": "go", name: value}), name, value)
 
 
-@pytest.mark.parametrize("write", CHANGED_ROW.values(), ids=CHANGED_ROW)
 @given(wrong=wrong_values)
-def test_a_change_is_refused_on_every_way_in(store, write, wrong):
-    Workload.delete().execute()
+def test_a_change_is_refused_on_every_way_in(store, wrong):
+    empty(store)
     made, (name, value) = make_workload(output=b"x", exit_code=1, error="e"), wrong
-    assert_refused(store, lambda: write(made.id, name, value), name, value)
+    for way, write in CHANGED_ROW.items():
+        with case(way):
+            assert_refused(store, lambda: write(made.id, name, value), name, value)
 
 
-@pytest.mark.parametrize("write", [
-    lambda row: LogLine.create(**row), lambda row: LogLine.insert(**row).execute(), lambda row: LogLine(**row).save(),
-    lambda row: LogLine.insert_many([row]).execute(),
-], ids=["create", "insert", "save", "insert_many"])
 @given(wrong=wrong_log_values)
-def test_a_log_line_is_as_strict(store, write, wrong):
-    Workload.delete().execute()
-    made = make_workload()
+def test_a_log_line_is_as_strict(store, wrong):
+    empty(store)
+    row = {"workload": make_workload().id, "seq": 0, "line": "x", wrong[0]: wrong[1]}
 
-    with pytest.raises(InvalidWorkloadError) as refusal:
-        write({"workload": made.id, "seq": 0, "line": "x", wrong[0]: wrong[1]})
+    for write in (
+        lambda: LogLine.create(**row), lambda: LogLine.insert(**row).execute(), lambda: LogLine(**row).save(),
+        lambda: LogLine.insert_many([row]).execute(),
+    ):
+        with pytest.raises(InvalidWorkloadError) as refusal:
+            write()
 
-    assert refusal.value.field.removesuffix("_id") == wrong[0]
-    assert LogLine.select().count() == 0
+        assert refusal.value.field.removesuffix("_id") == wrong[0]
+        assert LogLine.select().count() == 0
 
 
-@pytest.mark.parametrize("write", [
+@each("write", [
     *NEW_ROW.values(),
     *(lambda row, way=way: CHANGED_ROW[way]("x", *row.popitem()) for way in ("update_workload", "update")),
 ])
-@pytest.mark.parametrize("name", ["colour", "Status"])
+@each("name", ["colour", "Status"])
 def test_a_field_that_does_not_exist_is_refused_on_every_way_in(store, write, name):
     assert_refused(store, lambda: write({"runtime": "go", name: None}), name, None)
 
 
-@pytest.mark.parametrize("write", NEW_ROW.values(), ids=NEW_ROW)
+@each("write", NEW_ROW)
 def test_a_missing_runtime_is_refused_on_every_way_in(store, write):
     with pytest.raises(InvalidWorkloadError, match="runtime is .*python") as refusal:
         write({"node_id": "n"})
@@ -113,7 +116,7 @@ def test_a_missing_runtime_is_refused_on_every_way_in(store, write):
     assert stored(store) == []
 
 
-@pytest.mark.parametrize("missing", ["workload", "seq", "line"])
+@each("missing", ["workload", "seq", "line"])
 def test_a_log_line_needs_all_its_fields(store, missing):
     row = {"workload": make_workload().id, "seq": 0, "line": "x"}
     del row[missing]
@@ -179,15 +182,15 @@ def test_an_int_is_stored_as_what_it_is_and_not_as_what_it_says(store):
         create_workload(runtime="go", mem_limit=Number(-1))
 
 
-@pytest.mark.parametrize("use", [
+@each("use", [
     lambda moment: list_workloads(created_since=moment),
     lambda moment: purge_workloads(moment),
     lambda moment: release_workloads(started_before=moment),
     lambda moment: list(Workload.select().where(Workload.created_at == moment)),
-], ids=["list_workloads", "purge_workloads", "release_workloads", "a query"])
-@pytest.mark.parametrize("moment", [
+])
+@each("moment", [
     NotATime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=FailingZone()), NAIVE, "2026",
-], ids=["not a time", "a failing zone", "naive", "text"])
+])
 def test_what_only_pretends_to_be_a_time_is_refused(store, use, moment):
     make_workload(id="there", status="completed")
 
@@ -198,9 +201,9 @@ def test_what_only_pretends_to_be_a_time_is_refused(store, use, moment):
     assert [workload.id for workload in Workload.select()] == ["there"]
 
 
-@pytest.mark.parametrize("value", [
+@each("value", [
     b"x" * 10_000_000, "x" * 10_000_000, 10**10_000, [[["x" * 10_000] * 100] * 100] * 100,
-], ids=["bytes", "str", "int", "list"])
+])
 def test_an_error_about_a_large_value_is_short(store, value):
     with pytest.raises(InvalidWorkloadError) as refusal:
         create_workload(runtime=value)

@@ -7,6 +7,7 @@ import resource
 import sqlite3
 
 import pytest
+from cases import each
 from files import refused
 from guarantees.processes import in_threads, run
 
@@ -68,7 +69,7 @@ def test_it_stays_the_same_file_when_the_process_changes_its_folder(folder, monk
     assert os.listdir() == []
 
 
-@pytest.mark.parametrize("target", [5, b"vulcan.db", object()], ids=["int", "bytes", "object"])
+@each("target", [5, b"vulcan.db", object()])
 def test_a_target_that_is_no_path_is_a_type_error(folder, target):
     with pytest.raises(TypeError):
         open_store(target)
@@ -76,7 +77,7 @@ def test_a_target_that_is_no_path_is_a_type_error(folder, target):
     assert os.listdir(folder) == []
 
 
-@pytest.mark.parametrize("target, instead", [
+@each("target, instead", [
     ("sqlite:///v.db?timeout=30", 'pragmas={"busy_timeout": milliseconds}'),
     ("SQLite:///v.db?mode=ro", "open_store(read_only=True)"),
     ("sqlite:v.db", "write the path alone, sqlite:///path"),
@@ -98,7 +99,7 @@ def test_a_target_that_is_no_path_is_a_type_error(folder, target):
     ("~/v.db", "does not exist"),
     ("/dev/null", "no regular file"),
 ])
-@pytest.mark.parametrize("read_only", [False, True])
+@each("read_only", [False, True])
 def test_what_is_not_the_path_of_a_file_is_refused_with_what_to_write_instead(folder, target, instead, read_only):
     refused(target, instead, read_only=read_only)
 

@@ -6,6 +6,7 @@ import os
 import textwrap
 
 import pytest
+from cases import each
 from workloads import NOON
 
 from vulcan_store import InvalidWorkloadError, Status, get_workload, list_workloads, open_store
@@ -14,7 +15,7 @@ from vulcan_store.testing import make_workload, store_for_tests
 pytest_plugins = ["pytester"]
 
 
-@pytest.mark.parametrize("status, started, finished", [
+@each("status, started, finished", [
     (None, None, None), ("pending", None, None), ("running", NOON, None),
     *((status, NOON, NOON) for status in ("completed", "failed", "killed")),
 ])
@@ -33,11 +34,11 @@ def test_what_is_given_wins_and_a_wrong_field_is_refused_as_by_the_store(store):
         make_workload(colour="red")
 
 
-def run(pytester, test, conftest="", *options, by=pytest.Pytester.runpytest_inprocess):
+def run(pytester, test, conftest="", *options):
     """Run a test file as a user would who has switched the plugin on, with warnings as errors."""
     pytester.makeconftest(f'pytest_plugins = ["vulcan_store.testing"]\n{textwrap.dedent(conftest)}')
     pytester.makepyfile(textwrap.dedent(test))
-    return by(pytester, "-W", "error", "-p", "no:cacheprovider", *options)
+    return pytester.runpytest_inprocess("-W", "error", "-p", "no:cacheprovider", *options)
 
 
 def test_the_plugin_gives_each_test_a_fresh_store_in_a_file_of_its_own(pytester):
@@ -119,22 +120,6 @@ def test_another_target_takes_a_fixture_of_its_name(pytester):
     result.assert_outcomes(passed=1)
 
 
-def test_a_conftest_that_imports_the_factory_starts_with_warnings_as_errors(pytester):
-    result = run(pytester, """
-        def test_it(failed):
-            assert failed.status == "failed"
-    """, """
-        import pytest
-        from vulcan_store.testing import make_workload
-
-        @pytest.fixture
-        def failed(workload_store):
-            return make_workload(status="failed")
-    """, by=pytest.Pytester.runpytest_subprocess)
-
-    result.assert_outcomes(passed=1)
-
-
 def test_the_environment_is_as_before_when_the_store_is_closed(tmp_path, monkeypatch):
     monkeypatch.setenv("VULCAN_DB_PATH", "mine")
 
@@ -142,17 +127,6 @@ def test_the_environment_is_as_before_when_the_store_is_closed(tmp_path, monkeyp
         inside = os.environ["VULCAN_DB_PATH"]
 
     assert (inside, os.environ["VULCAN_DB_PATH"]) == (store.target, "mine")
-
-
-def test_a_mistyped_field_is_an_error_to_the_type_checker(tmp_path):
-    api = pytest.importorskip("mypy.api", reason="for a library of the extra `dev`")
-    (tmp_path / "wrong.py").write_text(
-        'from vulcan_store.testing import make_workload\nmake_workload(rntime="go")\nmake_workload(runtime="go")\n'
-    )
-
-    shown, _, _ = api.run(["--strict", "--cache-dir", str(tmp_path / "cache"), str(tmp_path / "wrong.py")])
-
-    assert {line.partition("wrong.py:")[2].partition(":")[0] for line in shown.splitlines()[:-1]} == {"2"}
 
 
 def test_stores_on_a_database_that_they_share_are_each_empty_and_leave_nothing(postgres):

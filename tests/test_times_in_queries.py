@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from cases import each
 from peewee import Case, DateTimeField, Model, Tuple, Value, fn
 from values import BERLIN, NAIVE
 from workloads import NOON
@@ -48,18 +49,18 @@ EVERYWHERE = {
 }
 
 
-@pytest.mark.parametrize("place", EVERYWHERE)
+@each("place", EVERYWHERE)
 def test_a_time_is_compared_as_an_instant_wherever_it_stands(store, place):
     make_workload(created_at=NOON)
 
-    found = [len(list(EVERYWHERE[place](moment).tuples())) for moment in (NOON, NOON_IN_BERLIN, BEFORE_NOON)]
+    found = [len(list(place(moment).tuples())) for moment in (NOON, NOON_IN_BERLIN, BEFORE_NOON)]
 
     assert found == [1, 1, 0]
     Workload.update(finished_at=fn.COALESCE(Workload.finished_at, NOON_IN_BERLIN)).execute()
     assert [workload.finished_at for workload in Workload.select().where(Workload.finished_at == NOON)] == [NOON]
 
 
-@pytest.mark.parametrize("place", ["beside the column", "a Value", "BETWEEN", "in a Case"])
+@each("place", ["beside the column", "a Value", "BETWEEN", "in a Case"])
 def test_a_time_without_a_zone_is_refused_beside_a_column_of_times(store, place):
     with pytest.raises(InvalidWorkloadError) as refusal:
         list(EVERYWHERE[place](NAIVE))
@@ -77,17 +78,14 @@ def test_a_time_without_a_zone_is_left_as_it_is_inside_a_function(path):
     assert found == NAIVE.isoformat(" ")
 
 
-@pytest.mark.parametrize("query", [
+@each("query", [
     lambda moment: Workload.raw("SELECT * FROM workloads WHERE created_at <= ?", moment),
     lambda moment: Workload.select().where(fn.MIN(Workload.created_at, moment) == Workload.created_at),
-], ids=["raw", "MIN of two"])
-def test_a_time_is_an_instant_in_what_only_sqlite_understands(path, query):
-    with open_store(path):
-        make_workload(created_at=NOON)
+])
+def test_a_time_is_an_instant_in_what_only_sqlite_understands(file_store, query):
+    make_workload(created_at=NOON)
 
-        found = [len(list(query(moment))) for moment in (NOON_IN_BERLIN, BEFORE_NOON)]
-
-    assert found == [1, 0]
+    assert [len(list(query(moment))) for moment in (NOON_IN_BERLIN, BEFORE_NOON)] == [1, 0]
 
 
 def test_a_table_of_ones_own_keeps_its_own_times(path):

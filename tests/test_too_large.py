@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cases import each
 
 from vulcan_store import (
     InvalidWorkloadError,
@@ -41,10 +42,10 @@ def small(request, tmp_path):
             connection.setlimit(LENGTH, limit)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_output_beyond_the_limit_is_refused_by_its_field(small, way):
+@each("write", WAYS)
+def test_an_output_beyond_the_limit_is_refused_by_its_field(small, write):
     with pytest.raises(InvalidWorkloadError) as refusal:
-        WAYS[way](bytearray(b"x" * 1001))
+        write(bytearray(b"x" * 1001))
 
     assert refusal.value.field == "output"
     assert "1,000,000,000 bytes" in refusal.value.expected

@@ -5,41 +5,13 @@ from __future__ import annotations
 import pytest
 
 from vulcan_store import (
-    Workload,
     WorkloadExistsError,
     WorkloadNotFoundError,
     create_workload,
-    get_workload,
     list_workloads,
-    update_workload,
     update_workload_status,
 )
 from vulcan_store.testing import make_workload
-
-
-def test_a_transaction_of_ones_own_takes_our_writes_back(store):
-    made = make_workload()
-
-    with pytest.raises(ZeroDivisionError):
-        with store.database.atomic():
-            create_workload(runtime="go")
-            update_workload(made.id, output=b"x")
-            update_workload_status(made.id, "completed")
-            Workload.create(runtime="go")
-            assert list_workloads().total == 3
-            1 / 0
-
-    assert get_workload(made.id).__data__ == made.__data__
-    assert list_workloads().total == 1
-
-
-def test_a_transaction_of_ones_own_keeps_our_writes(store):
-    with store.database.atomic():
-        made = create_workload(runtime="go")
-        update_workload_status(made.id, "running")
-
-    assert get_workload(made.id).status == "running"
-    assert not store.database.in_transaction()
 
 
 def test_an_inner_transaction_is_taken_back_alone(store):

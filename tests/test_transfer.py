@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import tracemalloc
 
 import pytest
 import server_file
-from commandline import SCRIPT, environment, vulcan
+from cases import each
+from commandline import vulcan
 
 from vulcan_store import (
     StoreUnavailableError,
@@ -40,14 +40,11 @@ def everything(path):
 def test_a_servers_file_piped_from_export_into_import_gives_an_equal_store(path, tmp_path):
     servers = str(tmp_path / "server.db")
     server_file.build(servers)
-    exporting = subprocess.Popen([SCRIPT, "--db", servers, "export"], stdout=subprocess.PIPE, env=environment())
-    with exporting:
-        importing = subprocess.run(
-            [SCRIPT, "--db", path, "import"], stdin=exporting.stdout, capture_output=True, env=environment()
-        )
+    exported = vulcan("--db", servers, "export")
+    imported = vulcan("--db", path, "import", stdin=exported.stdout)
 
-    assert (importing.returncode, importing.stderr, exporting.returncode) == (0, b"", 0)
-    assert b"4 imported\n" in importing.stdout and b"unknown status: paused" in importing.stdout
+    assert (imported.returncode, imported.stderr, exported.returncode) == (0, "", 0)
+    assert "4 imported\n" in imported.stdout and "unknown status: paused" in imported.stdout
     assert everything(path) == everything(servers)
 
 
@@ -89,7 +86,7 @@ def test_an_import_fills_in_what_is_left_out(store):
     assert abs(list_log_lines(oldest.id)[0].created_at - oldest.created_at).total_seconds() < 60
 
 
-@pytest.mark.parametrize("line, reason", [
+@each("line, reason", [
     (b"\xff\xfe{}", "this is no JSON"),
     (b"[" * 100_000, "this is no JSON"),
     (b"[]", "this is no JSON object"),
@@ -129,7 +126,7 @@ def test_memory_does_not_grow_with_what_is_imported_or_exported(path):
         return most
 
     with open_store(path) as store:
-        importing = peak(lambda: import_workloads(store, (line for _ in range(600))))
+        importing = peak(lambda: import_workloads(store, (line for _ in range(300))))
         exporting = peak(lambda: export_workloads(store, len))
 
     assert importing < 1_000_000

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from cases import each
 from values import LATER
 from workloads import NOON
 
@@ -49,7 +50,7 @@ def errors(workloads):
 
 
 @pytest.fixture
-def store(path):
+def spoilt(path):
     """A file with a workload ``w`` among others, whose error is not UTF-8."""
     with open_store(path) as store:
         for key in "vwx":
@@ -69,11 +70,11 @@ READS = {
 }
 
 
-@pytest.mark.parametrize("read", READS.values(), ids=READS)
-def test_it_is_read_with_the_replacement_character(store, read):
+@each("read", READS)
+def test_it_is_read_with_the_replacement_character(spoilt, read):
     for _ in range(2):
         assert read() == {"v": "v", "w": READ, "x": "x"}
-        with store.database.atomic():
+        with spoilt.database.atomic():
             assert read() == {"v": "v", "w": READ, "x": "x"}
 
 
@@ -82,20 +83,20 @@ def test_it_is_read_with_the_replacement_character(store, read):
     lambda: claim_workload("n"),
     lambda: Workload.update(exit_code=7).where(Workload.id == "w").returning(Workload).execute()[0],
 ], ids=["update", "claim", "returning"])
-def test_what_writes_such_a_row_writes_once_and_returns_it(store, path, write):
+def test_what_writes_such_a_row_writes_once_and_returns_it(spoilt, path, write):
     update_workload_status("v", "running")
 
     workload = write()
 
     assert (workload.id, workload.error) == ("w", READ)
-    assert not store.database.in_transaction()
+    assert not spoilt.database.in_transaction()
     assert stored(path) == [("v", "76"), ("w", "61FF62"), ("x", "78")]
     assert get_workload("w").exit_code == workload.exit_code
     assert get_workload("x").status == "pending"
 
 
-@pytest.mark.parametrize("column", ["status", "isolation", "runtime", "node_id", "input_hash", "error"])
-def test_any_column_may_hold_it(store, path, column):
+@each("column", ["status", "isolation", "runtime", "node_id", "input_hash", "error"])
+def test_any_column_may_hold_it(spoilt, path, column):
     spoil(path, column)
 
     workload = get_workload("w")
@@ -105,7 +106,7 @@ def test_any_column_may_hold_it(store, path, column):
     assert list_workloads().total == workload_stats().total == 3
 
 
-def test_log_lines_are_read_with_the_replacement_character(store, path):
+def test_log_lines_are_read_with_the_replacement_character(spoilt, path):
     spoil(path, "line", 0, "log_lines", "seq")
 
     assert [line.line for line in list_log_lines("w")] == [READ, "second"]
@@ -126,27 +127,25 @@ def spoil_id(path, workload_id, bad):
         connection.execute("UPDATE workloads SET id = CAST(? AS TEXT) WHERE id = ?", (bad, workload_id))
 
 
-BAD = pytest.mark.parametrize("bad", [b"\xff1", b"\x801", b"a\x80", b"\xf0\x9f"], ids=repr)
+BAD = each("bad", [b"\xff1", b"\x801", b"a\x80", b"\xf0\x9f"])
 
 
 @BAD
-@pytest.mark.parametrize("others", [1, 24, 25, 26])
-def test_a_walk_over_an_id_that_is_not_utf_8_comes_to_its_end(path, others, bad):
-    with open_store(path):
-        create_workloads({"runtime": "go", "id": f"{key:02}", "created_at": NOON} for key in range(others + 1))
-        make_workload(id="old", created_at=NOON.replace(year=2020), status="failed")
-        spoil_id(path, f"{others:02}", bad)
+@each("others", [1, 24, 25, 26])
+def test_a_walk_over_an_id_that_is_not_utf_8_comes_to_its_end(file_store, path, others, bad):
+    create_workloads({"runtime": "go", "id": f"{key:02}", "created_at": NOON} for key in range(others + 1))
+    make_workload(id="old", created_at=NOON.replace(year=2020), status="failed")
+    spoil_id(path, f"{others:02}", bad)
 
-        found = [workload.id for workload in iter_workloads()]
+    found = [workload.id for workload in iter_workloads()]
 
     assert found == [bad.decode(errors="replace"), *(f"{key:02}" for key in reversed(range(others))), "old"]
 
 
 @BAD
-def test_a_purge_may_pass_over_an_id_that_is_not_utf_8_but_ends(path, bad):
-    with open_store(path):
-        create_workloads({"runtime": "go", "id": key, "status": "failed", "created_at": NOON} for key in "0bz")
-        spoil_id(path, "b", bad)
+def test_a_purge_may_pass_over_an_id_that_is_not_utf_8_but_ends(file_store, path, bad):
+    create_workloads({"runtime": "go", "id": key, "status": "failed", "created_at": NOON} for key in "0bz")
+    spoil_id(path, "b", bad)
 
-        assert purge_workloads(LATER) >= 2
-        assert {workload.id for workload in iter_workloads()} <= {bad.decode(errors="replace")}
+    assert purge_workloads(LATER) >= 2
+    assert {workload.id for workload in iter_workloads()} <= {bad.decode(errors="replace")}

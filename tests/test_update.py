@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from cases import each
 from workloads import NOON
 
 from vulcan_store import (
     InvalidWorkloadError,
-    WorkloadNotFoundError,
     get_workload,
     update_workload,
     update_workload_status,
@@ -15,7 +15,7 @@ from vulcan_store import (
 from vulcan_store.testing import make_workload
 
 
-@pytest.mark.parametrize("name, value", [
+@each("name, value", [
     ("id", "other"), ("isolation", "gvisor"), ("runtime", "go"), ("input_hash", "h"), ("cpu_limit", 1),
     ("mem_limit", 1), ("timeout_s", 1), ("created_at", NOON), ("colour", "red"),
 ])
@@ -29,18 +29,7 @@ def test_what_is_fixed_once_created_is_refused(store, name, value):
     assert get_workload(made.id).__data__ == made.__data__
 
 
-@pytest.mark.parametrize("workload_id", ["nobody", "", "a\0", "\ud800"])
-def test_an_unknown_id_is_not_found(store, workload_id):
-    made = make_workload()
-
-    with pytest.raises(WorkloadNotFoundError) as refusal:
-        update_workload(workload_id, exit_code=1)
-
-    assert refusal.value.workload_id == workload_id
-    assert get_workload(made.id).__data__ == made.__data__
-
-
-@pytest.mark.parametrize("status", ["paused", None, 1])
+@each("status", ["paused", None, 1])
 def test_a_status_that_is_none_is_refused(store, status):
     made = make_workload()
 

@@ -7,6 +7,7 @@ import pickle
 
 import peewee
 import pytest
+from cases import each, empty
 
 from vulcan_store import (
     LogLine,
@@ -37,10 +38,15 @@ class Task(Job):
 def archive(store, tmp_path):
     """A second store, with a workload `a` that has a line; the current store has both ids too."""
     with open_store(tmp_path / "archive.db", current=False) as archive:
-        for each in (archive, store):
-            each.create_workload(id="a", runtime="go", node_id=each.target)
-            each.append_log_lines("a", ["here" if each is store else "there"])
+        fill(store, archive)
         yield archive
+
+
+def fill(store, archive):
+    for where, line in ((archive, "there"), (store, "here")):
+        empty(where)
+        where.create_workload(id="a", runtime="go", node_id=where.target)
+        where.append_log_lines("a", [line])
 
 
 def joined(archive):
@@ -70,9 +76,10 @@ WORKLOADS = {
 }
 
 
-@pytest.mark.parametrize("way", LINES)
-def test_a_line_is_saved_and_deleted_where_it_was_read(store, archive, way):
-    line = LINES[way](archive)
+@each("read", LINES)
+def test_a_line_is_saved_and_deleted_where_it_was_read(store, archive, read):
+    fill(store, archive)
+    line = read(archive)
 
     assert (line.line, line.workload.node_id) == ("there", archive.target)
     line.line = "changed"
@@ -82,9 +89,10 @@ def test_a_line_is_saved_and_deleted_where_it_was_read(store, archive, way):
     assert (archive.list_log_lines("a"), store.list_log_lines("a")[0].line) == ([], "here")
 
 
-@pytest.mark.parametrize("way", WORKLOADS)
-def test_a_workload_is_saved_and_deleted_where_it_was_read(store, archive, way):
-    workload = WORKLOADS[way](archive)
+@each("read", WORKLOADS)
+def test_a_workload_is_saved_and_deleted_where_it_was_read(store, archive, read):
+    fill(store, archive)
+    workload = read(archive)
 
     assert [line.line for line in workload.log_lines] == ["there"]
     workload.exit_code = 5

@@ -26,6 +26,7 @@ from vulcan_store import (
     wait_workload,
     workload_stats,
 )
+from vulcan_store.testing import make_workload
 
 
 def functions(word: str, number: int, time: datetime, workload: Workload) -> None:
@@ -115,3 +116,5 @@ def fields(workload: Workload, word: str, number: int) -> None:
     workload.cpu_limit = number
     workload.node_id = word
     workload.id + number  # wrong
+    make_workload(rntime=word)  # wrong
+    make_workload(runtime=word)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import multiprocessing
 import os
 import pickle
@@ -86,6 +87,23 @@ def _received(pipe):
     if problem:
         pytest.fail(f"in a process: {problem}")
     return value
+
+
+def signalled(call, moment, number):
+    """Call a function and send this process a signal at one of the moments at which Python looks for one."""
+    moments = itertools.count()
+
+    def watch(frame, event, argument):
+        if event in ("call", "c_return") and next(moments) == moment:
+            sys.setprofile(None)
+            signal.raise_signal(number)
+
+    sys.setprofile(watch)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return next(moments) > moment
 
 
 def descriptors():

@@ -32,7 +32,7 @@ def test_a_backup_that_was_killed_leaves_no_file_of_its_name_and_is_not_in_the_w
     folder.mkdir()
     copy = folder / "backup-1.db"
 
-    for _ in range(effort(3, long=10)):
+    for _ in range(effort(2, long=10)):
         assert exit_code(back_up_and_die, path, str(copy), random.randrange(4)) == -signal.SIGKILL
         assert os.listdir(folder)
         assert list(folder.glob("*.db")) == []

@@ -94,7 +94,7 @@ def test_an_alarm_at_any_moment_of_a_block_comes_out_as_it_is_and_leaves_nothing
         database = store.database
         database.execute_sql("CREATE TABLE numbers (number)")
 
-        for _ in range(effort(300, long=5000)):
+        for _ in range(effort(40, long=5000)):
             assert alarm(lambda: block(database), 4e-4)
             assert not database.in_transaction() and not database.is_transaction_open()
             (count,) = in_threads(1, lambda *_: database.execute_sql("SELECT count(*) FROM numbers").fetchone()[0])
@@ -112,7 +112,7 @@ def test_a_block_that_was_interrupted_is_undone_before_its_exception_is_caught(o
             raise
 
     opened.database.execute_sql("CREATE TABLE numbers (number)")
-    for _ in range(effort(200, long=3000)):
+    for _ in range(effort(60, long=3000)):
         alarm(look, 3e-4)
 
     assert open_then and not any(open_then)

@@ -146,24 +146,6 @@ def test_a_generator_given_to_create_workloads_uses_the_store(path):
     assert [key for key, _ in rows(path)] == ["first", "from within", "last"]
 
 
-def test_a_generator_given_to_create_workloads_closes_the_store_and_all_or_nothing_is_stored(path, tmp_path):
-    def workloads():
-        yield {"runtime": "go"}
-        store.close()
-        yield {"runtime": "go"}
-
-    store = open_store(path)
-    try:
-        count = create_workloads(workloads())
-    except StoreUnavailableError:
-        count = 0
-
-    with pytest.raises(StoreUnavailableError):
-        store.get_workload("any")
-    assert os.listdir(tmp_path) == [os.path.basename(path)]
-    assert len(rows(path)) == count
-
-
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("kind", ["file", "memory"])
 def test_a_generator_given_to_create_workloads_forks_and_the_call_goes_on(path, kind):

@@ -7,7 +7,6 @@ from collections import Counter
 from guarantees.processes import PATIENCE, PATIENT, in_processes, integrity, rows
 from vulcan_store import (
     create_workload,
-    get_workload,
     list_workloads,
     open_store,
     update_workload,
@@ -30,17 +29,6 @@ def create_update_and_list(barrier, place, path, times):
     return made, totals
 
 
-def add_one_often(barrier, place, path, times, workload_id):
-    with open_store(path, pragmas=PATIENT) as store:
-        barrier.wait(PATIENCE)
-        for _ in range(times):
-            with store.database.atomic():
-                workload = get_workload(workload_id)
-                update_workload(workload_id, exit_code=workload.exit_code + 1)
-                workload.duration_ms += 1
-                workload.save()
-
-
 def test_eight_processes_that_create_update_and_list_at_once_lose_nothing(path, effort):
     times = effort(12, long=80)
 
@@ -53,13 +41,3 @@ def test_eight_processes_that_create_update_and_list_at_once_lose_nothing(path, 
     assert Counter(row[2:4] for row in stored) == {(f"node {place}", place): times for place in range(PROCESSES)}
     assert [totals for _, totals in answers] == [list(range(1, times + 1))] * PROCESSES
     assert integrity(path) == "ok"
-
-
-def test_processes_that_read_and_then_write_in_transactions_of_their_own_overwrite_nothing_of_each_other(path, effort):
-    times = effort(12, long=80)
-    with open_store(path):
-        workload = create_workload(runtime="go", exit_code=0, duration_ms=0)
-
-    in_processes(4, add_one_often, path, times, workload.id)
-
-    assert rows(path, "exit_code, duration_ms") == [(4 * times, 4 * times)]

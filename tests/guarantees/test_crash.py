@@ -61,7 +61,7 @@ def end_suddenly(path, rng, seeds):
 
 
 def test_every_acknowledged_write_is_there_after_the_sudden_end_of_its_writer(path, effort):
-    crashes = effort(3, long=20)
+    crashes = effort(2, long=20)
     rng = random.Random(20260218)
     acknowledged = {}
 

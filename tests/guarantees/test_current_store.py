@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import threading
 
 import pytest
-from threads import in_threads
 
+from guarantees.processes import in_threads
 from vulcan_store import (
     StoreUnavailableError,
     Workload,
@@ -19,15 +18,14 @@ from vulcan_store import (
 
 
 def test_threads_with_stores_of_their_own_never_meet_beside_threads_without(tmp_path, effort):
-    rounds = effort(10, long=300)
+    rounds = effort(6, long=300)
 
     def tenant(name):
-        def work():
-            chance = random.Random(name)
+        def work(barrier, place):
             for number in range(rounds):
                 with open_store(tmp_path / f"{name}.db", pragmas={"synchronous": "off"}):
                     create_workload(runtime="go", node_id=name)
-                    if chance.random() < 0.3:
+                    if number % 3 == 0:
                         with open_store(tmp_path / f"{name}-inner.db", pragmas={"synchronous": "off"}):
                             create_workload(runtime="go", node_id=f"{name}-inner")
                             assert list_workloads(1).items[0].node_id == f"{name}-inner"
@@ -36,26 +34,27 @@ def test_threads_with_stores_of_their_own_never_meet_beside_threads_without(tmp_
                     assert list_workloads(0).total == 2 * (number + 1)
         return work
 
-    def servant():
+    def servant(barrier, place):
         for _ in range(rounds):
             create_workload(runtime="go", node_id="main")
             assert {row.node_id for row in Workload.select()} == {"main"}
 
+    works = [tenant("a"), tenant("b"), tenant("c"), servant, servant]
     with open_store(tmp_path / "main.db", pragmas={"synchronous": "off"}):
-        in_threads(tenant("a"), tenant("b"), tenant("c"), servant, servant)
+        in_threads(5, lambda barrier, place: works[place](barrier, place))
         assert list_workloads(0).total == 2 * rounds
 
 
 def test_threads_use_what_is_current_where_the_first_store_was_opened(tmp_path):
-    def total():
+    def total(barrier, place):
         return list_workloads().total
 
     with open_store(tmp_path / "one.db"):
         create_workload(runtime="go")
-        totals = in_threads(total)
+        totals = in_threads(1, total)
         with open_store(tmp_path / "two.db"):
-            totals += in_threads(total)
-        totals += in_threads(total)
+            totals += in_threads(1, total)
+        totals += in_threads(1, total)
 
     assert totals == [1, 0, 1]
 
@@ -92,12 +91,12 @@ def test_the_first_that_is_still_open_decides_for_threads_without_one(tmp_path):
 
 def test_closing_the_current_store_of_a_thread_leaves_that_of_others(tmp_path):
     with open_store(tmp_path / "main.db"):
-        def work():
+        def work(barrier, place):
             open_store(tmp_path / "own.db")
             close_store()
             create_workload(runtime="go")
 
-        in_threads(work)
+        in_threads(1, work)
         assert list_workloads().total == 1
 
 

@@ -88,7 +88,7 @@ def busy(path):
 def test_children_write_at_once_while_threads_of_the_parent_write(path, busy, effort):
     def fork_often(barrier, place):
         barrier.wait(PATIENCE)
-        return [key for _ in range(effort(3, long=10)) for key in forked(create, 4)()]
+        return [key for _ in range(effort(2, long=10)) for key in forked(create, 4)()]
 
     theirs = in_threads(3, fork_often)
 
@@ -99,10 +99,10 @@ def test_what_multiprocessing_forks_writes_while_threads_of_the_parent_write(pat
     processes = [fork.Process(target=create_one) for _ in range(4)]
     for process in processes:
         process.start()
-    with fork.Pool(2, maxtasksperchild=5) as pool:
-        theirs = pool.map_async(create_one, range(20), chunksize=1).get(PATIENCE)
+    with fork.Pool(2, maxtasksperchild=3) as pool:
+        theirs = pool.map_async(create_one, range(8), chunksize=1).get(PATIENCE)
     with ProcessPoolExecutor(2, mp_context=fork) as executor:
-        theirs += executor.map(create_one, range(20), timeout=PATIENCE)
+        theirs += executor.map(create_one, range(8), timeout=PATIENCE)
     for process in processes:
         process.join(PATIENCE)
 
@@ -246,11 +246,34 @@ def test_the_children_of_a_child_and_its_threads_write_and_leave_no_descriptors_
     with open_store(path):
         made = forked(work)() + create()
         before = descriptors()
-        for _ in range(effort(3, long=30)):
+        for _ in range(effort(2, long=30)):
             made += forked(work)() + create()
         assert descriptors() == before
 
     assert_sound(path, made)
+
+
+def test_what_a_hook_asks_of_the_store_just_before_a_fork_is_refused_and_the_fork_goes_on(path):
+    done = run(
+        """
+import os, sys
+def ask():
+    try:
+        print(list_workloads().total)
+    except StoreUnavailableError as error:
+        print(error.reason)
+os.register_at_fork(before=ask)
+from vulcan_store import StoreUnavailableError, list_workloads, open_store
+with open_store(sys.argv[1]):
+    if not os.fork():
+        os._exit(0)
+    print(list_workloads().total)
+""",
+        path,
+    )
+
+    refusal, total = done.stdout.splitlines()
+    assert "about to fork" in refusal and total == "0"
 
 
 def test_every_store_that_is_open_at_a_fork_serves_the_child(tmp_path):

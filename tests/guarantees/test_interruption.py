@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import select
 import signal
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import suppress
+from functools import partial
 
 import pytest
 from postgres_server import execute
 
-from guarantees.processes import PATIENCE, integrity, rows
+from guarantees.processes import PATIENCE, integrity, rows, signalled
 from vulcan_store import create_workload, create_workloads, list_workloads, open_store
 
 # What a signal interrupts may be the end of an object, where Python reports what is raised and goes on.
@@ -46,33 +45,6 @@ def interrupt(*_):
     raise Interrupted
 
 
-def interrupted(step, handler, call, *arguments):
-    """Send this process a signal at a step of a call; whether there are so many steps.
-
-    A step is where CPython looks for signals: at the start of a function, and after one that is written in C.
-    """
-    left = step
-
-    def count(frame, event, argument):
-        nonlocal left
-        if event in ("call", "c_return") and frame.f_globals is not globals():
-            left -= 1
-            if left == 0:
-                sys.setprofile(None)
-                signal.raise_signal(signal.SIGUSR1)
-
-    before, profiling = signal.signal(signal.SIGUSR1, handler), sys.getprofile()
-    sys.setprofile(count)
-    try:
-        call(*arguments)
-    except Interrupted:
-        pass
-    finally:
-        sys.setprofile(profiling)
-        signal.signal(signal.SIGUSR1, before)
-    return left <= 0
-
-
 @pytest.fixture(autouse=True)
 def ends_in_time():
     """A lock that is never given back ends the test instead of hanging it."""
@@ -81,24 +53,6 @@ def ends_in_time():
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
-
-
-@pytest.fixture
-def opened(path):
-    with open_store(path, pragmas={"synchronous": "off", "busy_timeout": 200}) as store:
-        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
-            store.other = other
-            yield store
-    gc.collect()  # here, where it is no fault that a connection which was just being opened is closed by its end
-
-
-def assert_nothing_is_open(store):
-    """Nobody is kept from writing, neither another connection nor this one."""
-    store.other.execute("BEGIN IMMEDIATE")
-    store.other.execute("ROLLBACK")
-    assert not store.database.in_transaction()
-    with store.database.atomic():
-        pass
 
 
 def transact(store, number):
@@ -116,21 +70,6 @@ def list_them(store, number):
     list_workloads(3)
 
 
-def test_an_exception_from_a_signal_handler_at_any_step_of_a_transaction_leaves_all_of_it_or_nothing(
-    opened, path, effort
-):
-    transact(opened, 0)
-    step, happened, every = 1, True, effort(3, long=1)
-
-    while happened:
-        happened = interrupted(step, interrupt, transact, opened, step)
-        assert_nothing_is_open(opened)
-        assert [key for key, _ in rows(path) if key.startswith(f"{step} ")] in ([], [f"{step} a", f"{step} b"])
-        step += every
-    assert step > 100
-    assert integrity(path) == "ok"
-
-
 @pytest.mark.parametrize("call", [transact, create_two, list_them])
 @pytest.mark.parametrize("option", ["", "&prepare_threshold=0"], ids=["unprepared", "prepared"])
 def test_an_exception_from_a_signal_handler_at_any_step_leaves_nothing_open_on_a_server(
@@ -139,15 +78,18 @@ def test_an_exception_from_a_signal_handler_at_any_step_leaves_nothing_open_on_a
     left_open = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'cut' AND state LIKE 'idle in transaction%'"
     with open_store(f"{postgres_target}{option}&application_name=cut") as store:
         call(store, 0)
-        step, happened, every = 1, True, effort(19, long=1)
+        step, reached = 1, True
 
-        while happened:
-            happened = interrupted(step, interrupt, call, store, step)
+        while reached:
+            before = signal.signal(signal.SIGUSR1, interrupt)
+            with suppress(Interrupted):
+                reached = signalled(partial(call, store, step), step, signal.SIGUSR1)
+            signal.signal(signal.SIGUSR1, before)
             assert not store.database.in_transaction()
             while execute(postgres, left_open):  # a server may take a moment to see that a connection was closed
                 pass
             assert list_workloads(0).total % 2 == 0
-            step += every
+            step += effort(19, long=1)
         call(store, step)
         assert step > 100
 
@@ -156,7 +98,7 @@ def test_a_keyboard_interrupt_at_any_moment_of_a_writer_loses_nothing_that_it_ac
     rng = random.Random(12)
     acknowledged = []
 
-    for number in range(effort(3, long=12)):
+    for number in range(effort(2, long=12)):
         moment = rng.randrange(1, 30)
         command = [sys.executable, "-c", WRITER, path, str(number)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as one:

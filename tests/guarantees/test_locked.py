@@ -133,20 +133,6 @@ def test_a_lock_that_a_thread_of_the_same_process_holds_is_named_as_well(opened,
     assert create_workload(runtime="go", id="mine").id == "mine"
 
 
-def test_a_lock_on_the_whole_of_a_new_file_makes_opening_fail_and_the_next_one_succeed(path, tmp_path):
-    with open_store(tmp_path / "first.db"):
-        with another_process_holds_the_lock(path, "BEGIN EXCLUSIVE"):
-            with pytest.raises(StoreUnavailableError) as caught:
-                open_store(path, pragmas={"busy_timeout": 50})
-            create_workload(runtime="go", id="in the first")
-
-        assert_says_locked(caught.value, path)
-        assert [key for key, _ in rows(tmp_path / "first.db")] == ["in the first"]
-        with open_store(path):
-            create_workload(runtime="go", id="in the second")
-    assert [key for key, _ in rows(path)] == ["in the second"]
-
-
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("begin", ["BEGIN EXCLUSIVE", "BEGIN IMMEDIATE"])
 def test_an_opening_that_waits_counts_its_waiting_and_keeps_no_other_opening_and_no_fork_waiting(
@@ -180,6 +166,7 @@ def test_an_opening_that_waits_counts_its_waiting_and_keeps_no_other_opening_and
 
     assert "locked: for 1 s" in refused[0].reason
     assert sum(slept) == pytest.approx(1)
+    open_store(path).close()
 
 
 def test_a_process_that_reads_all_the_while_hinders_no_writer_and_no_closing(path):

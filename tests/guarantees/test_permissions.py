@@ -74,7 +74,8 @@ def attempt(barrier, place, work, path, *more):
     (0o000, 0o777, "this user may not read"), (0o222, 0o777, "this user may not read"),
     (0o666, 0o000, "Permission denied"),
 ], ids=["neither", "not read", "not entered"])
-def test_a_file_that_may_not_be_read_is_refused_and_left_as_it_is(stored, folder, work, mode, folders_mode, why):
+def test_a_file_that_may_not_be_read_is_refused_and_left_as_it_is(folder, work, mode, folders_mode, why):
+    stored = fill(folder / "vulcan.db")
     before = contents(folder)
     os.chmod(stored, mode)
     folder.chmod(folders_mode)

@@ -6,6 +6,7 @@ A command is a text as at the prompt, with further arguments behind it as they a
 from __future__ import annotations
 
 import fcntl
+import functools
 import io
 import os
 import pty
@@ -22,7 +23,7 @@ from typing import NamedTuple
 
 import pytest
 
-from vulcan_store.cli.main import main
+from vulcan_store.cli import main as command_line
 
 SCRIPT = str(Path(sys.executable).with_name("vulcan-store"))
 PATIENCE = 60
@@ -59,11 +60,17 @@ def vulcan(command, *arguments, stdin=b""):
         return Ended(status, streams["stdout"].getvalue().decode(), streams["stderr"].getvalue().decode())
 
 
+# Most commands take less time than the building of a parser.
+_parser = functools.cache(command_line.build_parser)
+
+
 def _invoke(command, arguments):
-    try:
-        return main([*shlex.split(command), *map(str, arguments)])
-    except SystemExit as wrong_usage_or_help:
-        return wrong_usage_or_help.code or 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command_line, "build_parser", _parser)
+        try:
+            return command_line.main([*shlex.split(command), *map(str, arguments)])
+        except SystemExit as wrong_usage_or_help:
+            return wrong_usage_or_help.code or 0
 
 
 class Started:

@@ -20,14 +20,14 @@ from vulcan_store.models.indexes import TABLES
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
 from vulcan_store.operations.logs import exists
-from vulcan_store.operations.reading import get_workload, lookup_key, walk
+from vulcan_store.operations.reading import lookup_key, walk
 from vulcan_store.queries.compiled import Compiled, Param
 
 ISOLATIONS = tuple(Workload.isolation.stored)
 """Those that the statistics count without sorting: what the column takes."""
 
-STEPS_PER_BATCH, LINES_PER_STEP = 100, 100
-"""How many steps of a purge are one transaction, and how many lines of a log a step deletes at most."""
+WORKLOADS_PER_BATCH, LINES_PER_BATCH = 100, 2_000
+"""How much one transaction of a purge deletes at most."""
 
 
 class WorkloadStats(NamedTuple):
@@ -81,13 +81,13 @@ def delete_workload(store: OpenStore, workload_id: str) -> None:
         InvalidWorkloadError: the id is not a ``str``.
         StoreUnavailableError: the store cannot be written, or a table of your own refers to the workload.
     """
-    database, values = store.database, {"id": workload_id, "most": 2**63 - 1}
+    database, values = store.database, {"id": workload_id, **_places([lookup_key(workload_id)]), "most": 2**63 - 1}
 
     def delete_both() -> None:
         if database.for_update:
             database.read(*exists(database, values, True))  # or lines might be appended meanwhile
-        database.write(*_delete_lines(database, values))
-        if not database.write(*_delete(database, values)):
+        database.write(*_delete_lines(database, values, 1))
+        if not database.write(*_delete(database, values, 1)):
             raise WorkloadNotFoundError(workload_id)
 
     database.atomically(delete_both)
@@ -98,7 +98,7 @@ def purge_workloads(store: OpenStore, finished_before: datetime) -> int:
 
     Works in batches of one short transaction each, with pauses as long, so that writers elsewhere go on meanwhile.
     What is deleted stays deleted if it is interrupted; inside a transaction of your own it is a part of that. What a
-    foreign key of another table refers to stays; of a log of more than 100 lines only the rest may be left then.
+    foreign key of another table refers to stays; of a log of more than 2,000 lines only the rest may be left then.
 
     Args:
         finished_before: an aware datetime; compared with ``finished_at`` of what reached a final status, or with
@@ -113,35 +113,40 @@ def purge_workloads(store: OpenStore, finished_before: datetime) -> int:
         StoreUnavailableError: the store cannot be written.
     """
     database, purged = store.database, 0
-    found = _purgeable(database, finished_before)
+    ids = _purgeable(database, finished_before)
     database.require_writable()
     database.check_still_there()  # there may be nothing to delete, and so no write that looks
-    while batch := list(islice(found, STEPS_PER_BATCH)):
-        steps, start = _deletions(database, batch, finished_before), time.monotonic()
-        while deleted := database.atomically(lambda: list(islice(steps, STEPS_PER_BATCH))):
-            purged += sum(deleted)
-            # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
-            if not database.in_transaction():
-                time.sleep(time.monotonic() - start)
-            start = time.monotonic()
+    while batch := list(islice(ids, WORKLOADS_PER_BATCH)):
+        purged += _purge(database, batch, finished_before)
     return purged
 
 
-def _deletions(database: Engine, batch: list[Workload], moment: datetime) -> Iterator[bool]:
-    """Delete workloads step by step; whether a step has deleted one, or only some of its log."""
-    store = database.store  # not one that becomes current meanwhile
-    for found in batch:
-        values = {"id": found.id, "most": LINES_PER_STEP}
+def _purge(database: Engine, ids: list[str], moment: datetime) -> int:
+    deleted, more = 0, True
+    while more:
+        start = time.monotonic()
         try:
-            if not _is_purgeable(get_workload(store, found.id), moment):
-                continue  # it has changed since it was found
-            while database.read(*_line_behind(database, values)):
-                database.write(*_delete_lines(database, values))
-                yield False
-            delete_workload(store, found.id)
-        except (WorkloadNotFoundError, ReferredError):
-            continue
-        yield True
+            deleted, more = database.atomically(lambda: _purge_some(database, ids, moment))
+        except ReferredError:
+            # Which of them another table refers to shows when they go one by one.
+            return sum(_purge(database, [each], moment) for each in ids) if len(ids) > 1 else 0
+        # SQLite's lock is not a queue: without a pause, one that waits would seldom find it free.
+        if not database.in_transaction():
+            time.sleep(time.monotonic() - start)
+    return deleted
+
+
+def _purge_some(database: Engine, ids: list[str], moment: datetime) -> tuple[int, bool]:
+    """Delete workloads that still are to be purged; how many, and whether some of their lines are left."""
+    rows = database.read(*_final(database, _places(ids), database.for_update, len(ids)))
+    ids = [key for key, created_at, finished_at in rows if _finished_before(created_at, finished_at, moment)]
+    if not ids:
+        return 0, False
+    values = {**_places(ids), "most": LINES_PER_BATCH}
+    if len(database.write(*_delete_lines(database, values, len(ids)))) == LINES_PER_BATCH:
+        # The workloads stay until their lines are gone, so that no transaction is long however long a log is.
+        return 0, True
+    return len(database.write(*_delete(database, values, len(ids)))), False
 
 
 def count_purgeable(store: OpenStore, finished_before: datetime) -> int:
@@ -149,15 +154,14 @@ def count_purgeable(store: OpenStore, finished_before: datetime) -> int:
     return sum(1 for _ in _purgeable(store.database, finished_before))
 
 
-def _purgeable(database: Engine, moment: datetime) -> Iterator[Workload]:
+def _purgeable(database: Engine, moment: datetime) -> Iterator[str]:
     aware_time_text("finished_before", moment, clock.to_bound)
     final = walk(database, False, {"status": FINAL, "created_before": moment})
-    return (each for each in final if _is_purgeable(each, moment))
+    return (each.id for each in final if _finished_before(each.created_at, each.finished_at, moment))
 
 
-def _is_purgeable(workload: Workload, moment: datetime) -> bool:
-    finished_at = workload.created_at if workload.finished_at is None else workload.finished_at
-    return workload.status in FINAL and clock.is_before(finished_at, moment)
+def _finished_before(created_at: Any, finished_at: Any, moment: datetime) -> bool:
+    return clock.is_before(created_at if finished_at is None else finished_at, moment)
 
 
 def backup_store(store: OpenStore, path: str | os.PathLike[str]) -> None:
@@ -229,18 +233,27 @@ def _other_isolations() -> Any:
     return query.group_by(Workload.isolation)
 
 
-@Compiled
-def _line_behind() -> Any:
-    """Whether a log has more lines than one step deletes."""
-    return LogLine.select(LogLine.id).where(LogLine.workload == Param("id")).limit(1).offset(Param("most"))
+def _places(ids: list[str]) -> dict[Any, Any]:
+    return {("id", place): workload_id for place, workload_id in enumerate(ids)}
+
+
+def _ids(count: int) -> list[Param]:
+    return [Param(("id", place)) for place in range(count)]
 
 
 @Compiled
-def _delete_lines() -> Any:
-    lines = LogLine.select(LogLine.id).where(LogLine.workload == Param("id", lookup_key)).limit(Param("most"))
-    return LogLine.delete().where(LogLine.id.in_(lines))
+def _final(lock: bool, count: int) -> Any:
+    query = Workload.select(Workload.id, Workload.created_at, Workload.finished_at)
+    query = query.where(Workload.id.in_(_ids(count)), Workload.status.in_(FINAL))
+    return query.for_update() if lock else query
 
 
 @Compiled
-def _delete() -> Any:
-    return Workload.delete().where(Workload.id == Param("id")).returning(Workload.id)
+def _delete_lines(count: int) -> Any:
+    lines = LogLine.select(LogLine.id).where(LogLine.workload.in_(_ids(count))).limit(Param("most"))
+    return LogLine.delete().where(LogLine.id.in_(lines)).returning(LogLine.id)
+
+
+@Compiled
+def _delete(count: int) -> Any:
+    return Workload.delete().where(Workload.id.in_(_ids(count))).returning(Workload.id)

@@ -324,10 +324,11 @@ def test_a_child_works_on_its_own_copy_of_a_store_in_memory():
         assert {workload.id for workload in list_workloads().items} == {one, within, "theirs", "theirs too"}
 
 
-def test_parent_and_children_never_make_the_same_id_though_the_clock_stands_still(monkeypatch):
-    monkeypatch.setattr(time, "time_ns", lambda moment=time.time_ns(): moment)
+@pytest.mark.parametrize("behind", [0, 3_600])
+def test_parent_and_children_never_make_the_same_id_though_the_clock_stands_still_or_was_set_back(monkeypatch, behind):
     with open_store(":memory:"):
         made = create()
+        monkeypatch.setattr(time, "time_ns", lambda moment=time.time_ns() - behind * 10**9: moment)
         children = [forked(create, 100) for _ in range(4)]
         made += create(100) + [key for child in children for key in child()]
 

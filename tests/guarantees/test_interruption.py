@@ -20,7 +20,7 @@ from vulcan_store import create_workload, create_workloads, list_workloads, open
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 WRITER = """
-import sys
+import os, sys
 from vulcan_store import create_workload, list_workloads, open_store, update_workload
 store = open_store(sys.argv[1])
 print("ready", flush=True)
@@ -29,7 +29,7 @@ try:
         workload = create_workload(runtime="go", output=bytes(5000))
         update_workload(workload.id, status="completed", exit_code=1)
         list_workloads(5)
-        print(workload.id, flush=True)
+        os.write(1, f"{workload.id}\\n".encode())  # all of the line or nothing
 except KeyboardInterrupt:
     pass
 assert not store.database.in_transaction()

@@ -20,7 +20,7 @@ def new_id() -> str:
     after the clock was set back.
     """
     global _last
-    chance = int.from_bytes(os.urandom(10))
+    chance = _chance()
     with _lock:
         # A signal handler may make an id in the middle of this, in the same thread: then it is tried once more.
         while True:
@@ -32,10 +32,14 @@ def new_id() -> str:
     return "".join([_PAIRS[number >> place & 0x3FF] for place in range(120, -1, -10)])
 
 
+def _chance() -> int:
+    return int.from_bytes(os.urandom(10))
+
+
 def _after_fork_in_child() -> None:
     global _lock, _last
-    # Another thread may have held the lock; and parent and child would otherwise count on from the same number.
-    _lock, _last = threading.RLock(), _last & ~(2**80 - 1)
+    # Another thread may have held the lock; and parent and children would otherwise count on from the same number.
+    _lock, _last = threading.RLock(), _last >> 80 << 80 | _chance()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -166,6 +166,8 @@ class StrictIntegerField(StrictField[T]):
         self.expected = f"an int from {least} to 2**63-1"
 
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
+        if type(value) is int and self.least <= value < 2**63:
+            return value
         if issubclass(type(value), int) and type(value) is not bool:
             number = int.__int__(value)  # what it is, whatever a class of its own says
             if (-(2**63) if liberal else self.least) <= number < 2**63:

@@ -157,7 +157,7 @@ def store_row(database: Engine, row: Mapping[str, Any]) -> None:
 
 def _values_of(row: dict[str, Any]) -> list[Any]:
     """The values of all columns, in their order."""
-    return [*(_DEFAULTS | row).values()]
+    return [*{**_DEFAULTS, **row}.values()]
 
 
 @Compiled

@@ -55,7 +55,8 @@ def read_filters(
         TypeError: a filter is not among the known ones.
         InvalidWorkloadError: a value that the field does not accept.
     """
-    shape, values = [], dict[Any, Any]()
+    shape: list[Filter] = []
+    values: dict[Any, Any] = {}
     for name, value in filters.items():
         if name not in known:
             raise TypeError(f"there is no filter {name!r}; the filters are {', '.join(known)}")

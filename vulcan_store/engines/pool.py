@@ -49,19 +49,22 @@ class Borrower(Generic[C]):
         connection: what it has used last, or uses. Nobody takes it away during a call or a transaction.
         using: the same while a call is under way, else None.
         opening: whether a connection is being opened for it.
+        handed: whether it was just given its connection, for which it waited.
+        wake: held while it waits.
         outdated: whether its connection lacks what was registered meanwhile.
         lost: whether its transaction was ended by a closing or a fork, of which it has not been told.
         since: when its last call ended, where connections are closed that were idle too long.
         blocks: Peewee's blocks that it is in.
     """
 
-    __slots__ = ("connection", "using", "opening", "outdated", "lost", "since", "blocks")
+    __slots__ = ("connection", "using", "opening", "handed", "wake", "outdated", "lost", "since", "blocks")
 
     def __init__(self, blocks: list[Any]) -> None:
         self.blocks = blocks
         self.connection: C | None = None
         self.using: C | None = None
-        self.opening = self.outdated = self.lost = False
+        self.opening = self.handed = self.outdated = self.lost = False
+        self.wake = threading.Lock()
         self.since = 0.0
 
 
@@ -103,7 +106,7 @@ class Pool(Generic[C]):
         """Lend connections in a process from now on; None for one that has to be refused."""
         self.process = process
         self.lock = threading.RLock()  # an object's end may use the store, and garbage may be collected here
-        self.freed = threading.Condition(self.lock)
+        self.waiting: list[Borrower[C]] = []
         self.borrowers: dict[weakref.ref[Presence], Borrower[C]] = {}
         self.ended: list[weakref.ref[Presence]] = []
         self.unused: list[C] = []  # what is to be closed; what an interruption leaves here is closed by who comes next
@@ -113,8 +116,8 @@ class Pool(Generic[C]):
 
     def lent(self) -> list[Borrower[C]]:
         """The threads that have a connection."""
-        # Of a list that is made at one step, as others join meanwhile.
-        return [borrower for borrower in list(self.borrowers.values()) if borrower.connection is not None]
+        with self.lock:  # or one might just be taken away and put back; of a list, as others join meanwhile
+            return [borrower for borrower in list(self.borrowers.values()) if borrower.connection is not None]
 
     def held(self, borrower: Borrower[C]) -> C | None:
         """The connection that a thread has for the call or the transaction that it is in."""
@@ -135,40 +138,66 @@ class Pool(Generic[C]):
         """A connection to be used: the thread's own, another's that is in no call and no transaction, or a new one."""
         deadline = time.monotonic() + self.timeout
         borrower.using = None
-        while True:
-            if self.lending or self.held(borrower) is None or self.process != os.getpid():
+        try:
+            while True:
                 self.require_use(borrower)
-            with self.lock:
-                for idle in self.lent() if self.idle_for else ():
-                    if time.monotonic() - idle.since > self.idle_for:
-                        self._retire(idle)
-                connection = borrower.connection
-                if connection is None or not self.lending and not self.is_in_transaction(connection):
-                    connection = self._taken_away() if self.lending else None
-                self._drop_of_ended_threads()
-                borrower.opening = connection is None and self.lending and self._may_open(borrower)
-                if connection is not None:
-                    borrower.connection = borrower.using = connection
-                elif not borrower.opening and not self.unused:
-                    self._wait_for_others(deadline)
-            self.close_unused()
-            if borrower.opening:
-                return self._open(borrower)
-            if connection is not None:
-                if self.is_usable is None or self.is_in_transaction(connection) or self.is_usable(connection):
+                with self.lock:
+                    self._find(borrower)
+                    self._drop_of_ended_threads()
+                    borrower.opening = borrower.using is None and self.lending and self._may_open(borrower)
+                    if borrower.using is None and not borrower.opening and borrower not in self.waiting:
+                        borrower.wake.acquire(blocking=False)
+                        self.waiting.append(borrower)
+                self.close_unused()
+                connection = borrower.using
+                if borrower.opening:
+                    return self._open(borrower)
+                if connection is None:
+                    self._wait(borrower, deadline)
+                elif self.is_usable is None or self.is_in_transaction(connection) or self.is_usable(connection):
                     return connection
-                self.discard(borrower)
+                else:
+                    self.discard(borrower)
+        finally:
+            if borrower in self.waiting:
+                self._wake(borrower)
+            borrower.opening = borrower.handed = False
 
-    def _taken_away(self) -> C | None:
-        for other in self.lent():
-            if (connection := self._take_away(other)) is not None:
-                return connection
-        return None
+    def _find(self, borrower: Borrower[C]) -> None:
+        """Let a thread use the connection that it has, or one that lies idle."""
+        for idle in self.lent() if self.idle_for else ():
+            if time.monotonic() - idle.since > self.idle_for:
+                self._retire(idle)
+        others = iter(self.lent() if self.lending else ())
+        while borrower.connection is None and (other := next(others, None)) is not None:
+            found = None if other.outdated else self._take_away(other)
+            if borrower.connection is not None:  # of a finalizer that used the store just now
+                self.unused.append(borrower.connection)
+            borrower.connection = found
+        if borrower.connection is not None and (self.lending or self.is_in_transaction(borrower.connection)):
+            borrower.using = borrower.connection
+
+    def _wait(self, borrower: Borrower[C], deadline: float) -> None:
+        # Without a limit it is for a fork to end, which does so by itself.
+        left = MAX_WAIT if self.size is None else deadline - time.monotonic()
+        if left <= 0:
+            raise StoreUnavailableError(
+                self.target,
+                f"none of its {self.size} connections was free for {self.timeout:g} s; shorten transactions, or "
+                "allow more with ?pool_size= in the URL",
+            )
+        borrower.wake.acquire(timeout=min(left, MAX_WAIT))
+
+    def _wake(self, borrower: Borrower[C]) -> None:
+        with self.lock:
+            if borrower in self.waiting:
+                self.waiting.remove(borrower)
+                borrower.wake.release()
 
     def _take_away(self, borrower: Borrower[C]) -> C | None:
         """A thread's connection, or None if it is in a call or, while transactions may go on, in a transaction."""
         connection = borrower.connection
-        if connection is None or borrower.using is not None:
+        if connection is None or borrower.using is not None or borrower.handed:
             return None
         borrower.connection = None
         try:
@@ -208,8 +237,11 @@ class Pool(Generic[C]):
 
     def close_unused(self) -> None:
         """Close what is to be closed."""
-        while self.unused:
-            connection = self.unused[-1]
+        while True:
+            with self.lock:
+                if not self.unused:
+                    return
+                connection = self.unused[-1]
             self.disconnect(connection)
             with self.lock:
                 if connection in self.unused:
@@ -229,9 +261,12 @@ class Pool(Generic[C]):
         lost, borrower.lost = borrower.lost, False
         if self.process != os.getpid():
             self.keep_inherited()
+            self.begin(None)  # whoever held the lock is not there
             reason = CLOSED if self.closed else FORKED
         elif lost:
             reason = ENDED
+        elif self.held(borrower) is not None:
+            return  # it goes on in its transaction
         elif self.closed:
             reason = CLOSED
         elif self.forking == threading.get_ident():
@@ -240,20 +275,10 @@ class Pool(Generic[C]):
             return
         raise StoreUnavailableError(self.target, reason)
 
-    def _wait_for_others(self, deadline: float) -> None:
-        # Without a limit it is for a fork to end, which does so by itself.
-        left = MAX_WAIT if self.size is None else deadline - time.monotonic()
-        if left <= 0:
-            raise StoreUnavailableError(
-                self.target,
-                f"none of its {self.size} connections was free for {self.timeout:g} s; shorten transactions, or "
-                "allow more with ?pool_size= in the URL",
-            )
-        self.freed.wait(min(left, MAX_WAIT))
-
     def _open(self, borrower: Borrower[C]) -> C:
         def note(connection: C) -> None:
             with self.lock:
+                self._drop(borrower)  # what a finalizer has got meanwhile that uses the store
                 borrower.connection = borrower.using = connection
             self._settle()
 
@@ -265,23 +290,29 @@ class Pool(Generic[C]):
         except BaseException:
             self.discard(borrower)
             raise
-        finally:
-            borrower.opening = False
 
     def give_back(self, borrower: Borrower[C]) -> None:
         """Look, after a call, whether the connection is to be closed, and whether somebody waits for it."""
         borrower.since = time.monotonic() if self.idle_for else 0.0
-        lent = self.lent()
-        # First without the lock, for which many threads would queue.
-        if self.closed or borrower.outdated or sum(each.using is None for each in lent) > self.max_idle:
-            with self.lock:
-                if self.closed or borrower.outdated or self._idle() > self.max_idle:
-                    self._retire(borrower)
         if self.size is not None:
             with self.lock:
-                self.freed.notify()
-        elif self.unused or len(lent) <= self.max_idle:
-            self._settle()
+                if self.closed or borrower.outdated:
+                    self._retire(borrower)
+                if self.waiting and self.waiting[0].connection is None:
+                    # Who has waited longest is next, or a thread that goes on and on would keep its connection.
+                    first = self.waiting[0]
+                    first.connection = self._take_away(borrower)
+                    first.handed = first.connection is not None
+                    self._wake(first)
+        else:
+            lent = [each for each in list(self.borrowers.values()) if each.connection is not None]
+            # First without the lock, for which many threads would queue.
+            if self.closed or borrower.outdated or sum(each.using is None for each in lent) > self.max_idle:
+                with self.lock:
+                    if self.closed or borrower.outdated or self._idle() > self.max_idle:
+                        self._retire(borrower)
+            if self.unused or len(lent) <= self.max_idle:
+                self._settle()
         self.close_unused()
 
     def _idle(self) -> int:
@@ -294,8 +325,8 @@ class Pool(Generic[C]):
         """Note whether who ends a call can leave its connection where it is."""
         with self.lock:
             lent = self.lent()
-            self.settled = not self.closed and self.size is None and len(lent) <= self.max_idle
-            self.settled = self.settled and not any(borrower.outdated for borrower in lent)
+            outdated = any([borrower.outdated for borrower in lent])
+            self.settled = not self.closed and self.size is None and len(lent) <= self.max_idle and not outdated
 
     # Closing
 
@@ -304,7 +335,8 @@ class Pool(Generic[C]):
         with self.lock:
             self._drop(borrower)
             borrower.using, borrower.outdated = None, False
-            self.freed.notify()
+            if self.waiting:
+                self._wake(self.waiting[0])  # it may open one
         self.close_unused()
 
     def retire(self) -> None:
@@ -315,8 +347,8 @@ class Pool(Generic[C]):
         with self.lock:
             self.settled = False  # before it is looked at who is in a call
             self._drop_of_ended_threads()
-            for borrower in self.lent():
-                borrower.outdated = not self._retire(borrower)
+            for borrower in list(self.borrowers.values()):
+                borrower.outdated = not self._retire(borrower) and (borrower.opening or borrower.connection is not None)
         self._settle()
         self.close_unused()
 
@@ -334,6 +366,8 @@ class Pool(Generic[C]):
                 self.retire()
             lent = self.lent()
             used = [each for each in lent if each is not mine and (each.using is not None or not keep)]
+            if keep or self.closed:  # an opening may wait for a lock, but a fork waits for none
+                used += [each for each in list(self.borrowers.values()) if each.opening]
             if patience <= 0 or not used:
                 return not lent
             time.sleep(POLL)
@@ -345,11 +379,13 @@ class Pool(Generic[C]):
         Calls and transactions of other threads are waited for at most so many seconds. A transaction is rolled back
         then; a connection on which a call is under way is closed when the call has ended.
         """
-        with self.lock:
-            self.closed, self.lending, self.settled = True, False, False
+        self.closed = True
         if self.process != os.getpid():
             self.keep_inherited()
+            self.begin(None)  # whoever held the lock is not there
             return False
+        with self.lock:
+            self.lending = self.settled = False
         # First this thread's own, whose transaction the others may be waiting for.
         own = mine.connection is not None and self.is_in_transaction(mine.connection)
         if mine.using is None:
@@ -371,19 +407,19 @@ class Pool(Generic[C]):
         """Go on lending, unless it was closed, and tell those who wait."""
         with self.lock:
             self.lending, self.forking = not self.closed, None
-            self.freed.notify_all()
+            while self.waiting:
+                self._wake(self.waiting[0])
 
     def keep_inherited(self) -> bool:
         """In a forked child: let no connection of the parent's be closed, not by its end either; whether any is."""
         import ctypes  # seldom needed, and slow to import
 
-        inherited = [*self.unused, *(borrower.connection for borrower in self.lent())]
-        for connection in inherited:
+        lent = [borrower.connection for borrower in self.borrowers.values() if borrower.connection is not None]
+        for connection in (*self.unused, *lent):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
-        self.unused = []
-        for borrower in self.lent():
+        for borrower in self.borrowers.values():
             borrower.connection = None
-        return bool(inherited)
+        return bool(self.unused or lent)
 
     def go_on_in_child(self, mine: Borrower[C]) -> bool:
         """In a forked child: use the connections that were copied; False if another thread was in a call on one."""

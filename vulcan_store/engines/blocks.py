@@ -132,7 +132,7 @@ class Transaction(Block, _transaction):
                 "this transaction was left in another thread than it was entered in, and was rolled back; enter and "
                 "leave `atomic()` in the same function"
             )
-            self.db.pool.discard(borrower)
+            self.db.pool.end_transaction(borrower)
         if error is None:
             raise StoreUnavailableError(self.db.target, reason)
 
@@ -174,8 +174,8 @@ class Atomic(Block, _atomic):
         """The steps of what is chosen when the block is entered."""
         args, kwargs = self._transaction_args
         stack = self.db._state.transactions
-        if not stack:
+        if not stack and not self.db.is_transaction_open():
             return self.db.transaction(*args, **kwargs).steps(block)
-        if isinstance(stack[-1], _manual):
+        if stack and isinstance(stack[-1], _manual):
             raise ValueError("Cannot enter atomic commit block while in manual commit mode.")
         return self.db.savepoint().steps(block)

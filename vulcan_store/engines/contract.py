@@ -391,7 +391,7 @@ class Engine(Database):
         Raises:
             StoreUnavailableError: the thread is in no transaction, so none is its own.
         """
-        connection = self.pool.held(self._state.borrower)
+        connection = self._state.borrower.using or self.pool.held(self._state.borrower)
         if connection is None:
             self.connect()
             raise StoreUnavailableError(

@@ -65,11 +65,11 @@ def _before_fork() -> None:
 
 def _after_fork_in_parent() -> None:
     if _is_mine(_turn):
+        if _is_mine(opening_or_closing):
+            opening_or_closing.release()
         for engine in watched():
             engine.after_fork_in_parent()
-        for lock in (opening_or_closing, _turn):
-            if _is_mine(lock):
-                lock.release()
+        _turn.release()
 
 
 def _after_fork_in_child() -> None:

@@ -52,18 +52,19 @@ class Borrower(Generic[C]):
         handed: whether it was just given its connection, for which it waited.
         wake: held while it waits.
         outdated: whether its connection lacks what was registered meanwhile.
+        over: whether its transaction is to be rolled back as soon as it is in no call.
         lost: whether its transaction was ended by a closing or a fork, of which it has not been told.
         since: when its last call ended, where connections are closed that were idle too long.
         blocks: Peewee's blocks that it is in.
     """
 
-    __slots__ = ("connection", "using", "opening", "handed", "wake", "outdated", "lost", "since", "blocks")
+    __slots__ = ("connection", "using", "opening", "handed", "wake", "outdated", "over", "lost", "since", "blocks")
 
     def __init__(self, blocks: list[Any]) -> None:
         self.blocks = blocks
         self.connection: C | None = None
         self.using: C | None = None
-        self.opening = self.handed = self.outdated = self.lost = False
+        self.opening = self.handed = self.outdated = self.over = self.lost = False
         self.wake = threading.Lock()
         self.since = 0.0
 
@@ -114,6 +115,19 @@ class Pool(Generic[C]):
         self.lending = not self.closed
         self.settled = False  # see _settle()
 
+    def is_empty(self) -> bool:
+        """Whether no thread has a connection, as far as can be seen without the lock."""
+        return all([borrower.connection is None for borrower in list(self.borrowers.values())])
+
+    def is_closed_up(self) -> bool:
+        """Whether no connection is open, for sure."""
+        free = self.lock.acquire(blocking=False)  # whoever asks has what the lock's owner may be waiting for
+        try:
+            return free and self.is_empty() and not self.unused
+        finally:
+            if free:
+                self.lock.release()
+
     def lent(self) -> list[Borrower[C]]:
         """The threads that have a connection."""
         with self.lock:  # or one might just be taken away and put back; of a list, as others join meanwhile
@@ -145,7 +159,8 @@ class Pool(Generic[C]):
                     self._find(borrower)
                     self._drop_of_ended_threads()
                     borrower.opening = borrower.using is None and self.lending and self._may_open(borrower)
-                    if borrower.using is None and not borrower.opening and borrower not in self.waiting:
+                    needs = borrower.using is None and not borrower.opening
+                    if needs and not self.closed and borrower not in self.waiting:
                         borrower.wake.acquire(blocking=False)
                         self.waiting.append(borrower)
                 self.close_unused()
@@ -180,13 +195,16 @@ class Pool(Generic[C]):
     def _wait(self, borrower: Borrower[C], deadline: float) -> None:
         # Without a limit it is for a fork to end, which does so by itself.
         left = MAX_WAIT if self.size is None else deadline - time.monotonic()
+        if self.lock._is_owned():  # type: ignore[attr-defined]
+            left = 0.0  # a finalizer within the pool, whose lock who is waited for needs
         if left <= 0:
             raise StoreUnavailableError(
                 self.target,
                 f"none of its {self.size} connections was free for {self.timeout:g} s; shorten transactions, or "
                 "allow more with ?pool_size= in the URL",
             )
-        borrower.wake.acquire(timeout=min(left, MAX_WAIT))
+        if borrower in self.waiting:
+            borrower.wake.acquire(timeout=min(left, MAX_WAIT))
 
     def _wake(self, borrower: Borrower[C]) -> None:
         with self.lock:
@@ -195,22 +213,25 @@ class Pool(Generic[C]):
                 borrower.wake.release()
 
     def _take_away(self, borrower: Borrower[C]) -> C | None:
-        """A thread's connection, or None if it is in a call or, while transactions may go on, in a transaction."""
+        """A thread's connection, or None if it is in a call or, while that may go on, in a transaction."""
         connection = borrower.connection
-        if connection is None or borrower.using is not None or borrower.handed:
+        if connection is None or borrower.handed or self._is_kept(borrower, connection):
             return None
         borrower.connection = None
         try:
-            open_transaction = self.is_in_transaction(connection)
-            kept = borrower.using is not None or open_transaction and not self.over
+            kept, lost = self._is_kept(borrower, connection), self.over and self.is_in_transaction(connection)
         except BaseException:
             borrower.connection = connection
             raise
         if kept:
             borrower.connection = connection
             return None
-        borrower.lost, borrower.outdated = open_transaction, False
+        borrower.outdated, borrower.over, borrower.lost = False, False, lost
         return connection
+
+    def _is_kept(self, borrower: Borrower[C], connection: C) -> bool:
+        over = self.over or borrower.over
+        return borrower.using is not None or not over and self.is_in_transaction(connection)
 
     def _may_open(self, borrower: Borrower[C]) -> bool:
         others = (each for each in list(self.borrowers.values()) if each is not borrower)
@@ -218,9 +239,11 @@ class Pool(Generic[C]):
 
     def _drop_of_ended_threads(self) -> None:
         while self.ended:
-            self._drop(self.borrowers.get(self.ended[0]))
-            self.borrowers.pop(self.ended[0], None)
-            del self.ended[0]
+            key = self.ended[0]
+            self._drop(self.borrowers.get(key))
+            self.borrowers.pop(key, None)
+            if self.ended[:1] == [key]:
+                del self.ended[0]
 
     def _drop(self, borrower: Borrower[C] | None) -> None:
         """Take a thread's connection away, whatever is under way on it, to close it."""
@@ -253,6 +276,7 @@ class Pool(Generic[C]):
         try:
             return work(self.take(borrower))
         finally:
+            borrower.using = None
             self.discard(borrower)
             del presence
 
@@ -277,13 +301,13 @@ class Pool(Generic[C]):
 
     def _open(self, borrower: Borrower[C]) -> C:
         def note(connection: C) -> None:
-            with self.lock:
-                self._drop(borrower)  # what a finalizer has got meanwhile that uses the store
-                borrower.connection = borrower.using = connection
-            self._settle()
+            # Without the lock, whose owner may be waiting for the end of this opening.
+            self._drop(borrower)  # what a finalizer has got meanwhile that uses the store
+            borrower.using = borrower.connection = connection
 
         try:
             self.connect(note)
+            self._settle()
             if borrower.connection is None or self.over:
                 raise StoreUnavailableError(self.target, CLOSED)
             return borrower.connection
@@ -337,6 +361,15 @@ class Pool(Generic[C]):
             borrower.using, borrower.outdated = None, False
             if self.waiting:
                 self._wake(self.waiting[0])  # it may open one
+        self.close_unused()
+
+    def end_transaction(self, borrower: Borrower[C]) -> None:
+        """Roll a thread's transaction back, after the call that it may be in."""
+        with self.lock:
+            self.settled = False
+            borrower.outdated = borrower.over = borrower.connection is not None
+            self._retire(borrower)
+        self._settle()
         self.close_unused()
 
     def retire(self) -> None:

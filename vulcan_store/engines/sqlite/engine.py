@@ -169,7 +169,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def _close_connection(self, connection: Any) -> None:
         with forks.opening_or_closing:
-            if not self.pool.lent():
+            if self.pool.is_empty():
                 self.file.wal_identity = None  # the last one takes it away
             connection.close()
 
@@ -221,7 +221,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             self.drained = self.pool.drain(mine, self.busy_timeout)
 
     def is_ready(self) -> bool:
-        return not self.pool.lending and not (self.drained and (self.pool.lent() or self.pool.unused))
+        return not self.pool.lending and (self.pool.is_closed_up() or not self.drained)
 
     def after_fork_in_parent(self) -> None:
         self.pool.resume()
@@ -353,7 +353,9 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             if name == "busy_timeout":
                 self.busy_timeout = self.patience = float(value) / 1000
             elif schema is None:
-                self._pragmas: Any = [*((key, old) for key, old in self._pragmas if key != name), (name, value or 0)]
+                with forks.opening_or_closing:
+                    others = [(key, old) for key, old in self._pragmas if key != name]
+                    self._pragmas: Any = [*others, (name, value or 0)]
             self.pool.retire()
         return answer
 

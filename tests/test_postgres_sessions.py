@@ -199,6 +199,25 @@ def test_a_hundred_and_fifty_threads_share_ten_connections_which_stay_open(postg
     assert len(served) <= 10 and served <= {pid for (pid,) in idle} and len(idle) <= 10
 
 
+def test_a_thread_that_goes_on_and_on_gives_its_connection_to_one_that_waits(postgres_target):
+    with open_store(f"{postgres_target}&pool_size=1&pool_timeout=10") as store, ThreadPoolExecutor(3) as threads:
+        served, stop = [], threading.Event()
+
+        def go_on(number):
+            while not stop.is_set():
+                store.list_workloads(0)
+                served.append(number)
+
+        going_on = [threads.submit(go_on, number) for number in range(3)]
+        try:
+            while len(set(served)) < 3:
+                store.list_workloads(0)
+        finally:
+            stop.set()
+        for each in going_on:
+            each.result(PATIENCE)
+
+
 def test_a_caller_that_gets_no_connection_in_time_is_told_what_would_help(postgres_target):
     with open_store(f"{postgres_target}&pool_size=1&pool_timeout=0.05") as store:
         with transaction_elsewhere(store) as (leave, transacting):

@@ -7,11 +7,12 @@ import os
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 
-from guarantees.processes import HURRIED, PATIENCE, descriptors, forked, in_threads, rows
+from guarantees.processes import HURRIED, PATIENCE, PATIENT, descriptors, forked, in_threads, rows
 from vulcan_store import (
     StoreUnavailableError,
     Workload,
@@ -100,6 +101,52 @@ def test_a_transaction_left_in_another_thread_is_rolled_back_says_so_and_keeps_n
             create_workload(runtime="go", id="mine too")
 
     assert [key for key, _ in rows(path)] == ["mine", "mine too", "theirs"]
+
+
+def test_a_transaction_left_in_another_thread_during_a_call_is_rolled_back_after_it(path):
+    inside, go_on = threading.Event(), threading.Event()
+    with open_store(path, pragmas=PATIENT) as store, ThreadPoolExecutor() as threads:
+        store.database.register_function(lambda: inside.set() or go_on.wait(PATIENCE), "hold", 0)
+        transaction = store.database.atomic()
+
+        def enter():
+            transaction.__enter__()
+            create_workload(runtime="go", id="lost")
+            return store.database.execute_sql("SELECT hold()").fetchall()
+
+        holding = threads.submit(enter)
+        assert inside.wait(PATIENCE)
+        with pytest.raises(StoreUnavailableError, match="in another thread"):
+            transaction.__exit__(None, None, None)
+        go_on.set()
+        assert holding.result(PATIENCE) == [(1,)]
+        create_workload(runtime="go", id="mine")
+
+    assert rows(path) == [("mine", "pending")]
+
+
+class Garbage:
+    """Uses the store when it ends, which is whenever the garbage collector comes by."""
+
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        list_workloads(0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a first call
+def test_an_object_whose_end_uses_the_store_blocks_nobody(path, effort):
+    def make_garbage(barrier, place):
+        for _ in range(effort(150, long=2_000)):
+            Garbage()
+            in_threads(1, lambda barrier, place: list_workloads(1))
+
+    def work():
+        with open_store(path):
+            in_threads(4, make_garbage)
+
+    assert forked(work)() is None
 
 
 def connection_of(store):

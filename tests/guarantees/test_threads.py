@@ -43,6 +43,15 @@ def opened(request, path):
         yield store
 
 
+@pytest.fixture
+def short_turns():
+    """Threads take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
 def assert_one_file(path):
     assert os.listdir(os.path.dirname(path)) == [os.path.basename(path)]
 
@@ -84,8 +93,8 @@ def test_sixteen_threads_that_read_and_then_write_in_transactions_of_their_own_o
     assert get_workload(counter).exit_code == 16 * times
 
 
-def test_no_connection_is_in_two_threads_hands_at_once(opened, effort):
-    interval, users, shared = sys.getswitchinterval(), {}, []
+def test_no_connection_is_in_two_threads_hands_at_once(opened, effort, short_turns):
+    users, shared = {}, []
 
     def use():
         connection, me = opened.database.connection(), threading.get_ident()
@@ -100,13 +109,24 @@ def test_no_connection_is_in_two_threads_hands_at_once(opened, effort):
             opened.database.execute_sql("SELECT use()")
 
     opened.database.register_function(use, "use", 0)
-    sys.setswitchinterval(1e-6)
-    try:
-        in_threads(8, use_often)
-    finally:
-        sys.setswitchinterval(interval)
+    in_threads(8, use_often)
 
     assert not shared
+
+
+def test_what_is_registered_beside_the_calls_of_others_reaches_each_of_them(opened, effort, short_turns):
+    newest = [0]
+
+    def work(barrier, place):
+        barrier.wait(PATIENCE)
+        while newest[-1] < effort(80, long=300):
+            if not place:
+                opened.database.register_function(lambda: 1, f"number_{len(newest)}", 0)
+                newest.append(len(newest))
+            elif newest[-1]:
+                opened.database.execute_sql(f"SELECT number_{newest[-1]}()")
+
+    in_threads(6, work)
 
 
 def test_threads_one_after_another_leave_no_connection_behind(opened):

@@ -49,18 +49,22 @@ def watched() -> list[Engine]:
 def _before_fork() -> None:
     try:
         _turn.acquire()
-        while True:
-            for engine in watched():
-                engine.before_fork()
-            opening_or_closing.acquire()
-            if all(engine.is_ready() for engine in _engines):
-                return
-            opening_or_closing.release()
+        _prepare()
     except BaseException:
         for lock in (_turn, opening_or_closing):
             if not _is_mine(lock):
                 lock.acquire()  # Python goes on with the fork, whatever is raised here
         raise
+
+
+def _prepare() -> None:
+    while True:
+        for engine in watched():
+            engine.before_fork()
+        opening_or_closing.acquire()
+        if all(engine.is_ready() for engine in _engines):
+            return
+        opening_or_closing.release()
 
 
 def _after_fork_in_parent() -> None:

@@ -5,8 +5,10 @@ to take. A thread says what it is about to use, and then looks whether it still 
 away, under the lock, does so first, and puts it back if the thread has said that it uses it, or is in a transaction.
 The lock is never held during a call.
 
-A signal handler may raise wherever Python looks for signals: as it begins a function or ends a call of one, and
-between no two lines here that call nothing.
+A signal handler may raise wherever Python looks for signals: as it begins a function, ends a call of one, or jumps back
+in a loop; between no two lines here that do none of these. And neither a loop nor a comprehension that ends with a
+condition stands within a ``with`` of the lock: from CPython 3.12 on its jump belongs to no block, so that an exception
+there would leave the lock taken.
 """
 
 from __future__ import annotations
@@ -117,7 +119,7 @@ class Pool(Generic[C]):
 
     def is_empty(self) -> bool:
         """Whether no thread has a connection, as far as can be seen without the lock."""
-        return all([borrower.connection is None for borrower in list(self.borrowers.values())])
+        return not self._seen()
 
     def is_closed_up(self) -> bool:
         """Whether no connection is open, for sure."""
@@ -130,8 +132,12 @@ class Pool(Generic[C]):
 
     def lent(self) -> list[Borrower[C]]:
         """The threads that have a connection."""
-        with self.lock:  # or one might just be taken away and put back; of a list, as others join meanwhile
-            return [borrower for borrower in list(self.borrowers.values()) if borrower.connection is not None]
+        with self.lock:  # or one might just be taken away and put back
+            return self._seen()
+
+    def _seen(self) -> list[Borrower[C]]:
+        # Of a list that is made at one step, as others join meanwhile.
+        return [borrower for borrower in list(self.borrowers.values()) if borrower.connection is not None]
 
     def held(self, borrower: Borrower[C]) -> C | None:
         """The connection that a thread has for the call or the transaction that it is in."""
@@ -329,7 +335,7 @@ class Pool(Generic[C]):
                     first.handed = first.connection is not None
                     self._wake(first)
         else:
-            lent = [each for each in list(self.borrowers.values()) if each.connection is not None]
+            lent = self._seen()
             # First without the lock, for which many threads would queue.
             if self.closed or borrower.outdated or sum(each.using is None for each in lent) > self.max_idle:
                 with self.lock:
@@ -440,8 +446,11 @@ class Pool(Generic[C]):
         """Go on lending, unless it was closed, and tell those who wait."""
         with self.lock:
             self.lending, self.forking = not self.closed, None
-            while self.waiting:
-                self._wake(self.waiting[0])
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        while self.waiting:
+            self._wake(self.waiting[0])
 
     def keep_inherited(self) -> bool:
         """In a forked child: let no connection of the parent's be closed, not by its end either; whether any is."""

@@ -354,7 +354,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                 self.busy_timeout = self.patience = float(value) / 1000
             elif schema is None:
                 with forks.opening_or_closing:
-                    others = [(key, old) for key, old in self._pragmas if key != name]
+                    others = filter(lambda pragma: pragma[0] != name, self._pragmas)
                     self._pragmas: Any = [*others, (name, value or 0)]
             self.pool.retire()
         return answer

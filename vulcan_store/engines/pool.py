@@ -13,6 +13,7 @@ there would leave the lock taken.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 import time
@@ -454,8 +455,6 @@ class Pool(Generic[C]):
 
     def keep_inherited(self) -> bool:
         """In a forked child: let no connection of the parent's be closed, not by its end either; whether any is."""
-        import ctypes  # seldom needed, and slow to import
-
         lent = [borrower.connection for borrower in self.borrowers.values() if borrower.connection is not None]
         for connection in (*self.unused, *lent):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))

@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 from typing import Any
+from urllib.parse import quote
 
 from vulcan_store.engines.sqlite.driver import sqlite3
 from vulcan_store.errors import StoreUnavailableError
@@ -97,8 +98,6 @@ def _mount_points() -> set[str]:
 
 def uri_of(path: str, mode: str) -> str:
     """The URI by which SQLite opens an absolute path: https://www.sqlite.org/uri.html."""
-    from urllib.parse import quote  # slow to import
-
     return f"file://{quote(os.fsencode(path))}?mode={mode}"
 
 

@@ -22,7 +22,7 @@ from vulcan_store.engines.pool import FORKED, Pool
 from vulcan_store.engines.sqlite.backup import copy_to
 from vulcan_store.engines.sqlite.driver import has_code, opened, sqlite3
 from vulcan_store.engines.sqlite.kept import KeptFile
-from vulcan_store.engines.sqlite.paths import identity_of, identity_of_written, path_of, require_one_name, uri_of
+from vulcan_store.engines.sqlite.paths import identity_of, path_of, require_one_name, uri_of
 from vulcan_store.engines.sqlite.pragmas import PRAGMAS, checked_pragmas
 from vulcan_store.engines.sqlite.reasons import reason_of
 from vulcan_store.engines.sqlite.restore import restore_from
@@ -192,7 +192,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                 )
         if self.file.wal_identity is None and self.file.identity is not None and self.wanted_mode == "wal":
             connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()  # a read opens it
-            self.file.wal_identity = identity_of_written(self.file.wal_path)
+            self.file.wal_identity = identity_of(self.file.wal_path)
 
     def _closed(self) -> None:
         if self.pool.process != os.getpid():

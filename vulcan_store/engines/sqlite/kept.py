@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from vulcan_store.engines.sqlite.paths import identity_of, identity_of_written
+from vulcan_store.engines.sqlite.paths import identity_of
 from vulcan_store.errors import StoreUnavailableError
 
 
@@ -36,7 +36,7 @@ class KeptFile:
     def check(self) -> None:
         """As :meth:`check_file`, and for the -wal; while a connection is lent, or another thread may close the last."""
         self.check_file()
-        if self.wal_identity is not None and identity_of_written(self.wal_path) != self.wal_identity:
+        if self.wal_identity is not None and identity_of(self.wal_path) != self.wal_identity:
             raise StoreUnavailableError(
                 self.target,
                 "its -wal was taken away while it was open, by another process, or because something in this process "

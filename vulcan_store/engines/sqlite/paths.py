@@ -115,27 +115,23 @@ def is_missing(target: str) -> bool:
     return False
 
 
-def identity_of(path: str) -> tuple[int, int] | None:
-    """The device and inode of a file, by which it is known whatever its name; None if there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
 _statx: Any = getattr(ctypes.CDLL(None), "statx", None)
 _Statx = ctypes.c_uint64 * 32
 
 
-def identity_of_written(path: str) -> tuple[int, int] | None:
-    """As :func:`identity_of`, for a file that is being written: its times are not looked at.
+def identity_of(path: str) -> tuple[int, int] | None:
+    """The device and inode of a file, by which it is known whatever its name; None if there is none.
 
-    A kernel that tells apart the times of changes between two looks writes them anew after each look, and a commit that
-    waits for the disk takes a third longer: https://docs.kernel.org/filesystems/multigrain-ts.html
+    Its times are not looked at: a kernel that tells apart the times of changes between two looks writes them anew after
+    each look, and a commit that waits for the disk takes a third longer then:
+    https://docs.kernel.org/filesystems/multigrain-ts.html
     """
     found = _Statx()
     # https://man7.org/linux/man-pages/man2/statx.2.html: AT_FDCWD and STATX_INO, and what is asked for as 64 bits each.
-    if _statx is None or _statx(-100, os.fsencode(path), 0, 0x100, found):
-        return identity_of(path)
-    return found[17], found[4]
+    if _statx is not None and not _statx(-100, os.fsencode(path), 0, 0x100, found):
+        return found[17], found[4]
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

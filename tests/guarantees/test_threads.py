@@ -129,6 +129,44 @@ def test_what_is_registered_beside_the_calls_of_others_reaches_each_of_them(open
     in_threads(6, work)
 
 
+def test_what_many_calls_at_once_have_opened_does_not_all_stay_open(path):
+    together = threading.Barrier(12)
+    with open_store(path) as store, ThreadPoolExecutor(12) as threads:
+        store.database.register_function(lambda: together.wait(PATIENCE), "meet", 0)
+        for _ in range(2):  # the threads stay, and each has a connection while it is in its call
+            for call in [threads.submit(store.database.execute_sql, "SELECT meet()") for _ in range(12)]:
+                call.result(PATIENCE)
+        # Of the file itself SQLite keeps descriptors for later connections, of the -wal none.
+        links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+        assert sum(os.path.exists(link) and os.path.samefile(link, f"{path}-wal") for link in links) <= 4
+
+
+def test_a_call_that_outlasts_the_closing_ends_well_and_its_connection_with_it(path):
+    inside, go_on = threading.Event(), threading.Event()
+    with ThreadPoolExecutor() as threads:
+        store = open_store(path, pragmas={"busy_timeout": 0})
+        store.database.register_function(lambda: inside.set() or go_on.wait(PATIENCE), "hold", 0)
+        holding = threads.submit(lambda: store.database.execute_sql("SELECT hold()").fetchall())
+        assert inside.wait(PATIENCE)
+        store.close()
+        go_on.set()
+        assert holding.result(PATIENCE) == [(1,)]
+        assert_one_file(path)
+
+
+def test_a_block_within_a_transaction_of_ones_own_words_is_a_part_of_it(opened):
+    opened.database.execute_sql("BEGIN")
+    create_workload(runtime="go", id="kept")
+    with pytest.raises(ZeroDivisionError), opened.database.atomic():
+        create_workload(runtime="go", id="lost")
+        raise ZeroDivisionError
+    with opened.database.atomic():
+        create_workload(runtime="go", id="kept too")
+    opened.database.execute_sql("COMMIT")
+
+    assert {workload.id for workload in list_workloads().items} == {"kept", "kept too"}
+
+
 def test_threads_one_after_another_leave_no_connection_behind(opened):
     before = descriptors()
     gc.disable()

@@ -34,6 +34,7 @@ FORKED = (
     "with another method than fork"
 )
 FORKING = "this thread is about to fork, which has to wait until no connection is in use; use the store before or after"
+WITHIN = "no connection is free, and an object's end (__del__) cannot wait for one here: others wait for it"
 
 POLL = 0.001
 """Seconds between two looks at whether a call or a transaction has ended, for which a fork or a closing waits."""
@@ -200,10 +201,10 @@ class Pool(Generic[C]):
             borrower.using = borrower.connection
 
     def _wait(self, borrower: Borrower[C], deadline: float) -> None:
+        if self.lock._is_owned():  # type: ignore[attr-defined]
+            raise StoreUnavailableError(self.target, WITHIN)
         # Without a limit it is for a fork to end, which does so by itself.
         left = MAX_WAIT if self.size is None else deadline - time.monotonic()
-        if self.lock._is_owned():  # type: ignore[attr-defined]
-            left = 0.0  # a finalizer within the pool, whose lock who is waited for needs
         if left <= 0:
             raise StoreUnavailableError(
                 self.target,
@@ -365,7 +366,8 @@ class Pool(Generic[C]):
         """Close the connection of a thread, which rolls its transaction back."""
         with self.lock:
             self._drop(borrower)
-            borrower.using, borrower.outdated = None, False
+            borrower.using = None
+            borrower.outdated = borrower.over = False
             if self.waiting:
                 self._wake(self.waiting[0])  # it may open one
         self.close_unused()

@@ -32,7 +32,7 @@ from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
 T = TypeVar("T")
 
 MAX_IDLE = 4
-"""How many idle connections to a file are kept: sixteen threads get as much done with 4 as with 16."""
+"""How many connections may lie idle, each with two descriptors. While more are open, each call counts them."""
 PAUSE = 0.01
 """Seconds between two tries to open a file that is locked."""
 READS = ("SELECT", "VALUES", "EXPLAI", "SAVEPO", "ROLLBA")

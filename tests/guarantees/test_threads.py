@@ -5,9 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sqlite3
 import sys
 import threading
+import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -35,6 +39,10 @@ from vulcan_store import (
     update_workload,
     update_workload_status,
 )
+
+
+POLL = 0.001
+"""Seconds that a closing sleeps between two looks."""
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -152,6 +160,31 @@ def test_a_call_that_outlasts_the_closing_ends_well_and_its_connection_with_it(p
         go_on.set()
         assert holding.result(PATIENCE) == [(1,)]
         assert_one_file(path)
+
+
+def test_closing_waits_for_a_call_that_is_just_opening_its_connection(path, monkeypatch):
+    inside, go_on, sleep, slept = threading.Event(), threading.Event(), time.sleep, Counter()
+    monkeypatch.setattr(time, "sleep", lambda seconds: slept.update([seconds]) or sleep(seconds))
+    store = open_store(path, pragmas={**PATIENT, "journal_mode": "delete"})
+    store.database.register_function(lambda: inside.set() or go_on.wait(PATIENCE), "hold", 0)
+
+    with ThreadPoolExecutor() as threads, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        holding = threads.submit(lambda: store.database.execute_sql("SELECT hold()").fetchall())
+        assert inside.wait(PATIENCE)
+        other.execute("BEGIN EXCLUSIVE")
+        listing = threads.submit(list_workloads)
+        while not slept:  # until the opening waits
+            sleep(0.001)
+        closer = threads.submit(store.close)
+        go_on.set()
+        assert holding.result(PATIENCE) == [(1,)]
+        polled = slept[POLL]
+        while slept[POLL] < polled + 3 and not closer.done():
+            sleep(0.001)
+        other.execute("ROLLBACK")
+
+        assert listing.result(PATIENCE).total == 0
+        closer.result(PATIENCE)
 
 
 def test_a_block_within_a_transaction_of_ones_own_words_is_a_part_of_it(opened):

@@ -55,7 +55,8 @@ class Borrower(Generic[C]):
         opening: whether a connection is being opened for it.
         handed: whether it was just given its connection, for which it waited.
         wake: held while it waits.
-        outdated: whether its connection lacks what was registered meanwhile.
+        outdated: whether its connection is to be closed after the call or the transaction: it lacks what was registered
+            meanwhile, or all are closed.
         over: whether its transaction is to be rolled back as soon as it is in no call.
         lost: whether its transaction was ended by a closing or a fork, of which it has not been told.
         since: when its last call ended, where connections are closed that were idle too long.
@@ -328,7 +329,7 @@ class Pool(Generic[C]):
         borrower.since = time.monotonic() if self.idle_for else 0.0
         if self.size is not None:
             with self.lock:
-                if self.closed or borrower.outdated:
+                if borrower.outdated:
                     self._retire(borrower)
                 if self.waiting and self.waiting[0].connection is None:
                     # Who has waited longest is next, or a thread that goes on and on would keep its connection.
@@ -339,9 +340,9 @@ class Pool(Generic[C]):
         else:
             lent = self._seen()
             # First without the lock, for which many threads would queue.
-            if self.closed or borrower.outdated or sum(each.using is None for each in lent) > self.max_idle:
+            if borrower.outdated or sum(each.using is None for each in lent) > self.max_idle:
                 with self.lock:
-                    if self.closed or borrower.outdated or self._idle() > self.max_idle:
+                    if borrower.outdated or self._idle() > self.max_idle:
                         self._retire(borrower)
             if self.unused or len(lent) <= self.max_idle:
                 self._settle()
@@ -358,7 +359,7 @@ class Pool(Generic[C]):
         with self.lock:
             lent = self.lent()
             outdated = any([borrower.outdated for borrower in lent])
-            self.settled = not self.closed and self.size is None and len(lent) <= self.max_idle and not outdated
+            self.settled = self.size is None and len(lent) <= self.max_idle and not outdated
 
     # Closing
 

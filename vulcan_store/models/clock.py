@@ -15,6 +15,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _parse = datetime.fromisoformat
 
+# Two digits, looked up in half of the time that isoformat() takes for them.
+_TWO = [f"{number:02d}" for number in range(100)]
+
 # The second of which a time was made last, since the epoch, and the text that its times begin with.
 _second: tuple[int | None, str] = None, ""
 
@@ -48,10 +51,11 @@ def to_text(moment: datetime) -> str:
     """
     if moment.tzinfo is not UTC:
         moment = datetime.astimezone(moment, UTC)
-    # In two thirds of the time that isoformat() takes.
-    return "%04d-%02d-%02d %02d:%02d:%02d.%06d+00:00" % (
-        moment.year, moment.month, moment.day, moment.hour, moment.minute, moment.second, moment.microsecond
-    )  # fmt: skip
+    century, year = divmod(moment.year, 100)
+    return (
+        f"{_TWO[century]}{_TWO[year]}-{_TWO[moment.month]}-{_TWO[moment.day]} {_TWO[moment.hour]}:"
+        f"{_TWO[moment.minute]}:{_TWO[moment.second]}.{moment.microsecond:06d}+00:00"
+    )
 
 
 def to_bound(moment: datetime) -> str:

@@ -16,16 +16,15 @@ _last = 0
 def new_id() -> str:
     """A ULID of 26 characters that is above every other that this process has made, in whichever thread.
 
-    48 bits of milliseconds and 80 of chance, or the last one plus one where that is larger: within a millisecond, or
-    after the clock was set back.
+    48 bits of milliseconds and 80 of chance, or the last one plus one: within a millisecond, or after the clock was set
+    back.
     """
     global _last
-    chance = _chance()
     with _lock:
         # A signal handler may make an id in the middle of this, in the same thread: then it is tried once more.
         while True:
-            last = _last
-            number = max(last + 1, time.time_ns() // 1_000_000 << 80 | chance)
+            last, moment = _last, time.time_ns() // 1_000_000
+            number = last + 1 if moment <= last >> 80 else moment << 80 | _chance()
             if last == _last:
                 _last = number
                 break

@@ -106,7 +106,7 @@ def _checked_row(database: Engine, workload: object, position: int) -> list[Any]
     try:
         if isinstance(workload, Workload):
             return _values_of(_row_of(database, workload))
-        if isinstance(workload, Mapping):
+        if isinstance(workload, (dict, Mapping)):
             return _values_of(new_row(database, workload))
         raise InvalidWorkloadError("workload", workload, "a Workload or a mapping of its fields")
     except InvalidWorkloadError as error:
@@ -135,13 +135,15 @@ def new_row(
     Raises:
         InvalidWorkloadError: a field does not exist, or cannot take its value; ``runtime`` is missing.
     """
-    if not fields.keys() <= _DEFAULTS.keys():
-        Workload.require(fields)
-    if "runtime" not in fields:
-        Workload.runtime.refuse(MISSING)
     row, checks = {}, _insert.text(database).converters
-    for name, value in fields.items():
-        row[name] = checks[name](value, name in liberal)
+    try:
+        for name, value in fields.items():
+            row[name] = checks[name](value, name in liberal)
+    except KeyError:
+        Workload.require(fields)
+        raise
+    if "runtime" not in row:
+        Workload.runtime.refuse(MISSING)
     fill_in(row, clock.now_as_text, with_times)
     return row
 

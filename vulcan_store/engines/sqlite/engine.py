@@ -118,7 +118,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     # Opening and closing connections
 
     def start(self) -> None:
-        identity = None if self.in_memory else identity_of(self.path)
+        identity = None if self.in_memory else identity_of(self.file.path)
         for other in forks.watched():
             if isinstance(other, SqliteEngine) and other.file.identity == identity is not None:
                 if other.pool.process != os.getpid():  # SQLite would count on locks that only the parent has
@@ -130,7 +130,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         self.left_behind = self.read_only and not self.in_memory and not os.path.exists(self.file.wal_path)
         super().start()
         if not self.in_memory:
-            self.file.identity = identity_of(self.path)
+            self.file.identity = identity_of(self.file.path)
             self.uri = uri_of(self.path, "ro" if self.read_only else "rw")  # it never makes a new file
 
     def ensure_schema(self, models: Sequence[type[Model]]) -> None:

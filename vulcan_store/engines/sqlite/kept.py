@@ -20,7 +20,8 @@ class KeptFile:
     """
 
     def __init__(self, target: str, path: str) -> None:
-        self.target, self.path, self.wal_path = target, path, os.path.realpath(path) + "-wal"
+        self.target, self.path = target, os.fsencode(path)
+        self.wal_path = os.path.realpath(self.path) + b"-wal"
         self.identity: tuple[int, int] | None = None
         self.wal_identity: tuple[int, int] | None = None
 

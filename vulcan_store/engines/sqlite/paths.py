@@ -119,7 +119,7 @@ _statx: Any = getattr(ctypes.CDLL(None), "statx", None)
 _Statx = ctypes.c_uint64 * 32
 
 
-def identity_of(path: str) -> tuple[int, int] | None:
+def identity_of(path: bytes) -> tuple[int, int] | None:
     """The device and inode of a file, by which it is known whatever its name; None if there is none.
 
     Its times are not looked at: a kernel that tells apart the times of changes between two looks writes them anew after
@@ -128,7 +128,7 @@ def identity_of(path: str) -> tuple[int, int] | None:
     """
     found = _Statx()
     # https://man7.org/linux/man-pages/man2/statx.2.html: AT_FDCWD and STATX_INO, and what is asked for as 64 bits each.
-    if _statx is not None and not _statx(-100, os.fsencode(path), 0, 0x100, found):
+    if _statx is not None and not _statx(-100, path, 0, 0x100, found):
         return found[17], found[4]
     try:
         status = os.stat(path)

@@ -42,7 +42,7 @@ def pytest_configure(config):
     on the disk is written there, ``guarantees/test_durability.py`` sees from the system calls.
     """
     settings.register_profile(
-        "tests", derandomize=True, deadline=None, max_examples=100 if config.option.long else 15,
+        "tests", derandomize=True, deadline=None, max_examples=100 if config.option.long else 10,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )  # fmt: skip
     settings.load_profile("tests")

@@ -305,7 +305,7 @@ class Life(RuleBasedStateMachine):
 
 def test_whatever_is_done_leaves_what_the_model_says(store, effort):
     run_state_machine_as_test(lambda: Life(store), settings=settings(
-        max_examples=effort(8, long=1000), stateful_step_count=30, derandomize=True, database=None, deadline=None,
+        max_examples=effort(6, long=1000), stateful_step_count=30, derandomize=True, database=None, deadline=None,
         suppress_health_check=list(HealthCheck),
     ))
 
@@ -332,7 +332,7 @@ def test_a_listing_is_what_the_model_says(store, effort):
     ]
     store.create_workloads(rows)
 
-    @settings(max_examples=effort(30, long=5000), derandomize=True, database=None, deadline=None)
+    @settings(max_examples=effort(15, long=5000), derandomize=True, database=None, deadline=None)
     @given(filters=filters, limit=limits, offset=limits, page=st.one_of(st.none(), st.integers(1, 3)))
     def check(filters, limit, offset, page):
         found = sorted((row for row in rows if matches(row, filters)), key=age, reverse=True)

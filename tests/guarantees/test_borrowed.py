@@ -138,7 +138,7 @@ class Garbage:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a first call
 def test_an_object_whose_end_uses_the_store_blocks_nobody(path, effort):
     def make_garbage(barrier, place):
-        for _ in range(effort(150, long=2_000)):
+        for _ in range(effort(60, long=2_000)):
             Garbage()
             in_threads(1, lambda barrier, place: list_workloads(1))
 

@@ -30,7 +30,7 @@ def create_update_and_list(barrier, place, path, times):
 
 
 def test_eight_processes_that_create_update_and_list_at_once_lose_nothing(path, effort):
-    times = effort(12, long=80)
+    times = effort(6, long=80)
 
     answers = in_processes(PROCESSES, create_update_and_list, path, times)
 

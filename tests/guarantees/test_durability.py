@@ -48,7 +48,7 @@ def traceable():
 
 
 def test_every_acknowledged_write_was_on_the_disk_before(path, tmp_path, traceable, effort):
-    count = effort(5, long=40)
+    count = effort(3, long=40)
 
     acknowledged = traced(path, tmp_path, count)
 

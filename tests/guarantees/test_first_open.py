@@ -41,7 +41,7 @@ def schema(path):
 
 @pytest.mark.parametrize("tables", ["", server_file.SCHEMA], ids=["new", "the server's"])
 def test_sixteen_processes_that_open_a_new_path_at_the_same_instant_all_succeed(tmp_path, effort, tables):
-    paths = [str(tmp_path / f"{number}.db") for number in range(effort(2, long=20))]
+    paths = [str(tmp_path / f"{number}.db") for number in range(effort(1, long=20))]
     if tables:
         for path in paths:
             run_sql(path, tables)
@@ -56,7 +56,7 @@ def test_sixteen_processes_that_open_a_new_path_at_the_same_instant_all_succeed(
 
 
 def test_sixteen_threads_that_open_a_new_path_at_the_same_instant_all_succeed(tmp_path, effort):
-    for number in range(effort(2, long=20)):
+    for number in range(effort(1, long=20)):
         assert in_threads(16, open_once, tmp_path / f"{number}.db") == [("wal",)] * 16
 
     assert len(os.listdir(tmp_path)) == number + 1

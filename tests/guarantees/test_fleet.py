@@ -57,7 +57,7 @@ class Worker:
 
 def test_every_workload_ends_exactly_once_under_its_last_claim_though_workers_are_killed(path, effort):
     rng = random.Random(20260218)
-    workloads, kills, most_taken = effort(60, long=1000), effort(3, long=20), effort(15, long=150)
+    workloads, kills, most_taken = effort(40, long=1000), effort(2, long=20), effort(10, long=150)
     with open_store(path, pragmas=HURRIED):
         create_workloads({"runtime": "go"} for _ in range(workloads))
         workers = [Worker(path, number) for number in range(6)]

@@ -19,7 +19,7 @@ class Slow:
         if name == "vulcan_store.engines.postgres.engine":
             importing.set()
             forking.wait()
-            forked.wait(0.2)  # in vain, if whoever forks waits for this
+            forked.wait(0.05)  # in vain, if whoever forks waits for this
 
 def answer():
     try:

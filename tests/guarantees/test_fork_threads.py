@@ -79,7 +79,7 @@ def test_a_fork_that_is_interrupted_at_any_moment_keeps_nobody_from_going_on(pat
     with open_store(path, pragmas=HURRIED):
         while left == 0:
             create()
-            moment += effort(4, long=1)
+            moment += effort(7, long=1)
             left = moment
             sys.setprofile(interrupt)
             child = forked(lambda: (sys.setprofile(None), create()))

@@ -89,7 +89,7 @@ def test_an_exception_from_a_signal_handler_at_any_step_leaves_nothing_open_on_a
             while execute(postgres, left_open):  # a server may take a moment to see that a connection was closed
                 pass
             assert list_workloads(0).total % 2 == 0
-            step += effort(19, long=1)
+            step += effort(29, long=1)
         call(store, step)
         assert step > 100
 

@@ -219,7 +219,7 @@ def test_a_call_interrupted_at_any_moment_has_done_all_or_nothing_and_the_next_w
     handled(signal.SIGUSR1, raise_alarm)
     # Half a step tries both signals at each moment.
     # What is interrupted while it opens or closes may stay open, and makes each next opening slower.
-    interrupted, reached, every = 0, True, effort(19, long=2.5 if call is open_and_close else 0.5)
+    interrupted, reached, every = 0, True, effort(29, long=2.5 if call is open_and_close else 0.5)
 
     for moment, number in zip(itertools.count(step=every), itertools.cycle([signal.SIGINT, signal.SIGUSR1])):
         if call in (delete, purge, restore) and not Workload.get_or_none(id="done"):
@@ -250,7 +250,7 @@ def test_calls_interrupted_by_an_alarm_at_random_moments_leave_a_sound_store(
     rng = random.Random(20260218)
     before, _ = other.execute(COUNT).fetchone()
 
-    for _ in range(effort(4, long=200)):
+    for _ in range(effort(3, long=200)):
         try:
             try:
                 # Once more much later, should it strike where Python only reports it; two at once are promised nothing.

@@ -77,7 +77,7 @@ def create_update_and_list(barrier, place, times):
 
 
 def test_sixteen_threads_that_create_update_and_list_at_once_lose_nothing(opened, effort):
-    made = in_threads(16, create_update_and_list, effort(5, long=25))
+    made = in_threads(16, create_update_and_list, effort(3, long=25))
 
     stored = list_workloads(1000).items
     assert sorted(workload.id for workload in stored) == sorted(key for ids in made for key in ids)
@@ -113,7 +113,7 @@ def test_no_connection_is_in_two_threads_hands_at_once(opened, effort, short_tur
 
     def use_often(barrier, place):
         barrier.wait(PATIENCE)
-        for _ in range(effort(150, long=2_000)):
+        for _ in range(effort(60, long=2_000)):
             opened.database.execute_sql("SELECT use()")
 
     opened.database.register_function(use, "use", 0)
@@ -127,7 +127,7 @@ def test_what_is_registered_beside_the_calls_of_others_reaches_each_of_them(open
 
     def work(barrier, place):
         barrier.wait(PATIENCE)
-        while newest[-1] < effort(80, long=300):
+        while newest[-1] < effort(30, long=300):
             if not place:
                 opened.database.register_function(lambda: 1, f"number_{len(newest)}", 0)
                 newest.append(len(newest))
@@ -242,7 +242,7 @@ def test_closing_while_other_threads_end_leaves_one_file(path, effort):
         create_workload(runtime="go")
         barrier.wait(PATIENCE)
 
-    for _ in range(effort(6, long=300)):
+    for _ in range(effort(4, long=300)):
         store = open_store(path, pragmas=HURRIED)
         barrier = threading.Barrier(5)
         threads = [threading.Thread(target=write_and_end, args=(barrier,)) for _ in range(4)]

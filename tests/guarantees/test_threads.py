@@ -138,15 +138,15 @@ def test_what_is_registered_beside_the_calls_of_others_reaches_each_of_them(open
 
 
 def test_what_many_calls_at_once_have_opened_does_not_all_stay_open(path):
-    together = threading.Barrier(12)
-    with open_store(path) as store, ThreadPoolExecutor(12) as threads:
+    together = threading.Barrier(24)
+    with open_store(path) as store, ThreadPoolExecutor(24) as threads:
         store.database.register_function(lambda: together.wait(PATIENCE), "meet", 0)
         for _ in range(2):  # the threads stay, and each has a connection while it is in its call
-            for call in [threads.submit(store.database.execute_sql, "SELECT meet()") for _ in range(12)]:
+            for call in [threads.submit(store.database.execute_sql, "SELECT meet()") for _ in range(24)]:
                 call.result(PATIENCE)
         # Of the file itself SQLite keeps descriptors for later connections, of the -wal none.
         links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
-        assert sum(os.path.exists(link) and os.path.samefile(link, f"{path}-wal") for link in links) <= 4
+        assert sum(os.path.exists(link) and os.path.samefile(link, f"{path}-wal") for link in links) <= 16
 
 
 def test_a_call_that_outlasts_the_closing_ends_well_and_its_connection_with_it(path):

@@ -52,7 +52,7 @@ class LogLine(StoreModel):
         moment = from_text(created_at)
         data = {"id": number, "workload": workload_id, "seq": seq, "line": line, "created_at": moment}
         log_line = cls.__new__(cls)
-        log_line.__data__, log_line.__rel__, log_line._dirty, log_line._stored_in = data, {}, set(), database
+        log_line.__data__, log_line.__rel__, log_line._stored_in = data, {}, database
         return log_line
 
     def to_dict(self) -> dict[str, Any]:

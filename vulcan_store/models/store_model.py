@@ -63,6 +63,13 @@ class Alias(ModelAlias[Any] if TYPE_CHECKING else ModelAlias):  # type: ignore[m
         return Select(self, selection or self.get_field_aliases())
 
 
+class ChangedNames:
+    """The names of what was changed in a row: a set that is made once it is asked for, which of most rows nobody does."""
+
+    def __get__(self, row: Any, model: Any = None) -> Any:
+        return row.__dict__.setdefault("_dirty", set())
+
+
 class StoreModel(Model):
     """A model that refuses what its fields cannot store and names that it does not have, on every way in."""
 
@@ -70,7 +77,7 @@ class StoreModel(Model):
         database = DATABASE
         only_save_dirty = True
 
-    _dirty: set[str]
+    _dirty: Any = ChangedNames()
     _prune_fields: Callable[..., dict[str, Any]]
     _stored_in: Any = None
 
@@ -117,7 +124,7 @@ class StoreModel(Model):
 
     def __copy__(self) -> Self:
         twin: Any = type(self).__new__(type(self))
-        twin.__dict__.update(self.__dict__)
+        twin.__dict__.update(self.__dict__, _dirty=self._dirty)
         return twin  # type: ignore[no-any-return]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

@@ -173,7 +173,7 @@ class Workload(StoreModel):
             "started_at": None if started_at is None else from_text(started_at),
             "finished_at": None if finished_at is None else from_text(finished_at),
         }
-        workload._dirty, workload._stored_in = set(), database
+        workload._stored_in = database
         if status == "running":
             workload.run = node_id, workload.__data__["started_at"]
         return workload

@@ -107,17 +107,15 @@ class Engine(Database):
 
     def run_read(self, connection: Any, sql: str, values: Sequence[Any]) -> Ran:
         """Run a statement to its end on a connection."""
-        cursor = connection.cursor()
-        cursor.execute(sql, values)
-        return cursor, cursor.fetchall() if cursor.description else []
+        raise NotImplementedError
 
     def run_write(self, connection: Any, sql: str, values: Sequence[Any]) -> Ran:
         """As :meth:`run_read`, for a statement that writes; its error leaves a transaction as it was before."""
-        return self.run_read(connection, sql, values)
+        raise NotImplementedError
 
     def run_any(self, connection: Any, sql: str, values: Sequence[Any]) -> Ran:
         """As :meth:`run_read`, for a statement of the user's own."""
-        return self.run_read(connection, sql, values)
+        raise NotImplementedError
 
     def run_many(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> Any:
         """Run a statement for each of several rows; the driver's cursor."""
@@ -289,15 +287,7 @@ class Engine(Database):
         Raises:
             KeyTakenError: a key is taken.
         """
-        self.write_each(sql, rows)
-
-    def write_each(self, sql: str, rows: Iterable[Sequence[Any]], first: int = 0) -> None:
-        """As :meth:`write_many`, one by one; ``first`` is the index of the first row."""
-        for index, row in enumerate(rows, first):
-            try:
-                self.write(sql, row)
-            except IntegrityError as error:
-                raise KeyTakenError(index, row) from error
+        raise NotImplementedError
 
     def require_writable(self) -> None:
         """Raise StoreUnavailableError if the store is read only, also where there happens to be nothing to write."""

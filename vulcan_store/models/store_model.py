@@ -64,7 +64,7 @@ class Alias(ModelAlias[Any] if TYPE_CHECKING else ModelAlias):  # type: ignore[m
 
 
 class ChangedNames:
-    """The names of what was changed in a row: a set that is made once it is asked for, which of most rows nobody does."""
+    """The names of what was changed in a row, as a set that is made once it is asked for: of most rows it never is."""
 
     def __get__(self, row: Any, model: Any = None) -> Any:
         return row.__dict__.setdefault("_dirty", set())

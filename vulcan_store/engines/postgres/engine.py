@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 import psycopg
 from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase
 
-from vulcan_store.engines.contract import Convert, Engine, Ran, ReferredError
+from vulcan_store.engines.contract import Convert, Engine, KeyTakenError, Ran, ReferredError
 from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.pool import Pool
 from vulcan_store.engines.postgres.driver import Connection, abandon, is_in_transaction, is_usable, one_line, set_up
@@ -185,7 +185,11 @@ class PostgresEngine(Engine, PostgresqlDatabase):
                 self._run(self._run_for_each, sql, batch)
             except IntegrityError:
                 # A batch is sent as one, so which of its rows it was has to be found out one by one.
-                self.write_each(sql, batch, sent)
+                for index, row in enumerate(batch, sent):
+                    try:
+                        self.write(sql, row)
+                    except IntegrityError as error:
+                        raise KeyTakenError(index, row) from error
             sent += len(batch)
 
     def read_together(self, connection: Connection, work: Callable[[], T]) -> T:

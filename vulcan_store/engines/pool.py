@@ -338,14 +338,10 @@ class Pool(Generic[C]):
                     first.handed = first.connection is not None
                     self._wake(first)
         else:
-            lent = self._seen()
-            # First without the lock, for which many threads would queue.
-            if borrower.outdated or sum(each.using is None for each in lent) > self.max_idle:
-                with self.lock:
-                    if borrower.outdated or self._idle() > self.max_idle:
-                        self._retire(borrower)
-            if self.unused or len(lent) <= self.max_idle:
-                self._settle()
+            with self.lock:
+                if borrower.outdated or self._idle() > self.max_idle:
+                    self._retire(borrower)
+            self._settle()
         self.close_unused()
 
     def _idle(self) -> int:

@@ -88,6 +88,15 @@ def test_a_time_is_an_instant_in_what_only_sqlite_understands(file_store, query)
     assert [len(list(query(moment))) for moment in (NOON_IN_BERLIN, BEFORE_NOON)] == [1, 0]
 
 
+def test_a_time_is_an_instant_as_a_parameter_of_a_name(file_store):
+    make_workload(created_at=NOON)
+    count = "SELECT COUNT(*) FROM workloads WHERE created_at <= :moment"
+
+    found = [file_store.database.execute_sql(count, {"moment": at}).fetchone() for at in (NOON_IN_BERLIN, BEFORE_NOON)]
+
+    assert found == [(1,), (0,)]
+
+
 def test_a_table_of_ones_own_keeps_its_own_times(path):
     class Meeting(Model):
         begins = DateTimeField()

@@ -53,6 +53,11 @@ def test_an_output_beyond_the_limit_is_refused_by_its_field(small, write):
     assert [(workload.id, workload.output) for workload in Workload.select()] == [("there", None)]
 
 
+def test_a_number_beyond_64_bits_in_a_query_is_what_python_says(small):
+    with pytest.raises(OverflowError, match="int too large"):
+        list(Workload.select().where(Workload.exit_code == 2**70))
+
+
 def test_an_output_within_the_limit_is_stored(small):
     update_workload("there", output=b"x" * 500)
 

@@ -253,7 +253,8 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         except BaseException as error:
             if not _is_about_text(error) or connection.text_factory is _decode:
                 del cursor, connection  # or a traceback that somebody keeps would keep the statement, and the file open
-                if has_code(error, "SQLITE_TOOBIG") or isinstance(error, OverflowError):
+                too_long = isinstance(error, OverflowError) and "int too large" not in str(error)
+                if too_long or has_code(error, "SQLITE_TOOBIG"):
                     raise _too_large(values) from error
                 raise
             connection.text_factory = _decode
@@ -279,6 +280,8 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def adapted(self, values: Sequence[Any]) -> Sequence[Any]:
         # Times are text here, and sqlite3's own text for them does not sort.
+        if isinstance(values, Mapping):
+            return dict(zip(values, self.adapted([*values.values()])))  # type: ignore[return-value]
         if values and any(isinstance(value, datetime) for value in values):
             return [_time_text(value) if isinstance(value, datetime) else value for value in values]
         return values

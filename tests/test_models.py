@@ -89,6 +89,30 @@ def test_a_taken_id_is_refused_by_save_and_create(store):
     assert get_workload("taken").__data__ == made.__data__
 
 
+@each("size", [None, 1])
+def test_bulk_create_writes_nothing_where_one_is_refused(store, size):
+    made = [Workload(runtime="go"), Workload(runtime="go"), Workload(runtime="go", exit_code="x")]
+
+    with pytest.raises(InvalidWorkloadError) as refusal:
+        Workload.bulk_create(made, size)
+
+    assert (refusal.value.field, refusal.value.position) == ("exit_code", 2)
+    assert Workload.select().count() == 0
+
+
+@each("changes", [{"id": "b"}, {"id": "b", "isolation": "gvisor"}])
+def test_a_stored_workload_gets_no_other_id(store, changes):
+    Workload.delete().execute()
+    make_workload(id="a")
+    for workload in (get_workload("a"), Workload.get_by_id("a")):
+        for name, value in changes.items():
+            setattr(workload, name, value)
+
+        with pytest.raises(InvalidWorkloadError, match="id is 'b'; it must be as it was stored"):
+            workload.save()
+        assert [stored.id for stored in Workload.select()] == ["a"]
+
+
 @each("size", [None, 2])
 def test_bulk_create_fills_in_what_create_workload_does(store, size):
     made = [Workload(runtime="go", id="own"), *(Workload(runtime="wasm") for _ in range(4))]

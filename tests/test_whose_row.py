@@ -10,6 +10,7 @@ import pytest
 from cases import each, empty
 
 from vulcan_store import (
+    InvalidWorkloadError,
     LogLine,
     StoreUnavailableError,
     Workload,
@@ -57,6 +58,9 @@ LINES = {
     "list_log_lines": lambda archive: archive.list_log_lines("a")[0],
     "a query that is bound": lambda archive: LogLine.select().bind(archive.database).get(),
     "a join": joined,
+    "a join into an attribute": lambda archive: (
+        Workload.select(Workload, LogLine).join(LogLine, attr="newest").bind(archive.database).get().newest
+    ),
     "raw SQL": lambda archive: LogLine.raw("SELECT * FROM log_lines").bind(archive.database).execute()[0],
     "a relation": lambda archive: archive.get_workload("a").log_lines.get(),
 }
@@ -113,6 +117,27 @@ def test_a_workload_is_deleted_with_its_log_in_its_own_store_alone(store, archiv
     assert (store.list_workloads().total, len(store.list_log_lines("a"))) == (1, 1)
 
 
+def test_what_refers_to_a_workload_and_is_bound_elsewhere_is_deleted_there(archive, tmp_path):
+    elsewhere = peewee.SqliteDatabase(tmp_path / "elsewhere.db")
+
+    class Tag(peewee.Model):
+        workload = peewee.ForeignKeyField(Workload)
+
+        class Meta:
+            database = elsewhere
+
+    try:
+        elsewhere.create_tables([Tag], safe=True)
+        for key in ("a", "b"):
+            Tag.insert(workload=key).execute()
+
+        assert archive.get_workload("a").delete_instance(recursive=True) == 1
+        assert [tag.workload_id for tag in Tag.select()] == ["b"]
+    finally:
+        Tag._meta.remove_ref(Tag.workload)
+        elsewhere.close()
+
+
 def test_a_workload_is_saved_where_it_was_created(store, archive):
     for made in (archive.create_workload(runtime="go"), archive.create_workload(Workload(runtime="go"))):
         made.node_id = "n"
@@ -165,6 +190,31 @@ def test_subclasses_of_the_models_follow_the_current_store(store, tmp_path):
         Task.create(id="there", runtime="go")
 
     assert (Job.select().count(), Task.select().count()) == (0, 0)
+
+
+class Order(Workload):
+    """A subclass with a table and a column of its own."""
+
+    customer = peewee.TextField(default="")
+
+
+def test_a_subclass_may_have_a_table_of_its_own(store):
+    store.database.create_tables([Order])
+    create_workload(id="a", runtime="go")
+    Order.create(id="a", runtime="wasm")
+    order = Order.get_by_id("a")
+    order.exit_code, order.customer = 9, "c"
+
+    assert order.save() == 1
+    Order.insert(runtime="oci").execute()
+
+    assert sorted((order.runtime, order.exit_code, order.customer) for order in Order.select()) == [
+        ("oci", None, ""), ("wasm", 9, "c")
+    ]
+    assert (get_workload("a").exit_code, list_workloads().total) == (None, 1)
+    order.exit_code = "x"
+    with pytest.raises(InvalidWorkloadError, match="exit_code is 'x'"):
+        order.save()
 
 
 def test_a_model_that_is_bound_elsewhere_stays_there_and_no_function_follows(store, archive):

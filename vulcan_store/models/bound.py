@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from peewee import Context, Proxy
+from peewee import Context, Model, Proxy
 
 from vulcan_store.errors import StoreUnavailableError
 
@@ -124,5 +124,7 @@ def _noting(wrapper: Any, cursor: Any) -> Any:
 def _note(row: Any, database: Any) -> None:
     if hasattr(row, "read_from"):
         row.read_from(database)
-    for related in getattr(row, "__rel__", {}).values():
-        _note(related, database)
+    # A join puts a related row under the name of its foreign key, or into an attribute of its own.
+    for related in (*getattr(row, "__rel__", {}).values(), *getattr(row, "__dict__", {}).values()):
+        if isinstance(related, Model):
+            _note(related, database)

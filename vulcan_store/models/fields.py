@@ -57,12 +57,14 @@ class StrictField(_Field[T]):
     expected: str
     postgres_type = ""
     """The column's type on PostgreSQL, where it differs from Peewee's."""
+    when_missing: Callable[[], object] | None = None
+    """What an INSERT fills in."""
 
     def bind(self, model: type[Model], name: str, set_attribute: bool = True) -> None:
         """As in Peewee; an INSERT of its own that lacks a column without a default is refused, too."""
         super().bind(model, name, set_attribute)
         if self.default is None and not self.null:
-            model._meta.defaults[self] = partial(self.refuse, MISSING)
+            model._meta.defaults[self] = self.when_missing or partial(self.refuse, MISSING)
 
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
         """A value that is to be stored, as the driver takes it.
@@ -114,7 +116,7 @@ class IdField(StrictTextField[str]):
         if type(value) is str and value.isalnum() and value.isascii():
             return value
         text = super().stored_value(value)
-        return text if text and "\0" not in text else self.refuse(value)
+        return text if (text or liberal) and "\0" not in text else self.refuse(value)
 
 
 class _OptionalTextAccessor(FieldAccessor):
@@ -188,6 +190,9 @@ class BytesField(StrictField[bytes | None]):
             return memoryview(value).tobytes()
         except Exception:  # it is not bytes-like, was released, or is larger than memory
             return self.refuse(value)
+
+    def python_value(self, value: Any) -> Any:
+        return value.encode() if isinstance(value, str) else value  # as the sqlite3 shell stores text
 
 
 class TimeField(StrictField[T]):

@@ -115,7 +115,7 @@ class StoreModel(Model):
         for condition, key in self.dependencies(exclude_null_children=not delete_nullable) if recursive else ():
             child = key.model
             query = child.update({key: None}) if key.null and not delete_nullable else child.delete()
-            query.where(condition).bind(database).execute()
+            query.where(condition).execute(database if child._meta.database is DATABASE else None)
         return int(type(self).delete().where(self._pk_expr()).bind(database).execute())  # type: ignore[attr-defined]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class StoreModel(Model):
     @classmethod
     def insert_many(cls, rows: Iterable[Any], fields: Iterable[Any] | None = None) -> Insert:
         """As in Peewee, but a row may have names that the first one lacks, and one of values has to have them all."""
-        names = cls._meta.sorted_fields[int(cls._meta.auto_increment):] if fields is None else list(fields)
+        names = cls._given() if fields is None else list(fields)
         checked = []
         for place, row in enumerate(rows):
             try:
@@ -157,6 +157,15 @@ class StoreModel(Model):
                 raise
         columns = {column: None for row in checked for column in row}
         return Insert(cls, insert=checked, columns=[*columns])
+
+    @classmethod
+    def bulk_create(cls, model_list: Iterable[Self], batch_size: int | None = None) -> None:
+        """As in Peewee, but nothing is written where one of them is refused."""
+        rows = list(model_list)
+        cls.insert_many([getattr(row, field.safe_name) for field in cls._given()] for row in rows)
+        super().bulk_create(rows, batch_size)
+        for row in rows:
+            row._dirty.clear()
 
     @classmethod
     def insert_from(cls, query: Any, fields: Iterable[Any]) -> Insert:
@@ -177,6 +186,11 @@ class StoreModel(Model):
     @classmethod
     def alias(cls, alias: str | None = None) -> Alias:
         return Alias(cls, alias)
+
+    @classmethod
+    def _given(cls) -> list[Any]:
+        """The fields that the database does not fill in."""
+        return cls._meta.sorted_fields[int(cls._meta.auto_increment):]  # type: ignore[no-any-return]
 
     @classmethod
     def _checked(cls, values: Mapping[Any, Any]) -> dict[Any, Any]:

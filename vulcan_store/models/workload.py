@@ -80,6 +80,9 @@ class Workload(StoreModel):
     started_at = TimeField[datetime | None](null=True)
     finished_at = TimeField[datetime | None](null=True)
 
+    # An INSERT of Peewee's own fills them in as well; a new Workload does not show them yet.
+    id.when_missing, created_at.when_missing = new_id, clock.now
+
     class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
         table_name = "workloads"
 
@@ -98,12 +101,13 @@ class Workload(StoreModel):
             The number of rows written, 0 when nothing was changed or no such row is left.
         """
         # Of a new workload the fields that have defaults are dirty as well; one that was stored is not copied.
-        if force_insert or self.id is None or {"id", "isolation"} <= self._dirty:
+        if force_insert or self.id is None or self._stored_in is None and {"id", "isolation"} <= self._dirty:
             return self._insert(only)
         if "id" in self._dirty:
             raise InvalidWorkloadError("id", self.id, "as it was stored")
         store = getattr(self.database_of_row(), "store", None)
-        if store is None:  # a Peewee database that the user has bound the model to
+        # A Peewee database that the user has bound the model to, or a table of a subclass's own.
+        if store is None or self._meta.table_name != Workload._meta.table_name:
             return int(super().save(only=only))
         fields = self._prune_fields(self.__data__, self.dirty_fields if only is None else only)
         names = fields.keys()
@@ -144,8 +148,6 @@ class Workload(StoreModel):
         for workload in workloads:
             fill_in(workload.__data__, clock.now)
         super().bulk_create(workloads, batch_size)
-        for workload in workloads:
-            workload._dirty.clear()
 
     @classmethod
     def from_row(cls, row: Sequence[Any], database: Database) -> Self:
@@ -162,7 +164,7 @@ class Workload(StoreModel):
             "runtime": _runtime(runtime, runtime),
             "node_id": node_id,
             "input_hash": "" if input_hash is None else input_hash,
-            "output": output,
+            "output": output.encode() if isinstance(output, str) else output,
             "exit_code": exit_code,
             "error": "" if error is None else error,
             "cpu_limit": cpu_limit,
@@ -256,10 +258,6 @@ MUTABLE = tuple(Changes.__annotations__)
 """The fields that may be changed; the others are fixed once created."""
 LEFT_OUT_WHEN_EMPTY = ("input_hash", "output", "error")
 """What the server leaves out of its JSON form when it is empty; what is absent is left out whatever it is."""
-
-
-# An INSERT of Peewee's own fills them in as well; a new Workload does not show them yet.
-Workload._meta.defaults.update({Workload.id: new_id, Workload.created_at: clock.now})
 
 _status, _isolation, _runtime = (
     field.members.get for field in (Workload.status, Workload.isolation, Workload.runtime)

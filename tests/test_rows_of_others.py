@@ -137,6 +137,13 @@ def test_a_claim_of_a_run_in_any_form_is_lost_once_that_run_is_over(holding):
             assert (lost.value.node_id, get_workload("w").output) == ("other", None)
 
 
+def test_a_release_passes_over_an_id_of_bytes(file_store, path):
+    foreign_rows.write(path, {"id": bytearray(b"\xff1"), "created_at": foreign_rows.TIMES[0]}, {"id": "a"}, {"id": "b"})
+
+    assert release_workloads(node_id="n") == 2
+    assert [workload.id for workload in list_workloads(status="running").items] == [b"\xff1"]
+
+
 def test_a_release_goes_by_the_instant(holding):
     for text in READABLE:
         with holding(started_at=text):
@@ -170,7 +177,7 @@ def odd_rows(file_store, path):
     """What may be moved, in the open store."""
     odd = [
         {"id": f"w{number}", **values} for number, values in enumerate(foreign_rows.ODD)
-        if {"soon", "", b"\xff"}.isdisjoint({values.get("started_at", "x"), values.get("created_at", "x")})
+        if {"soon", "", b"\xff", *foreign_rows.NUMBERS}.isdisjoint({values.get("started_at", "x")})
     ]
     foreign_rows.write(path, *odd, {"id": b"\xff1"}, {"id": "paused", "status": "paused", "timeout_s": -1})
     return file_store
@@ -203,7 +210,7 @@ def test_a_store_of_such_rows_goes_through_export_and_import(odd_rows, new):
 
     assert imported.count == len(lines) - 1
     assert {name: sorted(values) for name, values in imported.unknown.items()} == {
-        "status": ["paused"], "isolation": ["jail"], "runtime": ["rust"],
+        "id": [""], "status": ["paused"], "isolation": ["jail"], "runtime": ["rust"],
         "cpu_limit": [-1], "mem_limit": [-2], "timeout_s": [-3, -1], "duration_ms": [-4],
     }  # fmt: skip
 

@@ -24,8 +24,13 @@ TIMES = [
 ]
 """A time in every form that is read, and texts that are none."""
 
+NUMBERS = [2461089.9671527776, 2461089.9671527800, 1771412345]
+"""What ``julianday()`` and ``unixepoch()`` leave in a column of times: the first of them is larger when it is cut to
+fifteen digits, the second smaller."""
+
 ODD = [
     *({"created_at": text, "started_at": text} for text in TIMES),
+    *({"created_at": number, "started_at": number} for number in NUMBERS),
     {"started_at": None},
     {"started_at": b"\xff"},
     {"input_hash": None, "error": None},
@@ -34,6 +39,8 @@ ODD = [
     {"isolation": ""},
     {"cpu_limit": -1, "mem_limit": -2, "timeout_s": -3, "duration_ms": -4},
     {"output": b""},
+    {"output": "hello, world"},
+    {"id": ""},
     {"id": "a\nb"},
     {"id": "x" * 300},
     {"error": b"\xff\xfe"},

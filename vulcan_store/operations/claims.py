@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Unpack
 
 from vulcan_store.engines.contract import Engine, OpenStore, Statement
-from vulcan_store.errors import ClaimLostError
+from vulcan_store.errors import ClaimLostError, InvalidWorkloadError
 from vulcan_store.lifecycle import Status
 from vulcan_store.models import clock
 from vulcan_store.models.fields import aware_time_text
@@ -103,7 +103,7 @@ def release_workloads(
 def _put_back(database: Engine, running: Workload) -> bool:
     try:
         change(database, running.id, {"status": Status.PENDING}, running.run)
-    except (ClaimLostError, WorkloadNotFoundError):
+    except (ClaimLostError, WorkloadNotFoundError, InvalidWorkloadError):  # what has bytes for an id is passed over
         return False
     return True
 

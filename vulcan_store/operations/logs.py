@@ -117,8 +117,9 @@ def _last_seq() -> Any:
 @Compiled
 def insert_line() -> Any:
     """Store the values of all columns of a line but its number in the table."""
-    fields = (LogLine.workload, LogLine.seq, LogLine.line, LogLine.created_at)
-    return LogLine.insert({field: Param(field.name, field.stored_value) for field in fields}).returning()
+    fields = (LogLine.seq, LogLine.line, LogLine.created_at)
+    given = {LogLine.workload: Param("workload", lookup_key)}
+    return LogLine.insert(given | {field: Param(field.name, field.stored_value) for field in fields}).returning()
 
 
 @Compiled

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from peewee import ColumnBase, Context
+from peewee import SQL, Case, ColumnBase, Context, fn
 
 from vulcan_store.models.fields import is_postgres
 
@@ -39,13 +39,13 @@ class Param(ColumnBase):
 
 
 class AsStored(ColumnBase):
-    """What is stored in a column, as bytes on SQLite, where text may be of bytes that are not UTF-8."""
+    """What is stored in a column, text as bytes on SQLite, where it may be of bytes that are not UTF-8."""
 
     def __init__(self, column: Any) -> None:
         self.column = column
 
     def __sql__(self, ctx: Context) -> Context:
-        column = self.column if is_postgres(ctx) else self.column.cast("BLOB")
+        column = self.column if is_postgres(ctx) else _cast(self.column, "text", "BLOB")
         return ctx.sql(column)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -55,7 +55,13 @@ class StoredParam(Param):
     def __sql__(self, ctx: Context) -> Context:
         if is_postgres(ctx):
             return super().__sql__(ctx)
-        return super().__sql__(ctx.literal("CAST(")).literal(" AS TEXT)")
+        value = _cast(Param(self.name, self.convert), "blob", "TEXT")
+        return ctx.sql(value)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _cast(value: Any, found: str, wanted: str) -> Case:
+    # Not whatever it is: a number would lose digits as text.
+    return Case(fn.TYPEOF(value), [(SQL(f"'{found}'"), value.cast(wanted))], value)
 
 
 class Text(NamedTuple):

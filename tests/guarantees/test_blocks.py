@@ -12,9 +12,18 @@ import threading
 from contextlib import closing
 
 import pytest
+from cases import each
 
-from guarantees.processes import PATIENCE, in_threads, rows
-from vulcan_store import StoreUnavailableError, create_workload, create_workloads, list_workloads, open_store
+from guarantees.processes import PATIENCE, PATIENT, in_threads, rows
+from vulcan_store import (
+    StoreUnavailableError,
+    append_log_lines,
+    create_workload,
+    create_workloads,
+    delete_workload,
+    list_workloads,
+    open_store,
+)
 from vulcan_store.testing import make_workload
 
 # What a signal interrupts may be the end of an object, where Python reports what is raised and goes on.
@@ -152,6 +161,51 @@ def test_one_block_is_entered_again_once_it_was_left(opened, path):
         1 / 0
 
     assert [key for key, _ in rows(path)] == ["0", "1", "2"]
+
+
+@each("kind", ["atomic", "transaction", "savepoint"])
+def test_a_block_that_is_entered_again_within_itself_is_undone_whole(opened, path, kind):
+    block = getattr(opened.database, kind)()
+
+    with pytest.raises(KeyError, match="mine"), opened.database.atomic() if kind == "savepoint" else block:
+        with block:
+            create_workload(runtime="go", id="outer")
+            with block:
+                create_workload(runtime="go", id="inner")
+            raise KeyError("mine")
+
+    assert rows(path) == []
+    assert not opened.database.is_transaction_open()
+
+
+def test_threads_may_share_a_block(path):
+    def work(barrier, place):
+        barrier.wait(PATIENCE)
+        with block:
+            create_workload(runtime="go", id=f"kept by {place}")
+        with pytest.raises(KeyError, match=str(place)), block:
+            create_workload(runtime="go", id=f"undone by {place}")
+            raise KeyError(place)
+
+    with open_store(path, pragmas=PATIENT) as store:
+        block = store.database.atomic()
+        in_threads(4, work)
+
+    assert [key for key, _ in rows(path)] == [f"kept by {place}" for place in range(4)]
+
+
+def test_what_is_whole_is_part_of_a_transaction_that_was_begun_by_hand(opened, path):
+    with opened.database.manual_commit():
+        opened.database.begin()
+        create_workloads({"runtime": "go", "id": key} for key in "ab")
+        append_log_lines("a", ["line"])
+        delete_workload("a")
+        opened.database.commit()
+        opened.database.begin()
+        delete_workload("b")
+        opened.database.rollback()
+
+    assert [key for key, _ in rows(path)] == ["b"]
 
 
 def test_blocks_work_in_an_exit_stack_and_as_peewees_session(opened, path):

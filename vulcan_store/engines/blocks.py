@@ -9,6 +9,7 @@ raises where that stands. So a block is a generator, whose one ``try`` reaches f
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -39,9 +40,11 @@ class Step:
     def __get__(self, block: Any, kind: object = None) -> Any:
         if block is None:
             return self
-        if block.running is None or block.running.gi_frame is None:
-            block.running = block.steps(block)
-        return self.resume(block.running)
+        # Several threads may share a block, one may enter it again within itself, and one may leave another's.
+        running, thread = block.__dict__.setdefault("running", {}), threading.get_ident()
+        if self is ENTER or not running:
+            running[thread] = block.steps()
+        return self.resume(running.get(thread) or next(reversed(running.values())))
 
     def __call__(self, block: Any, *error: Any) -> Any:
         """As ``contextlib.ExitStack`` calls it: on the class."""
@@ -58,7 +61,6 @@ class Block:
     """What Peewee's blocks have in common: their steps, which ``with`` resumes."""
 
     db: Engine
-    running: Steps | None = None
     if not TYPE_CHECKING:
         __enter__, __exit__ = ENTER, EXIT
 
@@ -72,8 +74,8 @@ class Transaction(Block, _transaction):
 
     _begin: Callable[[], None]
 
-    def steps(self, block: Any) -> Steps:
-        """The steps of a block, which is this one or an :class:`Atomic` in its place."""
+    def steps(self) -> Steps:
+        """The steps of the block."""
         stack, process, borrower = self.db._state.transactions, os.getpid(), self.db._state.borrower
         depth = len(stack)
         try:
@@ -95,7 +97,6 @@ class Transaction(Block, _transaction):
         except BaseException:
             self._undo(stack, depth)
             raise
-        block.running = None
         for _ in range(3):
             yield SMALLER
 
@@ -142,7 +143,7 @@ class Savepoint(Block, _savepoint):
 
     _begin: Callable[[], None]
 
-    def steps(self, block: Any) -> Steps:
+    def steps(self) -> Steps:
         """As :meth:`Transaction.steps`."""
         try:
             self._begin()
@@ -160,7 +161,6 @@ class Savepoint(Block, _savepoint):
         except BaseException:
             self.db.undo_savepoint(self.quoted_sid)
             raise
-        block.running = None
         for _ in range(3):
             yield SMALLER
 
@@ -170,12 +170,12 @@ class Atomic(Block, _atomic):
 
     _transaction_args: Any
 
-    def steps(self, block: Any) -> Steps:
+    def steps(self) -> Steps:
         """The steps of what is chosen when the block is entered."""
         args, kwargs = self._transaction_args
         stack = self.db._state.transactions
         if not stack and not self.db.is_transaction_open():
-            return self.db.transaction(*args, **kwargs).steps(block)
+            return self.db.transaction(*args, **kwargs).steps()
         if stack and isinstance(stack[-1], _manual):
             raise ValueError("Cannot enter atomic commit block while in manual commit mode.")
-        return self.db.savepoint().steps(block)
+        return self.db.savepoint().steps()

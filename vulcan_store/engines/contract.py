@@ -312,12 +312,16 @@ class Engine(Database):
         """Call a function whose writes happen together or not at all; within another transaction, as a part of it."""
         self.require_writable()
         try:
-            with self.atomic():
+            with self.whole():
                 return work()
         except IntegrityError:
             raise
         except self.errors as error:
             self.raise_translated(error)
+
+    def whole(self) -> Savepoint | Atomic:
+        """As :meth:`atomic`, also in a transaction that was begun by hand, where Peewee has none."""
+        return self.savepoint() if self.is_transaction_open() else self.atomic()
 
     def atomic(self, *args: Any, **kwargs: Any) -> Atomic:
         return Atomic(self, *args, **kwargs)

@@ -35,7 +35,7 @@ class Cursor:
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> Self:
         """Run a statement for each of several rows, all or none of them."""
         database = self.database
-        with database.savepoint() if database.is_transaction_open() else database.atomic():
+        with database.whole():
             self.driver_cursor = database.with_connection(database.run_many, sql, map(database.adapted, rows))
         return self
 

@@ -85,7 +85,7 @@ def create_workloads(store: OpenStore, workloads: Iterable[Workload | Mapping[st
     rows = (_checked_row(database, workload, next(positions)) for workload in _drawn(workloads, failures))
     database.require_writable()
     try:
-        with database.atomic():
+        with database.whole():
             database.write_many(_insert.text(database).sql, rows)
             for failure in failures:
                 raise failure

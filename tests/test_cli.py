@@ -99,14 +99,18 @@ def test_get_of_a_result_that_is_not_there_leaves_no_file(file_store, tmp_path):
     assert not (tmp_path / "result").exists()
 
 
-@pytest.mark.parametrize("way", ["its name", "a symbolic link"])
-@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("way, suffix", [
+    *((way, suffix) for way in ("its name", "a symbolic link") for suffix in ("", "-wal", "-shm", "-journal")),
+    ("a hard link", ""),
+])
 def test_get_never_writes_over_a_file_of_the_store(file_store, path, tmp_path, way, suffix):
     make_workload(id="w", output=b"result")
     own = Path(path + suffix)
     output = own if way == "its name" else tmp_path / "link"
     if way == "a symbolic link":
         output.symlink_to(own)
+    if way == "a hard link":
+        output.hardlink_to(own)
 
     ended = vulcan("get w --output", output)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import closing
 
 import peewee
@@ -118,6 +119,28 @@ def test_what_is_registered_reaches_the_connection_of_a_transaction_once_that_is
         in_threads(1, lambda *_: sqlite.database.register_function(lambda: 7, "seven", 0))
 
     assert ask(sqlite, "SELECT seven()") == [7] * 4
+
+
+def test_an_attached_file_stays_the_same_when_the_process_changes_its_folder(sqlite, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sqlite.database.attach("other.db", "other")
+    sqlite.database.execute_sql("CREATE TABLE other.mine (x)")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+
+    assert ask(sqlite, "SELECT COUNT(*) FROM other.mine") == [0] * 4
+    assert os.listdir() == []
+
+
+def test_what_cannot_be_registered_is_not_tried_again(sqlite):
+    for add in (
+        lambda: sqlite.database.attach("/nowhere/x.db", "other"),
+        lambda: sqlite.database.register_function(len, "a\0b", 1),
+    ):
+        with pytest.raises((peewee.OperationalError, ValueError)):
+            add()
+
+        assert ask(sqlite, "SELECT 1") == [1] * 4
 
 
 def test_what_is_taken_away_is_gone_from_every_connection(sqlite, tmp_path):

@@ -8,7 +8,7 @@ from cases import each
 from files import refused
 from guarantees.processes import in_threads
 
-from vulcan_store import open_store
+from vulcan_store import list_workloads, open_store
 from vulcan_store.testing import make_workload
 
 DEFAULTS = {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 5000, "foreign_keys": 1}
@@ -47,7 +47,7 @@ def test_memory_gets_them_too_but_has_no_wal():
 @each("name, value", [
     ("foreign_keys", ""), ("busy_timeout", "5s"), ("busy_timeout", -1), ("busy_timeout", None),
     ("busy_timeout", True), ("busy_timeout", 2**31), ("cache_size", "1; DROP TABLE x"),
-    ("locking_mode", "exclusive"), ("QUERY_ONLY", 1),
+    ("locking_mode", "exclusive"), ("QUERY_ONLY", 1), ("main.locking_mode", "exclusive"), ('"query_only"', 1),
 ])
 def test_a_value_that_cannot_be_or_that_takes_away_what_a_store_is_for_is_refused(path, name, value):
     refused(path, name.lower(), pragmas={name: value})
@@ -61,6 +61,15 @@ def test_the_journal_mode_of_a_file_follows_the_one_who_opens_it(path):
 
     with open_store(path) as store:
         assert pragmas_of(store)["journal_mode"] == "wal"
+
+
+def test_the_journal_mode_may_be_set_while_it_is_open(path):
+    with open_store(path) as store:
+        for mode in ("delete", "wal"):
+            store.database.journal_mode = mode
+
+            assert make_workload().id in {workload.id for workload in list_workloads().items}
+            assert pragmas_of(store)["journal_mode"] == mode
 
 
 def test_the_callers_mapping_is_left_alone(path):

@@ -182,6 +182,7 @@ def test_a_worker_of_asyncio_puts_back_what_a_thread_of_it_claims_when_it_is_ove
         process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         (shop / "go on").touch()
-        process.wait(60)
+        shown, complaints = process.communicate(timeout=60)
 
     assert get_workload(workload.id).to_dict() == workload.to_dict()
+    assert (process.returncode, shown, complaints) == (0, "stopped\n", "")

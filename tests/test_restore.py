@@ -124,15 +124,22 @@ def own(folder):
     return folder / "vulcan.db"
 
 
-@pytest.mark.parametrize("make", [missing, no_database, damaged, own, a_folder, a_pipe], ids=lambda make: make.__name__)
+def a_view(folder):
+    run_sql(folder / "copy.db", "ALTER TABLE workloads RENAME TO old; CREATE VIEW workloads AS SELECT * FROM old")
+    return folder / "copy.db"
+
+
+@pytest.mark.parametrize(
+    "make", [missing, no_database, damaged, own, a_view, a_folder, a_pipe], ids=lambda make: make.__name__
+)
 def test_a_file_that_cannot_be_restored_is_refused_and_nothing_is_changed(path, copy, make):
     with open_store(path):
         make_workload(id="mine")
 
-        with pytest.raises(StoreUnavailableError) as refusal:
+        with pytest.raises(SchemaMismatchError if make is a_view else StoreUnavailableError) as refusal:
             restore_store(make(Path(path).parent))
 
-        assert refusal.value.reason and "disk" not in refusal.value.reason
+        assert str(refusal.value) and "disk" not in str(refusal.value)
         assert ids() == ["mine"]
         assert create_workload(runtime="go").id in ids()
 
@@ -161,7 +168,7 @@ def test_another_page_size_is_refused_and_nothing_is_changed(path, copy, tmp_pat
 
 
 def test_a_restore_waits_for_a_writer_no_longer_than_the_busy_timeout(path, copy):
-    with open_store(path, pragmas={"busy_timeout": 100}):
+    with open_store(path, pragmas={"busy_timeout": 100}) as store:
         make_workload(id="mine")
         with closing(sqlite3.connect(path, isolation_level=None)) as writer:
             writer.execute("BEGIN IMMEDIATE")
@@ -170,6 +177,7 @@ def test_a_restore_waits_for_a_writer_no_longer_than_the_busy_timeout(path, copy
             writer.execute("ROLLBACK")
 
         assert ids() == ["mine"]
+        assert store.database.pragma("busy_timeout") == 100
         restore_store(copy)
         assert ids() == ["kept"]
 

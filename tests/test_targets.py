@@ -106,6 +106,14 @@ def test_what_is_not_the_path_of_a_file_is_refused_with_what_to_write_instead(fo
     assert os.listdir(folder) == []
 
 
+def test_a_path_that_python_cannot_read_is_refused(folder, monkeypatch):
+    refused("a\ud800.db", "its path cannot be read")
+    (folder / "gone").mkdir()
+    monkeypatch.chdir(folder / "gone")
+    (folder / "gone").rmdir()
+    refused("v.db", "its path cannot be read")
+
+
 def test_a_pipe_is_refused(folder):
     os.mkfifo("pipe")
 

@@ -305,6 +305,31 @@ def test_a_query_that_the_parent_reads_row_by_row_goes_on_after_a_fork(path):
     assert_sound(path, made)
 
 
+def test_what_a_child_writes_into_a_file_attached_to_a_store_in_memory_stays(path):
+    def add(name):
+        execute("INSERT INTO other.workloads SELECT ?, status, isolation, runtime, node_id, '', NULL, NULL, '', NULL, "
+                "NULL, NULL, NULL, created_at, NULL, NULL FROM workloads", (name,))
+
+    def work():
+        add("the child's")
+        go_on.wait(PATIENCE)
+        add("the child's, later")
+
+    open_store(path).close()
+    go_on = multiprocessing.get_context("fork").Event()
+    store = open_store(":memory:", current=False)
+    execute = store.database.execute_sql
+    store.create_workload(runtime="go")
+    store.database.attach(path, "other")
+    add("the parent's")
+    child = forked(work)
+    store.close()
+    go_on.set()
+    child()
+
+    assert sorted(key for key, _ in rows(path)) == ["the child's", "the child's, later", "the parent's"]
+
+
 def test_a_child_works_on_its_own_copy_of_a_store_in_memory():
     def work():
         create(2)

@@ -72,7 +72,8 @@ def get(parser: Parser) -> object:
 def _refuse_own_file(store: Store, name: str) -> None:
     if isinstance(store.database, SqliteDatabase):
         path = os.path.realpath(path_of(store.target))
-        if os.path.realpath(name) in [path + suffix for suffix in ("", "-wal", "-shm", "-journal")]:
+        files = [path + suffix for suffix in ("", "-wal", "-shm", "-journal")]
+        if os.path.realpath(name) in files or os.path.exists(name) and os.path.samefile(name, path):
             raise StoreError(f"{name} is a file of the store itself; name another one for the result")
 
 

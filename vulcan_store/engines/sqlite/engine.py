@@ -9,6 +9,7 @@ import operator
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from copy import copy
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, NoReturn, TypeVar, cast
@@ -83,13 +84,18 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     """
 
     errors = (sqlite3.Error, PeeweeException, OverflowError)
+    _attached: Any
 
     def __init__(self, target: str, pragmas: Mapping[str, Any], read_only: bool) -> None:
-        self.target, self.path, self.read_only = target, path_of(target), read_only
+        self.target, self.read_only = target, read_only
+        try:
+            self.path = path_of(target)
+            self.file = KeptFile(target, self.path)
+        except (OSError, UnicodeError) as error:  # the current folder is gone, or this is no valid Unicode
+            raise StoreUnavailableError(target, f"its path cannot be read: {error}") from error
         pragmas = checked_pragmas(target, pragmas)
         self.in_memory = self.path == ":memory:"
         self.is_store = self.left_behind = False
-        self.file = KeptFile(target, self.path)
         self.drained = False
         if self.in_memory:
             # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
@@ -140,7 +146,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             return
         self.opening.call(lambda: super(SqliteEngine, self).ensure_schema(models))
         self.opening = None
-        self.with_connection(self._set_busy_timeout)
+        self.with_connection(self.set_busy_timeout)
 
     def _open(self, note: Callable[[Any], None]) -> None:
         try:
@@ -161,7 +167,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                 if self.is_store:
                     self._ensure_journal_mode(connection)
                 if self.opening is None:
-                    self._set_busy_timeout(connection)
+                    self.set_busy_timeout(connection)
                 self.file.check_file()  # or it would be one to the file that took its place meanwhile
                 note(connection)
             except BaseException:
@@ -174,7 +180,8 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                 self.file.wal_identity = None  # the last one takes it away
             connection.close()
 
-    def _set_busy_timeout(self, connection: Any) -> None:
+    def set_busy_timeout(self, connection: Any) -> None:
+        """Let a connection wait for locks as long as the store does."""
         connection.execute(f"PRAGMA busy_timeout = {round(self.busy_timeout * 1000)}")
 
     def set_journal_mode(self) -> None:
@@ -216,10 +223,14 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def before_fork(self) -> None:
         self.pool.pause()
         mine = self._state.borrower
-        if self.in_memory:
+        if self._is_copied():
             self.pool.drain(mine, self.busy_timeout, keep=True)
         else:
             self.drained = self.pool.drain(mine, self.busy_timeout)
+
+    def _is_copied(self) -> bool:
+        # What is in memory is copied with the process, so connections go on with the copy. An attached file is not.
+        return self.in_memory and not self._attached
 
     def is_ready(self) -> bool:
         return not self.pool.lending and (self.pool.is_closed_up() or not self.drained)
@@ -228,8 +239,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         self.pool.resume()
 
     def after_fork_in_child(self) -> None:
-        # What is in memory was copied with the process, so the connections go on with the copy.
-        if self.in_memory and self.pool.go_on_in_child(self._state.borrower):
+        if self._is_copied() and self.pool.go_on_in_child(self._state.borrower):
             return
         inherited = self.pool.keep_inherited()
         self.pool.begin(None if inherited else os.getpid())
@@ -353,10 +363,12 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         """As in Peewee; outside of a transaction a value reaches every connection."""
         answer = super().pragma(key, value, permanent, schema)
         name = key.lower()
+        if value is not SENTINEL and name == "journal_mode":
+            self.wanted_mode, self.file.wal_identity = str(value).lower(), None
         if value is not SENTINEL and not self.is_transaction_open() and name not in OF_THE_FILE:
             if name == "busy_timeout":
                 self.busy_timeout = self.patience = float(value) / 1000
-            elif schema is None:
+            elif schema in (None, "main"):
                 with forks.opening_or_closing:
                     others = filter(lambda pragma: pragma[0] != name, self._pragmas)
                     self._pragmas: Any = [*others, (name, value or 0)]
@@ -364,10 +376,11 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         return answer
 
     def attach(self, filename: str, name: str) -> bool:
-        """As in Peewee."""
-        if self.in_memory and filename and not filename.startswith((":", "file:")):
-            # Without a VFS it would be a database in memory, as the main one is.
-            filename = uri_of(os.path.abspath(filename), "rwc") + f"&vfs={'win32' if os.name == 'nt' else 'unix'}"
+        """As in Peewee; a path stays the same file when the process changes its folder."""
+        if filename and not filename.startswith((":", "file:")):
+            filename = os.path.abspath(filename)
+            if self.in_memory:  # without a VFS it would be a database in memory, as the main one is
+                filename = uri_of(filename, "rwc") + f"&vfs={'win32' if os.name == 'nt' else 'unix'}"
         return super().attach(filename, name)
 
     # Copies
@@ -415,8 +428,13 @@ def _reaching_every_connection(method: Callable[..., Any]) -> Callable[..., Any]
             return method(self, *args, **kwargs)
 
         def work(connection: Any) -> Any:
+            before = {name: copy(value) for name, value in vars(self).items() if isinstance(value, (dict, set))}
             with forks.opening_or_closing:  # an opening walks through what is registered
-                return method(self, *args, **kwargs)
+                try:
+                    return method(self, *args, **kwargs)
+                except BaseException:
+                    vars(self).update(before)  # or no connection could be opened any more
+                    raise
 
         registered = self.with_connection(work)
         self.pool.retire()

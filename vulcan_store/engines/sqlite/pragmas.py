@@ -32,7 +32,7 @@ def checked_pragmas(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
     checked = {**PRAGMAS, **given}
     with forks.opening_or_closing, opened(":memory:") as connection:  # which no engine lends, so no fork waits for it
         for name, value in given.items():
-            if name in REFUSED:
+            if any(refused in name for refused in REFUSED):  # however it is quoted
                 raise StoreUnavailableError(
                     target, f"the pragma {name} would take away what a store is for; leave it out"
                 )

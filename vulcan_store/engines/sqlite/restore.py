@@ -18,6 +18,11 @@ BUSY = (5, 6)
 """Busy and locked: https://www.sqlite.org/rescode.html#busy"""
 PAUSE = 0.01
 """Seconds between two tries to begin."""
+COLUMNS = (
+    "SELECT each.name FROM sqlite_master AS found, pragma_table_info(found.name) AS each "
+    "WHERE found.type = 'table' AND found.name = ? COLLATE NOCASE"
+)
+"""The columns of a table; of a view none."""
 
 
 def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequence[str]]) -> None:
@@ -47,7 +52,11 @@ def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequen
                 content = source.serialize()
                 memory.deserialize(content[:18] + b"\x01\x01" + content[20:])
                 source = memory
-            source.backup(target, pages=-1, progress=wait, sleep=PAUSE)
+            target.execute("PRAGMA busy_timeout = 0")  # it waits here
+            try:
+                source.backup(target, pages=-1, progress=wait, sleep=PAUSE)
+            finally:
+                database.set_busy_timeout(target)
 
     try:
         # A fork waits for what is done with a connection of the store's, and so for what is done with the file.
@@ -66,7 +75,7 @@ def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequen
 
 def _check(source: sqlite3.Connection, path: str, columns: Mapping[str, Sequence[str]]) -> None:
     for table, needed in columns.items():
-        there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
+        there = {name for (name,) in source.execute(COLUMNS, (table,))}
         missing = tuple(name for name in needed if name not in there)
         if missing:
             raise SchemaMismatchError(path, table, missing)

@@ -107,16 +107,17 @@ def change(database: Engine, workload_id: str, fields: Mapping[str, Any], run: R
         values["claim_start"] = clock.to_text(start) if isinstance(start, datetime) else start
     if not fields:
         database.require_writable()
-    tries = MAX_TRIES
+    tries, form = MAX_TRIES, Param
     while True:
         if fields:
             started = None if run is None else values["claim_start"] is not None
-            if rows := database.write(*_update_fields(database, values, status, started, *fields)):
+            if rows := database.write(*_update_fields(database, values, status, started, form, *fields)):
                 return Workload.from_row(rows[0], database)
         rows = database.read(*_select_run(database, values))
         if not rows:
             raise WorkloadNotFoundError(workload_id)
         *row, values["claim_node"], values["claim_start"] = rows[0]
+        form = StoredParam
         stored = Workload.from_row(row, database)
         if run is not None and (stored.node_id, stored.started_at) != run:
             break
@@ -142,9 +143,9 @@ def _select_run() -> Any:
 
 
 @Compiled
-def _update_fields(status: str | None, started: bool | None, *names: str) -> Any:
+def _update_fields(status: str | None, started: bool | None, form: type[Param], *names: str) -> Any:
     """Change the named fields of the workload of an ``id``, if it is not final and, unless ``started`` is None, still
-    runs as it was claimed; ``started`` says whether it has a start."""
+    runs as it was claimed; ``started`` says whether it has a start, and ``form`` in which form its proof is given."""
     changes: dict[Any, Any] = {field: Param(field.name, field.stored_value) for field in FIELDS if field.name in names}
     now = Param("now")
     if status is not None:
@@ -163,8 +164,8 @@ def _update_fields(status: str | None, started: bool | None, *names: str) -> Any
         start = Workload.started_at
         query = query.where(
             Workload.status == Status.RUNNING,
-            Workload.node_id == StoredParam("claim_node"),
-            start == StoredParam("claim_start") if started else start.is_null(),
+            Workload.node_id == form("claim_node"),
+            start == form("claim_start") if started else start.is_null(),
         )
     if names == ("status",):
         query = query.where(Workload.status != status)  # said again, it writes nothing

@@ -50,7 +50,7 @@ class AsStored(ColumnBase):
 
 
 class StoredParam(Param):
-    """The place of a value that :class:`AsStored` has given, or of text, to be compared with the column itself."""
+    """The place of a value that :class:`AsStored` has given, to be compared with the column itself."""
 
     def __sql__(self, ctx: Context) -> Context:
         if is_postgres(ctx):

@@ -141,7 +141,7 @@ def lookup_key(workload_id: Any) -> str:
         InvalidWorkloadError: something other than a string.
     """
     try:
-        return _stored_id(workload_id, liberal=True)  # type: ignore[no-any-return]
+        return _stored_id(workload_id, True)  # type: ignore[no-any-return]
     except InvalidWorkloadError:
         if not isinstance(workload_id, str):
             raise

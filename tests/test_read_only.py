@@ -121,6 +121,17 @@ def test_a_wal_that_a_dead_writer_left_is_read_and_left(path, tmp_path, link):
     assert [key for key in before if before[key] != after[key] and not key.endswith("-shm")] == []
 
 
+def test_a_wal_that_a_writer_leaves_which_dies_meanwhile_is_left(path, tmp_path):
+    open_store(path).close()
+    with open_store(path, read_only=True):
+        exit_code(write_and_die, path)
+        before = contents(tmp_path)
+
+    after = contents(tmp_path)
+    assert before["vulcan.db-wal"]
+    assert [key for key in before if before[key] != after.get(key) and not key.endswith("-shm")] == []
+
+
 def test_what_holds_no_store_is_refused_and_left_alone(path, tmp_path):
     refused(":memory:", "has no table 'workloads'", read_only=True)
     refused(path, "no such file", read_only=True)

@@ -56,7 +56,8 @@ def list_workloads(
 ) -> Page:
     """A page of workloads, newest first (by ``created_at``, then ``id``), and how many there are in all.
 
-    Page and total come from one snapshot.
+    Page and total come from one snapshot; within a transaction of your own on PostgreSQL each sees what is committed
+    when it is read.
 
     Args:
         limit: how many at most, from 0.

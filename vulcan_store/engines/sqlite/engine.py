@@ -214,9 +214,10 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def _remove_empty_wal(self) -> None:
         # A read-only connection to a file in WAL mode has to create -wal and -shm and cannot remove them; SQLite
         # itself removes them, once nobody uses them, when a connection that may write is closed.
-        uri = uri_of(self.path, "rw")
-        with contextlib.suppress(sqlite3.Error), forks.opening_or_closing, opened(uri) as connection:
-            connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+        with contextlib.suppress(sqlite3.Error, OSError), forks.opening_or_closing:
+            if not os.path.getsize(self.file.wal_path):  # or a writer that has died meanwhile has left it
+                with opened(uri_of(self.path, "rw")) as connection:
+                    connection.execute("SELECT 1 FROM sqlite_master").fetchall()
 
     # Forks
 

@@ -1,7 +1,5 @@
 """What the tests share: every test that takes ``store`` runs on every engine."""
 
-from __future__ import annotations
-
 import gc
 import os
 import shutil

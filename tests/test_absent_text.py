@@ -1,7 +1,5 @@
 """No way of writing leaves NULL in input_hash or error, where the server cannot scan it; absent is empty."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from contextlib import closing

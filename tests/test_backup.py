@@ -1,7 +1,5 @@
 """Copying a store while others write: the copy is whole, of one moment, and overwrites nothing."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from contextlib import closing

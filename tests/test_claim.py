@@ -1,7 +1,5 @@
 """Claiming: the oldest pending workload that matches goes to one caller, however many ask at once."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

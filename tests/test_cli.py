@@ -1,7 +1,5 @@
 """The command line: single workloads."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

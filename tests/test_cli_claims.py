@@ -1,7 +1,5 @@
 """The command line: taking workloads, waiting for them, and putting them back."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 

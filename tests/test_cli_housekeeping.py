@@ -1,7 +1,5 @@
 """The command line: counting, purging, backing up and restoring."""
 
-from __future__ import annotations
-
 import json
 import os
 

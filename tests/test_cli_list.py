@@ -1,7 +1,5 @@
 """The command line: filters, pages, all of it, and ids only."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 

@@ -1,7 +1,5 @@
 """The command line: the log of a workload, once and while it grows."""
 
-from __future__ import annotations
-
 import json
 import signal
 import sqlite3

@@ -1,7 +1,5 @@
 """The command line: pipes that break, full disks, Ctrl-C, closed streams and encodings."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

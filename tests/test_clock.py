@@ -1,7 +1,5 @@
 """Times: every form of text that is read as one, the one that is written, and the clock."""
 
-from __future__ import annotations
-
 import re
 import time
 from datetime import UTC, datetime, timedelta, timezone

@@ -1,7 +1,5 @@
 """Closing: which store is current then, what is left, and that nothing reopens."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

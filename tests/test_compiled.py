@@ -1,6 +1,4 @@
-"""Compiled queries: built once for each shape, run with fresh values, and never too many."""
-
-from __future__ import annotations
+"""Compiled queries: built once for each shape, also by several threads at once."""
 
 from guarantees.processes import in_threads
 

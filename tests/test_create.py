@@ -1,7 +1,5 @@
 """Creating a workload: what is stored, what is filled in, and what a taken id means."""
 
-from __future__ import annotations
-
 from datetime import datetime, tzinfo
 
 import pytest

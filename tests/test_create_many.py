@@ -1,7 +1,5 @@
 """Creating many at once: all or none, whatever they come from, and an error says which one it was."""
 
-from __future__ import annotations
-
 import sqlite3
 import tracemalloc
 

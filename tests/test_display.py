@@ -1,7 +1,5 @@
 """How it looks: the table, at a terminal and in a pipe; and what a terminal would obey."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 from cases import each

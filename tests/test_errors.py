@@ -1,7 +1,5 @@
 """Errors: what they are, the facts that they carry, what they say, and that they survive pickle."""
 
-from __future__ import annotations
-
 import copy
 import pickle
 

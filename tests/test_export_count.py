@@ -1,7 +1,5 @@
 """An export says at its beginning how many workloads it has, so that half of one is not taken for all."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """A claim is a proof: what a worker that was given up writes late is refused, and what it has finished stays."""
 
-from __future__ import annotations
-
 import pickle
 
 import pytest

@@ -1,7 +1,5 @@
 """Getting a workload by its id, and ids that are none."""
 
-from __future__ import annotations
-
 import pytest
 from cases import each
 

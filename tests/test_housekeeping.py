@@ -1,7 +1,5 @@
 """Counting what is there, and deleting what is old while others write."""
 
-from __future__ import annotations
-
 import sqlite3
 import time
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Ids: ULIDs that rise strictly, whatever the clock and whichever thread."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

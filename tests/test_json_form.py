@@ -1,7 +1,5 @@
 """The server's JSON form: to_dict() and from_dict()."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime, timedelta
 

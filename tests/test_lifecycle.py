@@ -4,8 +4,6 @@ The model is a mapping of ids to rows. An operation on it gives what the store h
 to raise, after which nothing has changed; where the store takes the time by itself, the model says ``NOW``.
 """
 
-from __future__ import annotations
-
 import copy
 import itertools
 from datetime import UTC, datetime, timedelta

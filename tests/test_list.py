@@ -1,7 +1,5 @@
 """Listing workloads: pages, their order, their total, and the filters."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -12,7 +10,6 @@ from workloads import NOON
 
 from vulcan_store import (
     InvalidWorkloadError,
-    Page,
     Status,
     StoreError,
     list_workloads,
@@ -90,23 +87,6 @@ def test_an_input_is_found_by_a_hash_of_any_length(store, input_hash, shape):
     page = list_workloads(input_hash=shape(input_hash))
 
     assert (sorted(ids(page)), page.total) == (["again", "w0"], 2)
-
-
-@pytest.mark.parametrize("input_hash", [
-    "\0", "h\0h", f"{DIGEST}\0{DIGEST}",
-], ids=ascii)
-def test_an_input_is_found_by_a_hash_with_a_nul_in_a_file(path, input_hash):
-    with open_store(path):
-        for number, different in enumerate((input_hash, input_hash.replace("\0", ""), f"{input_hash}x")):
-            make_workload(id=f"w{number}", input_hash=different)
-
-        assert ids(list_workloads(input_hash=input_hash)) == ["w0"]
-
-
-@each("name", ["status", "isolation", "runtime", "node_id", "input_hash"])
-@each("empty", [[], (), set(), iter(())])
-def test_an_empty_collection_matches_nothing(mixed, name, empty):
-    assert list_workloads(**{name: empty}) == Page([], 0)
 
 
 @each(

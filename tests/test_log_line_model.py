@@ -1,7 +1,5 @@
 """Log lines as an ordinary Peewee model."""
 
-from __future__ import annotations
-
 
 import peewee
 import pytest

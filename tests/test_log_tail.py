@@ -1,7 +1,5 @@
 """Following a log: every line once, whatever its number and whenever it comes."""
 
-from __future__ import annotations
-
 import pytest
 
 from vulcan_store import LogLine

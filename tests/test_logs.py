@@ -1,7 +1,5 @@
 """Log lines: appended without gaps, whoever else appends, and read from where one left off."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import pytest

@@ -1,7 +1,5 @@
 """Opening: what it makes, nesting and repeating."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 
@@ -37,16 +35,6 @@ def test_columns_beside_ours_do_no_harm(path):
         update_workload_status(made.id, "running")
 
         assert get_workload(made.id).node_id == list_workloads().items[0].node_id == "n"
-
-
-def test_an_index_that_is_missing_is_made_again(path):
-    open_store(path).close()
-    everything = schema(path)
-    run_sql(path, "DROP INDEX idx_log_lines_workload")
-
-    open_store(path).close()
-
-    assert schema(path) == everything
 
 
 @pytest.mark.parametrize("target", ["vulcan.db", ":memory:"])

@@ -1,7 +1,5 @@
 """Tables and indexes of the user's own, in the same database."""
 
-from __future__ import annotations
-
 import pytest
 from peewee import ForeignKeyField, IntegrityError, Model, TextField
 from values import LATER, LONG_AGO

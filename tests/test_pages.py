@@ -1,7 +1,5 @@
 """Listing page by page, through Peewee's own paginate()."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

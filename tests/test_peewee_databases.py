@@ -1,7 +1,5 @@
 """A store's database is Peewee's: blocks, sessions, cursors, the schema and types of one's own models."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import peewee

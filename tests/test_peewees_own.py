@@ -1,7 +1,5 @@
 """What Peewee's users rely on: seeing each statement, registering functions, and its connection methods."""
 
-from __future__ import annotations
-
 import logging
 import os
 from contextlib import closing

@@ -1,7 +1,5 @@
 """How SQLite answers the store's queries: by an index, in the order of that index."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,5 @@
 """What is particular to a server: reaching it, losing it, and sharing it."""
 
-from __future__ import annotations
-
 import io
 import os
 import secrets

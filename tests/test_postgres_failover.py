@@ -1,7 +1,5 @@
 """A primary is lost and its standby promoted: a store that knows both goes on by itself and loses nothing."""
 
-from __future__ import annotations
-
 import time
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """Losing a server, or the patience with it: nothing is sent again, and an error says what may have been done."""
 
-from __future__ import annotations
-
 import os
 import signal
 import threading

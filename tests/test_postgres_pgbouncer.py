@@ -1,7 +1,5 @@
 """Through PgBouncer, in session and in transaction mode, with no setting of its own."""
 
-from __future__ import annotations
-
 import collections
 import secrets
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Ordinary roles: what one may not do is said, and nothing more is asked for than README.md says."""
 
-from __future__ import annotations
-
 import os
 import secrets
 from urllib.parse import quote, urlsplit

@@ -1,7 +1,5 @@
 """What does not depend on a session's settings: waiting for locks, reading only, times, and how many connections."""
 
-from __future__ import annotations
-
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor

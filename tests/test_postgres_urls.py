@@ -1,7 +1,5 @@
 """URLs of a server: in every form that libpq takes, and never with a password in what is shown."""
 
-from __future__ import annotations
-
 import os
 import pickle
 from urllib.parse import quote, urlsplit

@@ -1,7 +1,5 @@
 """Pragmas: the defaults, each for its reason, what overrides them, and what is refused."""
 
-from __future__ import annotations
-
 import os
 
 from cases import each

@@ -1,7 +1,5 @@
 """The public names: sorted, explained, typed, and imported without anything that is not needed."""
 
-from __future__ import annotations
-
 import inspect
 import re
 import subprocess

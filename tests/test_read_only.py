@@ -1,7 +1,5 @@
 """read_only=True: reading without creating or changing anything."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """README.md says what is true: each of its blocks runs as pasted, and the tests that it names are there."""
 
-from __future__ import annotations
-
 import re
 import sys
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,5 @@
 """The web services of README.md, as pasted, in the frameworks themselves."""
 
-from __future__ import annotations
-
 import importlib.util
 import socket
 import subprocess

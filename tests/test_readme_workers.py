@@ -1,7 +1,5 @@
 """The workers of README.md, as pasted, and what happens to workers: signals, locks, a full disk, every kind of job."""
 
-from __future__ import annotations
-
 import runpy
 import signal
 import sqlite3

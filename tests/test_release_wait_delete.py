@@ -1,7 +1,5 @@
 """Putting back what runs, waiting for what is not there yet, and deleting one workload."""
 
-from __future__ import annotations
-
 import sqlite3
 import threading
 

@@ -1,7 +1,5 @@
 """A backup's content in place of the store's."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sqlite3

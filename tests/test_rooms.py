@@ -1,7 +1,5 @@
 """The rooms of the package: imports between them point one way."""
 
-from __future__ import annotations
-
 import ast
 import functools
 import graphlib

@@ -1,7 +1,5 @@
 """What another program wrote is worked with like a row of one's own, and no call goes on for ever over it."""
 
-from __future__ import annotations
-
 import json
 from contextlib import contextmanager
 from datetime import timedelta
@@ -138,7 +136,7 @@ def test_a_claim_of_a_run_in_any_form_is_lost_once_that_run_is_over(holding):
 
 
 def test_a_release_passes_over_an_id_of_bytes(file_store, path):
-    foreign_rows.write(path, {"id": bytearray(b"\xff1"), "created_at": foreign_rows.TIMES[0]}, {"id": "a"}, {"id": "b"})
+    foreign_rows.write(path, {"id": bytearray(b"\xff1")}, {"id": "a"}, {"id": "b"})
 
     assert release_workloads(node_id="n") == 2
     assert [workload.id for workload in list_workloads(status="running").items] == [b"\xff1"]

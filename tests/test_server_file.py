@@ -1,7 +1,5 @@
 """A file that the reference Go server wrote: opened as it is, read, added to, and never rewritten."""
 
-from __future__ import annotations
-
 import re
 import sqlite3
 from datetime import UTC, timedelta

@@ -1,7 +1,5 @@
 """A store is an object: what its methods do stays in it, and which one is current."""
 
-from __future__ import annotations
-
 import inspect
 import itertools
 import pickle

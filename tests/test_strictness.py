@@ -1,7 +1,5 @@
 """What a field cannot take is refused on every way in, before anything is written."""
 
-from __future__ import annotations
-
 import enum
 import pickle
 from datetime import UTC, datetime

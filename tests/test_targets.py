@@ -1,7 +1,5 @@
 """What is opened: paths, URLs, the variable, the default; and what is refused, with what to write instead."""
 
-from __future__ import annotations
-
 import os
 import resource
 import sqlite3

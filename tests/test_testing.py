@@ -1,7 +1,5 @@
 """What the users' own tests get: a fresh store, and workloads to fill it with."""
 
-from __future__ import annotations
-
 import os
 import textwrap
 

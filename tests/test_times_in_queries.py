@@ -1,7 +1,5 @@
 """A datetime anywhere in a query of one's own is the instant that it is."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

@@ -1,7 +1,5 @@
 """What is larger than SQLite takes is refused by its field, and nothing of it is written."""
 
-from __future__ import annotations
-
 import pytest
 from cases import each
 

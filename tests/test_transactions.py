@@ -1,7 +1,5 @@
 """A transaction of the user's own takes the writes of this package in, and takes them back."""
 
-from __future__ import annotations
-
 import pytest
 
 from vulcan_store import (
@@ -12,16 +10,6 @@ from vulcan_store import (
     update_workload_status,
 )
 from vulcan_store.testing import make_workload
-
-
-def test_an_inner_transaction_is_taken_back_alone(store):
-    with store.database.atomic():
-        create_workload(id="outer", runtime="go")
-        with store.database.atomic() as inner:
-            create_workload(id="inner", runtime="go")
-            inner.rollback()
-
-    assert [workload.id for workload in list_workloads().items] == ["outer"]
 
 
 def test_a_refusal_within_a_transaction_does_not_end_it(store):

@@ -1,7 +1,5 @@
 """Export and import: one store into another, and what an import refuses."""
 
-from __future__ import annotations
-
 import json
 import tracemalloc
 

@@ -1,7 +1,5 @@
 """What type checkers and editors know: they find mistakes in names and types, and nothing wrong in right code."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import re

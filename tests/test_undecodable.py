@@ -1,7 +1,5 @@
 """Text that is not UTF-8, which the server can store: it reads with the replacement character and stops nothing."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Updating a workload: the lifecycle, the times that belong to it, and what stays as it was."""
 
-from __future__ import annotations
-
 import pytest
 from cases import each
 from workloads import NOON

@@ -1,7 +1,5 @@
 """A file that was purged is made small again, unless somebody is in the way."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,5 @@
 """A row belongs to the store that it was read from, by whichever way; a new one goes to the current store."""
 
-from __future__ import annotations
-
 import copy
 import pickle
 

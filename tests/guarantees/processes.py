@@ -1,7 +1,5 @@
 """Other processes for tests: started together, listened to, and never waited for without end."""
 
-from __future__ import annotations
-
 import ctypes
 import itertools
 import multiprocessing

@@ -1,7 +1,5 @@
 """A backup has its name only once it is whole, whenever its process is killed."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import random

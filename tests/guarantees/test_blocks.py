@@ -1,7 +1,5 @@
 """Peewee's blocks: what begins and ends them, what they call afterwards, and what interrupts them."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import random

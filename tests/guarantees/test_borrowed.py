@@ -1,7 +1,5 @@
 """Connections are borrowed for one statement or one transaction: few are needed, and none is lost or lent twice."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import sqlite3

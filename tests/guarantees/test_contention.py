@@ -1,7 +1,5 @@
 """Many processes that write and read one file at once."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from guarantees.processes import PATIENCE, PATIENT, in_processes, integrity, rows

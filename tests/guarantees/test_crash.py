@@ -1,7 +1,5 @@
 """Writers that end suddenly, in the middle of whatever they do."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import random

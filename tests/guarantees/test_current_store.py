@@ -1,7 +1,5 @@
 """The current store is the thread's own: no thread meets another's rows, or another's close."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest

@@ -1,7 +1,5 @@
 """A disk that fills up while the store is written."""
 
-from __future__ import annotations
-
 import resource
 import sqlite3
 

@@ -1,7 +1,5 @@
 """What ``synchronous=full`` promises, seen from outside the process."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

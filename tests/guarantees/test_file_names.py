@@ -1,7 +1,5 @@
 """A file has one name: two of them, or one mounted by itself, are refused before two -wal files lose writes."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Files that are not what they should be, and paths that are unusual: the right error or right work, nothing spoilt."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import random

@@ -1,7 +1,5 @@
 """Files that are deleted, renamed or replaced while a store has them open."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

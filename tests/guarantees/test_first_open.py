@@ -1,7 +1,5 @@
 """Many who open the same path at the same instant."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,5 @@
 """A fleet of workers, some of which are killed at random moments, and a janitor that puts back what they had."""
 
-from __future__ import annotations
-
 import contextlib
 import random
 import time

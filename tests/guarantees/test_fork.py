@@ -1,7 +1,5 @@
 """Children of a process that has a store open, whatever its threads are in the middle of."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import threading
@@ -307,8 +305,8 @@ def test_a_query_that_the_parent_reads_row_by_row_goes_on_after_a_fork(path):
 
 def test_what_a_child_writes_into_a_file_attached_to_a_store_in_memory_stays(path):
     def add(name):
-        execute("INSERT INTO other.workloads SELECT ?, status, isolation, runtime, node_id, '', NULL, NULL, '', NULL, "
-                "NULL, NULL, NULL, created_at, NULL, NULL FROM workloads", (name,))
+        store.create_workload(id=name, runtime="go")
+        store.database.execute_sql("INSERT INTO other.workloads SELECT * FROM workloads WHERE id = ?", (name,))
 
     def work():
         add("the child's")
@@ -318,8 +316,6 @@ def test_what_a_child_writes_into_a_file_attached_to_a_store_in_memory_stays(pat
     open_store(path).close()
     go_on = multiprocessing.get_context("fork").Event()
     store = open_store(":memory:", current=False)
-    execute = store.database.execute_sql
-    store.create_workload(runtime="go")
     store.database.attach(path, "other")
     add("the parent's")
     child = forked(work)

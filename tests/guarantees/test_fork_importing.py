@@ -1,7 +1,5 @@
 """A fork in the middle of an import: what a thread is importing is whole in the child."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Forks in the middle of an opening, and forks that are interrupted: nobody is kept from going on."""
 
-from __future__ import annotations
-
 import gc
 import sys
 import threading

@@ -1,7 +1,5 @@
 """Children that were forked behind Python's back, by a C extension or a server that embeds it."""
 
-from __future__ import annotations
-
 import pytest
 
 from guarantees.processes import fork_behind_pythons_back, forked, in_threads, integrity, rows, run

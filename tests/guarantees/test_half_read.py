@@ -1,7 +1,5 @@
 """Queries that were begun and not read to their end: they hold no lock and no snapshot."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 

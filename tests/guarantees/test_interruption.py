@@ -1,7 +1,5 @@
 """Signals whose handlers raise in the middle of a transaction, at every single step of it, or of a program."""
 
-from __future__ import annotations
-
 import random
 import select
 import signal

@@ -1,7 +1,5 @@
 """Every public function, interrupted at every moment at which Python hears of a signal."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import itertools

@@ -1,7 +1,5 @@
 """A lock that somebody else holds for longer than the store waits."""
 
-from __future__ import annotations
-
 import sqlite3
 import threading
 import time

@@ -1,7 +1,5 @@
 """What an unprivileged user may not do, tried as one."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 import tempfile

@@ -1,7 +1,5 @@
 """Many who end the same workload at the same instant, each in its own way."""
 
-from __future__ import annotations
-
 from guarantees.processes import PATIENCE, PATIENT, in_processes, in_threads
 from vulcan_store import FINAL, InvalidTransitionError, create_workload, get_workload, open_store, update_workload
 

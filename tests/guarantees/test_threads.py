@@ -1,7 +1,5 @@
 """One store that many threads use, and that one of them closes."""
 
-from __future__ import annotations
-
 import gc
 import os
 import signal
@@ -28,12 +26,9 @@ from guarantees.processes import (
 )
 from vulcan_store import (
     StoreUnavailableError,
-    Workload,
     close_store,
     create_workload,
-    create_workloads,
     get_workload,
-    iter_workloads,
     list_workloads,
     open_store,
     update_workload,
@@ -376,20 +371,3 @@ def test_closing_that_was_interrupted_can_be_done_again(path):
         store.close()
 
     assert_one_file(path)
-
-
-@pytest.mark.parametrize("half_read", [
-    lambda store: store.database.execute_sql("SELECT id FROM workloads"),
-    lambda store: iter(Workload.select().iterator()),
-    lambda store: iter_workloads(),
-], ids=["cursor", "iterator", "iter_workloads"])
-def test_closing_with_a_query_half_read_leaves_one_file(path, half_read):
-    store = open_store(path)
-    create_workloads({"runtime": "go"} for _ in range(300))
-    rest = half_read(store)
-    next(rest)
-
-    store.close()
-
-    assert_one_file(path)
-    del rest

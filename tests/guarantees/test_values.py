@@ -1,7 +1,5 @@
 """Any value that a column may hold is stored as it is, and read back equal, by whichever way."""
 
-from __future__ import annotations
-
 import json
 import sys
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Writes to a store and says so on standard output after each write; for tests that watch it or end it suddenly."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import random

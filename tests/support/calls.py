@@ -1,7 +1,5 @@
 """Every function of a store, as a call that works in a store that :func:`fill` has filled."""
 
-from __future__ import annotations
-
 from values import LATER
 
 CALLS = {

@@ -1,7 +1,5 @@
 """Several cases in one test, which says which of them it was that failed: a test for each takes far longer."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 import reprlib

@@ -1,7 +1,5 @@
 """Files as another program sees them: through ``os`` and ``sqlite3``, past this package."""
 
-from __future__ import annotations
-
 import re
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Rows as the server and other programs write them: past this package, through ``sqlite3``."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 

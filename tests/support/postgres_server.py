@@ -1,7 +1,5 @@
 """PostgreSQL servers of the tests' own, in temporary folders: one alone, a standby beside it, PgBouncer before it."""
 
-from __future__ import annotations
-
 import contextlib
 import glob
 import os

@@ -1,7 +1,5 @@
 """A file as the reference Go server writes it, made with plain ``sqlite3``."""
 
-from __future__ import annotations
-
 import re
 import sqlite3
 

@@ -1,7 +1,5 @@
 """Values for hypothesis: what each field of a workload takes, and what it refuses."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from unittest.mock import Mock
 

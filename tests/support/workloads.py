@@ -1,7 +1,5 @@
 """What tests say of workloads again and again."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from vulcan_store import LogLine, iter_workloads

@@ -98,13 +98,10 @@ def test_bulk_create_writes_nothing_where_one_is_refused(store, size):
     assert Workload.select().count() == 0
 
 
-@each("changes", [{"id": "b"}, {"id": "b", "isolation": "gvisor"}])
-def test_a_stored_workload_gets_no_other_id(store, changes):
-    Workload.delete().execute()
+def test_a_stored_workload_gets_no_other_id(store):
     make_workload(id="a")
     for workload in (get_workload("a"), Workload.get_by_id("a")):
-        for name, value in changes.items():
-            setattr(workload, name, value)
+        workload.id, workload.isolation = "b", "gvisor"
 
         with pytest.raises(InvalidWorkloadError, match="id is 'b'; it must be as it was stored"):
             workload.save()

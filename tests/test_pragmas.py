@@ -68,6 +68,9 @@ def test_the_journal_mode_may_be_set_while_it_is_open(path):
 
             assert make_workload().id in {workload.id for workload in list_workloads().items}
             assert pragmas_of(store)["journal_mode"] == mode
+    with open_store(":memory:") as store:
+        store.database.journal_mode = "wal"
+        assert in_threads(2, lambda *_: list_workloads().total) == [0, 0]
 
 
 def test_the_callers_mapping_is_left_alone(path):

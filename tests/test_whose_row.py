@@ -138,6 +138,7 @@ def test_what_refers_to_a_workload_and_is_bound_elsewhere_is_deleted_there(archi
 
 def test_a_workload_is_saved_where_it_was_created(store, archive):
     for made in (archive.create_workload(runtime="go"), archive.create_workload(Workload(runtime="go"))):
+        assert not made.is_dirty()
         made.node_id = "n"
 
         assert made.save() == 1

@@ -172,6 +172,9 @@ def test_a_block_that_is_entered_again_within_itself_is_undone_whole(opened, pat
                 create_workload(runtime="go", id="inner")
             raise KeyError("mine")
 
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(block)
     assert rows(path) == []
     assert not opened.database.is_transaction_open()
 

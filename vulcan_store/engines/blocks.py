@@ -40,11 +40,16 @@ class Step:
     def __get__(self, block: Any, kind: object = None) -> Any:
         if block is None:
             return self
-        # Several threads may share a block, one may enter it again within itself, and one may leave another's.
-        running, thread = block.__dict__.setdefault("running", {}), threading.get_ident()
-        if self is ENTER or not running:
-            running[thread] = block.steps()
-        return self.resume(running.get(thread) or next(reversed(running.values())))
+        # Threads may share a block, as those that call what it decorates, and one may enter it again within itself.
+        running = block.__dict__.setdefault("running", {})
+        mine = running.setdefault(threading.get_ident(), [])
+        while mine and mine[-1].gi_frame is None:
+            mine.pop()
+        if self is EXIT and not mine:  # one that another thread has entered
+            mine = next(filter(None, [*running.values()]), mine)
+        if not mine or self is ENTER and mine[-1].gi_suspended:
+            mine.append(block.steps(mine))
+        return self.resume(mine[-1])
 
     def __call__(self, block: Any, *error: Any) -> Any:
         """As ``contextlib.ExitStack`` calls it: on the class."""
@@ -74,8 +79,8 @@ class Transaction(Block, _transaction):
 
     _begin: Callable[[], None]
 
-    def steps(self) -> Steps:
-        """The steps of the block."""
+    def steps(self, running: list[Steps]) -> Steps:
+        """The steps of the block, which stand in a list while they run."""
         stack, process, borrower = self.db._state.transactions, os.getpid(), self.db._state.borrower
         depth = len(stack)
         try:
@@ -97,6 +102,7 @@ class Transaction(Block, _transaction):
         except BaseException:
             self._undo(stack, depth)
             raise
+        running.pop()
         for _ in range(3):
             yield SMALLER
 
@@ -143,7 +149,7 @@ class Savepoint(Block, _savepoint):
 
     _begin: Callable[[], None]
 
-    def steps(self) -> Steps:
+    def steps(self, running: list[Steps]) -> Steps:
         """As :meth:`Transaction.steps`."""
         try:
             self._begin()
@@ -161,6 +167,7 @@ class Savepoint(Block, _savepoint):
         except BaseException:
             self.db.undo_savepoint(self.quoted_sid)
             raise
+        running.pop()
         for _ in range(3):
             yield SMALLER
 
@@ -170,12 +177,12 @@ class Atomic(Block, _atomic):
 
     _transaction_args: Any
 
-    def steps(self) -> Steps:
+    def steps(self, running: list[Steps]) -> Steps:
         """The steps of what is chosen when the block is entered."""
         args, kwargs = self._transaction_args
         stack = self.db._state.transactions
         if not stack and not self.db.is_transaction_open():
-            return self.db.transaction(*args, **kwargs).steps()
+            return self.db.transaction(*args, **kwargs).steps(running)
         if stack and isinstance(stack[-1], _manual):
             raise ValueError("Cannot enter atomic commit block while in manual commit mode.")
-        return self.db.savepoint().steps()
+        return self.db.savepoint().steps(running)

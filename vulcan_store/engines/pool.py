@@ -280,8 +280,9 @@ class Pool(Generic[C]):
                     self.unused.remove(connection)
 
     def lend_another(self, work: Callable[[C], T]) -> T:
-        """Call a function with a connection that is in no transaction, whatever this thread is in."""
+        """Call a function with a connection that is in no transaction, whatever this thread is in, and close it."""
         presence, borrower = self.join([])
+        borrower.outdated = True  # nobody may have it afterwards, should an interruption keep it from being closed
         try:
             return work(self.take(borrower))
         finally:

@@ -125,6 +125,6 @@ def _note(row: Any, database: Any) -> None:
     if hasattr(row, "read_from"):
         row.read_from(database)
     # A join puts a related row under the name of its foreign key, or into an attribute of its own.
-    for related in (*getattr(row, "__rel__", {}).values(), *getattr(row, "__dict__", {}).values()):
-        if isinstance(related, Model):
+    for related in [*(row.__rel__ or {}).values(), *vars(row).values()] if database and isinstance(row, Model) else ():
+        if isinstance(related, Model) and getattr(related, "_stored_in", None) is None:
             _note(related, database)

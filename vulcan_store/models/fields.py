@@ -58,7 +58,7 @@ class StrictField(_Field[T]):
     postgres_type = ""
     """The column's type on PostgreSQL, where it differs from Peewee's."""
     when_missing: Callable[[], object] | None = None
-    """What an INSERT fills in."""
+    """Makes what an INSERT fills in for a row that lacks it."""
 
     def bind(self, model: type[Model], name: str, set_attribute: bool = True) -> None:
         """As in Peewee; an INSERT of its own that lacks a column without a default is refused, too."""

@@ -10,7 +10,7 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 _lock = threading.RLock()
-_last = 0
+_last = -1
 
 
 def new_id() -> str:

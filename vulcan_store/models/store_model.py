@@ -160,7 +160,7 @@ class StoreModel(Model):
 
     @classmethod
     def bulk_create(cls, model_list: Iterable[Self], batch_size: int | None = None) -> None:
-        """As in Peewee, but nothing is written where one of them is refused."""
+        """As in Peewee, but nothing is written where a value of one of them is refused."""
         rows = list(model_list)
         cls.insert_many([getattr(row, field.safe_name) for field in cls._given()] for row in rows)
         super().bulk_create(rows, batch_size)

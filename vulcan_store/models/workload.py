@@ -86,7 +86,6 @@ class Workload(StoreModel):
     class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
         table_name = "workloads"
 
-    __rel__: Any = {}  # of a row that this package read; a workload refers to nothing
     run: tuple[Any, Any] | None = None
     """The node and the start of a workload that was running when it was read, which nothing that happens to this object
     changes: the proof of a claim."""

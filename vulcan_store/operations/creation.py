@@ -57,7 +57,7 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     stored = Workload.from_row(_values_of(row), database)
     if workload is None:
         return stored
-    vars(workload).update({"run": None, **vars(stored)})
+    vars(workload).update({"run": None, "_dirty": set(), **vars(stored)})
     return workload
 
 

@@ -145,7 +145,7 @@ def _select_run() -> Any:
 @Compiled
 def _update_fields(status: str | None, started: bool | None, form: type[Param], *names: str) -> Any:
     """Change the named fields of the workload of an ``id``, if it is not final and, unless ``started`` is None, still
-    runs as it was claimed; ``started`` says whether it has a start, and ``form`` in which form its proof is given."""
+    runs as it was claimed; ``started`` says whether it has a start, ``form`` how that and the node are given."""
     changes: dict[Any, Any] = {field: Param(field.name, field.stored_value) for field in FIELDS if field.name in names}
     now = Param("now")
     if status is not None:

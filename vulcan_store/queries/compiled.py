@@ -60,7 +60,7 @@ class StoredParam(Param):
 
 
 def _cast(value: Any, found: str, wanted: str) -> Case:
-    # Not whatever it is: a number would lose digits as text.
+    # Of the one type alone: a number in a column of times would lose digits.
     return Case(fn.TYPEOF(value), [(SQL(f"'{found}'"), value.cast(wanted))], value)
 
 

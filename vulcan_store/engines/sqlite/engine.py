@@ -146,7 +146,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             return
         self.opening.call(lambda: super(SqliteEngine, self).ensure_schema(models))
         self.opening = None
-        self.with_connection(self.set_busy_timeout)
+        self.with_connection(self._set_busy_timeout)
 
     def _open(self, note: Callable[[Any], None]) -> None:
         try:
@@ -167,7 +167,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                 if self.is_store:
                     self._ensure_journal_mode(connection)
                 if self.opening is None:
-                    self.set_busy_timeout(connection)
+                    self._set_busy_timeout(connection)
                 self.file.check_file()  # or it would be one to the file that took its place meanwhile
                 note(connection)
             except BaseException:
@@ -180,8 +180,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                 self.file.wal_identity = None  # the last one takes it away
             connection.close()
 
-    def set_busy_timeout(self, connection: Any) -> None:
-        """Let a connection wait for locks as long as the store does."""
+    def _set_busy_timeout(self, connection: Any) -> None:
         connection.execute(f"PRAGMA busy_timeout = {round(self.busy_timeout * 1000)}")
 
     def set_journal_mode(self) -> None:
@@ -215,7 +214,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         # A read-only connection to a file in WAL mode has to create -wal and -shm and cannot remove them; SQLite
         # itself removes them, once nobody uses them, when a connection that may write is closed.
         with contextlib.suppress(sqlite3.Error, OSError), forks.opening_or_closing:
-            if not os.path.getsize(self.file.wal_path):  # or a writer that has died meanwhile has left it
+            if not os.path.getsize(self.file.wal_path):  # what is not empty is of a writer that has died meanwhile
                 with opened(uri_of(self.path, "rw")) as connection:
                     connection.execute("SELECT 1 FROM sqlite_master").fetchall()
 
@@ -224,10 +223,8 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def before_fork(self) -> None:
         self.pool.pause()
         mine = self._state.borrower
-        if self._is_copied():
-            self.pool.drain(mine, self.busy_timeout, keep=True)
-        else:
-            self.drained = self.pool.drain(mine, self.busy_timeout)
+        copied = self._is_copied()
+        self.drained = self.pool.drain(mine, self.busy_timeout, keep=copied) and not copied
 
     def _is_copied(self) -> bool:
         # What is in memory is copied with the process, so connections go on with the copy. An attached file is not.
@@ -364,8 +361,9 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         """As in Peewee; outside of a transaction a value reaches every connection."""
         answer = super().pragma(key, value, permanent, schema)
         name = key.lower()
-        if value is not SENTINEL and name == "journal_mode":
-            self.wanted_mode, self.file.wal_identity = str(value).lower(), None
+        if value is not SENTINEL and name == "journal_mode" and schema in (None, "main") and not self.in_memory:
+            self.wanted_mode, self.file.wal_identity = str(answer), None
+            self.with_connection(self._ensure_journal_mode)
         if value is not SENTINEL and not self.is_transaction_open() and name not in OF_THE_FILE:
             if name == "busy_timeout":
                 self.busy_timeout = self.patience = float(value) / 1000
@@ -421,6 +419,10 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         super().raise_translated(error)
 
 
+def _registered(database: SqliteEngine) -> dict[str, Any]:
+    return {name: copy(value) for name, value in vars(database).items() if isinstance(value, (dict, set))}
+
+
 def _reaching_every_connection(method: Callable[..., Any]) -> Callable[..., Any]:
     # Peewee registers on the thread's connection and on those that it opens later.
     @functools.wraps(method)
@@ -429,8 +431,8 @@ def _reaching_every_connection(method: Callable[..., Any]) -> Callable[..., Any]
             return method(self, *args, **kwargs)
 
         def work(connection: Any) -> Any:
-            before = {name: copy(value) for name, value in vars(self).items() if isinstance(value, (dict, set))}
             with forks.opening_or_closing:  # an opening walks through what is registered
+                before = _registered(self)
                 try:
                     return method(self, *args, **kwargs)
                 except BaseException:

@@ -53,14 +53,11 @@ def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequen
                 memory.deserialize(content[:18] + b"\x01\x01" + content[20:])
                 source = memory
             target.execute("PRAGMA busy_timeout = 0")  # it waits here
-            try:
-                source.backup(target, pages=-1, progress=wait, sleep=PAUSE)
-            finally:
-                database.set_busy_timeout(target)
+            source.backup(target, pages=-1, progress=wait, sleep=PAUSE)
 
     try:
         # A fork waits for what is done with a connection of the store's, and so for what is done with the file.
-        database.with_connection(copy)
+        database.pool.lend_another(copy)
     except sqlite3.Error as error:
         if has_code(error, "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CANTOPEN"):
             raise StoreUnavailableError(path, f"it cannot be restored: {error}") from error

@@ -161,6 +161,7 @@ def test_one_block_is_entered_again_once_it_was_left(opened, path):
     assert [key for key, _ in rows(path)] == ["0", "1", "2"]
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="refused there")
 @each("kind", ["atomic", "transaction", "savepoint"])
 def test_a_block_that_is_entered_again_within_itself_is_undone_whole(opened, path, kind):
     block = getattr(opened.database, kind)()

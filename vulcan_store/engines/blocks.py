@@ -9,6 +9,7 @@ raises where that stands. So a block is a generator, whose one ``try`` reaches f
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Generator
 from functools import partial
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from vulcan_store.engines.contract import Engine
 
 Steps = Generator[Any, Any, None]
-"""A block: begun by the first step, and ended by the second of four, to which ``EXIT`` sends None, the type of an
+"""A block: begun by the first step, and ended by the second of four, to which ``EXIT`` sends False, the type of an
 exception or None, the exception and its traceback."""
 
 
@@ -45,9 +46,9 @@ class Step:
         mine = running.setdefault(threading.get_ident(), [])
         while mine and mine[-1].gi_frame is None:
             mine.pop()
-        if self is EXIT and not mine:  # one that another thread has entered
-            mine = next(filter(None, [*running.values()]), mine)
         if not mine or self is ENTER and mine[-1].gi_suspended:
+            if mine and END_FIRST:
+                raise RuntimeError("a block cannot be entered again within itself here; make another one")
             mine.append(block.steps(mine))
         return self.resume(mine[-1])
 
@@ -56,10 +57,12 @@ class Step:
         return self.__get__(block)(*error)
 
 
-# max() calls its key for each of its arguments, None and the three that ``with`` gives, and returns the first of those
-# whose key is the largest: None, so that no exception is swallowed.
-ENTER, EXIT = Step(lambda steps: steps.__next__), Step(lambda steps: partial(max, None, key=steps.send))
+# max() calls its key for each of its arguments, False and the three that ``with`` gives, and returns the first of those
+# whose key is the largest: False, so that no exception is swallowed. A block that was not entered takes only None.
+ENTER, EXIT = Step(lambda steps: steps.__next__), Step(lambda steps: partial(max, False, key=steps.send))
 LARGEST, SMALLER = 1, 0
+END_FIRST = sys.version_info >= (3, 14)
+"""Whether ``with`` fetches its end before its beginning, and so the end of what is running already."""
 
 
 class Block:

@@ -159,7 +159,7 @@ class StoreModel(Model):
         return Insert(cls, insert=checked, columns=[*columns])
 
     @classmethod
-    def bulk_create(cls, model_list: Iterable[Self], batch_size: int | None = None) -> None:
+    def bulk_create(cls, model_list: Iterable[Any], batch_size: int | None = None) -> None:
         """As in Peewee, but nothing is written where a value of one of them is refused."""
         rows = list(model_list)
         cls.insert_many([getattr(row, field.safe_name) for field in cls._given()] for row in rows)

@@ -33,8 +33,8 @@ from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
 T = TypeVar("T")
 
 MAX_IDLE = 16
-"""How many connections may lie idle, each with two descriptors; sixteen threads get a third more done with as many than
-with four. While more are open, each call counts them."""
+"""How many connections may lie idle, each with two descriptors; sixteen threads get a quarter more done with as many
+than with four. While more are open, each call counts them."""
 PAUSE = 0.01
 """Seconds between two tries to open a file that is locked."""
 READS = ("SELECT", "VALUES", "EXPLAI", "SAVEPO", "ROLLBA")

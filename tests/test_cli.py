@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -98,8 +99,7 @@ def test_get_of_a_result_that_is_not_there_leaves_no_file(file_store, tmp_path):
 
 
 @pytest.mark.parametrize("way, suffix", [
-    *((way, suffix) for way in ("its name", "a symbolic link") for suffix in ("", "-wal", "-shm", "-journal")),
-    ("a hard link", ""),
+    *product(["its name", "a symbolic link"], ["", "-wal", "-shm", "-journal"]), ("a hard link", ""),
 ])
 def test_get_never_writes_over_a_file_of_the_store(file_store, path, tmp_path, way, suffix):
     make_workload(id="w", output=b"result")

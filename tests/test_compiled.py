@@ -12,6 +12,6 @@ def test_threads_may_build_the_same_shape_at_once(store):
     def work(together, number):
         together.wait()
         others = [[f"x{place}" for place in range(length)] for length in range(1, 20)]
-        return {list_workloads(node_id=[f"n{number}", *more], isolation=["auto"] * len(more)).total for more in others}
+        return {list_workloads(node_id=[f"n{number}", *more]).total for more in others}
 
     assert in_threads(8, work) == [{1}, *[{0}] * 7]

@@ -50,3 +50,4 @@ def test_ids_differ_by_case(store):
 
     with pytest.raises(Workload.DoesNotExist):
         get_workload("abc")
+    assert get_workload("ABC") is not get_workload("ABC")

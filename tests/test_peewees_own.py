@@ -73,7 +73,7 @@ def ask(store, sql, count=4):
     def ask_one(together, place):
         store.database.begin("DEFERRED")
         try:
-            together.wait()
+            together.wait(60)
             return store.database.execute_sql(sql).fetchone()[0]
         finally:
             store.database.rollback()

@@ -66,7 +66,7 @@ def test_the_journal_mode_may_be_set_while_it_is_open(path):
         for mode in ("delete", "wal"):
             store.database.journal_mode = mode
 
-            assert make_workload().id in {workload.id for workload in list_workloads().items}
+            make_workload()
             assert pragmas_of(store)["journal_mode"] == mode
     with open_store(":memory:") as store:
         store.database.journal_mode = "wal"

@@ -171,10 +171,11 @@ def test_what_is_new_and_what_was_pickled_goes_to_the_current_store(store, archi
 
 def test_a_copy_and_the_original_are_the_same_workload_to_save_and_a_deep_copy_is_another(store):
     made = create_workload(id="a", runtime="go")
+    twin = copy.copy(made)
 
     copy.deepcopy(made).node_id = "m"
     assert (made.node_id, made.save()) == ("", 0)
-    copy.copy(made).node_id = "n"
+    twin.node_id = "n"
 
     assert made.save() == 1
     assert get_workload("a").node_id == "n"

@@ -157,6 +157,9 @@ def test_one_block_is_entered_again_once_it_was_left(opened, path):
     with contextlib.suppress(ZeroDivisionError), block:
         create_workload(runtime="go", id="undone")
         1 / 0
+    with block, opened.database.atomic() as inner:
+        create_workload(runtime="go", id="taken back")
+        inner.rollback()
 
     assert [key for key, _ in rows(path)] == ["0", "1", "2"]
 

@@ -371,3 +371,14 @@ def test_closing_that_was_interrupted_can_be_done_again(path):
         store.close()
 
     assert_one_file(path)
+
+
+def test_closing_with_a_query_half_read_leaves_one_file(path):
+    store = open_store(path)
+    create_workload(runtime="go")
+    half_read = store.iter_workloads(), store.database.execute_sql("SELECT 1 UNION SELECT 2")
+    for rest in half_read:
+        next(rest)
+    store.close()
+
+    assert_one_file(path)

@@ -361,7 +361,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         """As in Peewee; outside of a transaction a value reaches every connection."""
         answer = super().pragma(key, value, permanent, schema)
         name = key.lower()
-        if value is not SENTINEL and name == "journal_mode" and schema in (None, "main") and not self.in_memory:
+        if value is not SENTINEL and name == "journal_mode" and schema in (None, "main"):
             self.wanted_mode, self.file.wal_identity = str(answer), None
             self.with_connection(self._ensure_journal_mode)
         if value is not SENTINEL and not self.is_transaction_open() and name not in OF_THE_FILE:

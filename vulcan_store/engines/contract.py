@@ -271,16 +271,6 @@ class Engine(Database):
         self._notify_hooks(sql, values, start, None)
         return rows
 
-    def write_if(self, look: Statement, change: Callable[[], Statement]) -> list[Row] | None:
-        """Run one statement that writes if another, which only reads, finds something; None if it does not.
-
-        What is there may be gone when it is to be changed. A caller that finds nothing takes no write lock.
-
-        Args:
-            change: gives the statement that writes, once something was found.
-        """
-        return self.with_connection(lambda connection: self.write(*change()) if self.read(*look) else None)
-
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each of any number of rows, within a transaction.
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Unpack
 
-from vulcan_store.engines.contract import Engine, OpenStore, Statement
+from vulcan_store.engines.contract import Engine, OpenStore, Row
 from vulcan_store.errors import ClaimLostError, InvalidWorkloadError
 from vulcan_store.lifecycle import Status
 from vulcan_store.models import clock
@@ -52,13 +52,15 @@ def claim_workload(
     values["node_id"] = Workload.node_id.stored_value(node_id)
     patience = wait_seconds("wait", wait)
     database.require_writable()
-    look = _select_claimable(database, values, *shape)
+    select = _select_claimable(database, values, *shape)
 
-    def claim() -> Statement:
+    def claim() -> list[Row] | None:
+        if not database.read(*select):
+            return None
         values["now"] = clock.now_as_text()  # not before what is found was created
-        return _claim(database, values, database.for_update, *shape)
+        return database.write(*_claim(database, values, database.for_update, *shape)) or None
 
-    rows = look_until(database, lambda: database.write_if(look, claim) or None, patience)
+    rows = look_until(database, claim, patience)
     return Workload.from_row(rows[0], database) if rows else None
 
 

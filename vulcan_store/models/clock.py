@@ -9,11 +9,11 @@ from typing import Any
 
 # Go's time.Time.String(): "2026-02-18 13:12:42.123456789 +0200 CEST m=+0.123".
 # https://pkg.go.dev/time#Time.String
-_GO = r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) ([+-]\d{4})(?: [^ ]+)?(?: m=[+-][\d.]+)?$"
+_GO = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) ([+-]\d{4})(?: [^ ]+)?(?: m=[+-][\d.]+)?")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_parse = datetime.fromisoformat
+parse = datetime.fromisoformat
 
 # Two digits, looked up in half of the time that isoformat() takes for them.
 _TWO = [f"{number:02d}" for number in range(100)]
@@ -68,17 +68,17 @@ def to_bound(moment: datetime) -> str:
 
 def from_text(text: Any) -> Any:
     """A stored time as an aware ``datetime`` in UTC, cut to microseconds; what is no time comes back as it is."""
-    try:
-        moment = _parse(text)
-    except TypeError:
-        if not isinstance(text, datetime):
-            return text
-        moment = text  # a driver that knows times has made one of it, in its session's time zone
-    except ValueError:
+    moment = text
+    if not isinstance(text, datetime):  # as a driver that knows times makes one, in its session's time zone
         try:
-            moment = _parse(re.sub(_GO, r"\1\2", text))
-        except ValueError:
+            moment = parse(text)
+        except TypeError:
             return text
+        except ValueError:
+            try:
+                moment = parse("".join(_GO.fullmatch(text).groups()))  # type: ignore[union-attr]
+            except (AttributeError, ValueError):
+                return text
     if moment.tzinfo is UTC:
         return moment
     if moment.tzinfo is None:  # CURRENT_TIMESTAMP, which is in UTC: https://www.sqlite.org/lang_createtable.html

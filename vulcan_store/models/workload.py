@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from peewee import Database
@@ -11,7 +11,7 @@ from peewee import Database
 from vulcan_store.errors import InvalidWorkloadError, StoreError, shown
 from vulcan_store.lifecycle import FINAL, Isolation, Runtime, Status
 from vulcan_store.models import clock
-from vulcan_store.models.clock import from_text
+from vulcan_store.models.clock import from_text, parse
 from vulcan_store.models.fields import (
     BytesField,
     EnumField,
@@ -155,28 +155,30 @@ class Workload(StoreModel):
             workload_id, status, isolation, runtime, node_id, input_hash, output, exit_code, error,
             cpu_limit, mem_limit, timeout_s, duration_ms, created_at, started_at, finished_at,
         ) = row  # fmt: skip
+        data: Any = _Data()
+        data.id = workload_id
+        data.status, data.isolation, data.runtime = _STATUS[status], _ISOLATION[isolation], _RUNTIME[runtime]
+        data.node_id = node_id
+        data.input_hash = "" if input_hash is None else input_hash
+        data.output = output.encode() if type(output) is str else output
+        data.exit_code = exit_code
+        data.error = "" if error is None else error
+        data.cpu_limit, data.mem_limit, data.timeout_s = cpu_limit, mem_limit, timeout_s
+        data.duration_ms = duration_ms
+        try:
+            # As this package writes them, each at a third of what from_text() takes.
+            created = data.created_at = parse(created_at)
+            started = data.started_at = None if started_at is None else parse(started_at)
+            finished = data.finished_at = None if finished_at is None else parse(finished_at)
+            in_utc = created.tzinfo is UTC is (started or created).tzinfo is (finished or created).tzinfo
+        except (TypeError, ValueError):
+            in_utc = False
+        if not in_utc:
+            data.created_at, data.started_at, data.finished_at = map(from_text, row[-3:])
         workload = object.__new__(cls)
-        workload.__data__ = {
-            "id": workload_id,
-            "status": _status(status, status),
-            "isolation": _isolation(isolation, isolation),
-            "runtime": _runtime(runtime, runtime),
-            "node_id": node_id,
-            "input_hash": "" if input_hash is None else input_hash,
-            "output": output.encode() if isinstance(output, str) else output,
-            "exit_code": exit_code,
-            "error": "" if error is None else error,
-            "cpu_limit": cpu_limit,
-            "mem_limit": mem_limit,
-            "timeout_s": timeout_s,
-            "duration_ms": duration_ms,
-            "created_at": from_text(created_at),
-            "started_at": None if started_at is None else from_text(started_at),
-            "finished_at": None if finished_at is None else from_text(finished_at),
-        }
-        workload._stored_in = database
+        workload.__data__, workload._stored_in = data.__dict__, database
         if status == "running":
-            workload.run = node_id, workload.__data__["started_at"]
+            workload.run = node_id, data.started_at
         return workload
 
     def to_dict(self) -> dict[str, Any]:
@@ -208,6 +210,11 @@ class Workload(StoreModel):
         cls.require(mapping)
         fields = cls._meta.fields
         return {name: from_json(fields[name], value) for name, value in mapping.items() if value is not None}
+
+
+class _Data:
+    """The values of a row by name, as attributes: the dict of these shares its names with those of all other rows, and
+    so takes half of the memory, and less time."""
 
 
 class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[name-defined,misc]
@@ -258,6 +265,4 @@ MUTABLE = tuple(Changes.__annotations__)
 LEFT_OUT_WHEN_EMPTY = ("input_hash", "output", "error")
 """What the server leaves out of its JSON form when it is empty; what is absent is left out whatever it is."""
 
-_status, _isolation, _runtime = (
-    field.members.get for field in (Workload.status, Workload.isolation, Workload.runtime)
-)
+_STATUS, _ISOLATION, _RUNTIME = Workload.status.members, Workload.isolation.members, Workload.runtime.members

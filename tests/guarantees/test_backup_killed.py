@@ -2,9 +2,9 @@
 
 import fcntl
 import os
-import random
 import signal
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -12,26 +12,21 @@ from guarantees.processes import exit_code, in_processes, rows
 from vulcan_store import StoreUnavailableError, backup_store, create_workloads, open_store
 
 
-def back_up_and_die(path, copy, steps):
-    def progress(*told):
-        nonlocal steps
-        steps -= 1
-        if steps < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    with open_store(path) as store:
-        store.database.backup(copy, progress)
+def back_up_and_die(path, copy, moment):
+    """A backup whose process is killed as it calls a function: before it copies, afterwards, and before the name."""
+    with open_store(path), patch(moment, lambda *given: os.kill(os.getpid(), signal.SIGKILL)):
+        backup_store(copy)
 
 
-def test_a_backup_that_was_killed_leaves_no_file_of_its_name_and_is_not_in_the_way(path, tmp_path, effort):
+def test_a_backup_that_was_killed_leaves_no_file_of_its_name_and_is_not_in_the_way(path, tmp_path):
     with open_store(path):
         create_workloads({"runtime": "go", "output": bytes(1_000_000)} for _ in range(20))
     folder = tmp_path / "backups"
     folder.mkdir()
     copy = folder / "backup-1.db"
 
-    for _ in range(effort(2, long=10)):
-        assert exit_code(back_up_and_die, path, str(copy), random.randrange(4)) == -signal.SIGKILL
+    for moment in ("shutil.copymode", "os.fsync", "os.link"):
+        assert exit_code(back_up_and_die, path, str(copy), moment) == -signal.SIGKILL
         assert os.listdir(folder)
         assert list(folder.glob("*.db")) == []
 
@@ -41,14 +36,15 @@ def test_a_backup_that_was_killed_leaves_no_file_of_its_name_and_is_not_in_the_w
     assert len(rows(copy)) == 20
 
 
-def test_a_backup_that_is_under_way_is_not_taken_for_one_that_died(path, tmp_path):
-    def back_up_another(*told):
-        if not os.path.exists(tmp_path / "second.db"):
-            backup_store(tmp_path / "second.db")
+def test_a_backup_that_is_under_way_is_not_taken_for_one_that_died(path, tmp_path, monkeypatch):
+    def back_up_another(*given):
+        monkeypatch.undo()
+        backup_store(tmp_path / "second.db")
 
-    with open_store(path) as store:
+    with open_store(path):
         create_workloads({"runtime": "go", "output": bytes(1_000_000)} for _ in range(10))
-        store.database.backup(str(tmp_path / "first.db"), back_up_another)
+        monkeypatch.setattr(os, "fsync", back_up_another)
+        backup_store(tmp_path / "first.db")
 
     assert len(rows(tmp_path / "first.db")) == len(rows(tmp_path / "second.db")) == 10
     assert sorted(Path(tmp_path).glob(".*")) == []
@@ -77,14 +73,12 @@ def test_of_processes_that_back_up_to_one_name_at_once_one_does(path, tmp_path):
     assert os.stat(folder / "copy.db").st_nlink == 1
 
 
-def test_a_file_that_took_the_name_meanwhile_is_not_overwritten(path, tmp_path):
-    def take_the_name(*told):
-        (tmp_path / "copy.db").write_bytes(b"precious")
-
-    with open_store(path) as store:
+def test_a_file_that_took_the_name_meanwhile_is_not_overwritten(path, tmp_path, monkeypatch):
+    with open_store(path):
         create_workloads([{"runtime": "go"}])
+        monkeypatch.setattr(os, "fsync", lambda descriptor: (tmp_path / "copy.db").write_bytes(b"precious"))
         with pytest.raises(StoreUnavailableError, match="overwrites nothing"):
-            store.database.backup(str(tmp_path / "copy.db"), take_the_name)
+            backup_store(tmp_path / "copy.db")
 
     assert (tmp_path / "copy.db").read_bytes() == b"precious"
     assert sorted(os.listdir(tmp_path)) == ["copy.db", "vulcan.db"]

@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
+import sqlite3
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -154,17 +156,20 @@ def test_a_child_of_a_fork_inside_a_transaction_of_its_own_thread_is_told_so_and
 
 
 @pytest.mark.parametrize("ends_in_time", [True, False])
-def test_a_fork_waits_for_a_backup_for_the_busy_timeout_and_then_refuses_the_child(path, ends_in_time):
+def test_a_fork_waits_for_a_backup_for_the_busy_timeout_and_then_refuses_the_child(path, ends_in_time, monkeypatch):
     inside, leave = threading.Event(), threading.Event()
 
-    def stay(*told):
-        inside.set()
-        leave.wait(PATIENCE)
+    class Slow(sqlite3.Connection):
+        def backup(self, *args, **options):
+            inside.set()
+            leave.wait(PATIENCE)
+            super().backup(*args, **options)
 
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Slow))
     pragmas = PATIENT if ends_in_time else {"busy_timeout": 50}
     with open_store(path, pragmas=pragmas) as store, ThreadPoolExecutor() as threads:
         made = create()
-        backing_up = threads.submit(store.database.backup, path + ".backup", stay)
+        backing_up = threads.submit(store.backup_store, path + ".backup")
         inside.wait(PATIENCE)
         with once_a_fork_begins(leave.set if ends_in_time else int):
             child = forked(create)

@@ -461,7 +461,7 @@ class Engine(Database):
 
     # Copies, for which a server has tools of its own
 
-    def backup(self, path: str, progress: Callable[[int, int, int], object] | None = None) -> None:
+    def backup(self, path: str) -> None:
         """Write a copy to a new file; see :func:`vulcan_store.backup_store`."""
         raise StoreUnavailableError(self.target, "a server is backed up by its own pg_dump, which writes a copy too")
 

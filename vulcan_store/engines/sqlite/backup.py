@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,11 @@ from vulcan_store.errors import StoreUnavailableError
 if TYPE_CHECKING:
     from vulcan_store.engines.sqlite.engine import SqliteEngine
 
-PAGES_PER_STEP = 1_000
-"""How many pages are copied before others get the interpreter."""
-
 UNFINISHED = ".vulcan-backup-"
 """How the hidden name of a backup begins that is not whole yet."""
 
 
-def copy_to(database: SqliteEngine, path: str, progress: Callable[[int, int, int], object] | None) -> None:
+def copy_to(database: SqliteEngine, path: str) -> None:
     """Copy a database to a new file while others go on writing; the file has its name only once it is whole.
 
     Raises:
@@ -43,7 +40,7 @@ def copy_to(database: SqliteEngine, path: str, progress: Callable[[int, int, int
                     shutil.copymode(database.path, name)  # before it holds what others may not read
                 copy.execute("PRAGMA journal_mode = off")  # what is unfinished is taken away, so it is one file
                 # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
-                database.pool.lend_another(lambda source: _copy(source, copy, progress))
+                database.pool.lend_another(lambda source: _copy(source, copy))
             database.file.check()  # or it would be a copy of what nobody has any more
             _sync(name)
             _rename(name, path)
@@ -99,12 +96,9 @@ def _sync(path: str) -> None:
         os.close(descriptor)
 
 
-def _copy(
-    source: sqlite3.Connection, copy: sqlite3.Connection, progress: Callable[[int, int, int], object] | None
-) -> None:
+def _copy(source: sqlite3.Connection, copy: sqlite3.Connection) -> None:
     with source:
-        # In a transaction every step sees the same state; without, a write would start the copy anew:
-        # https://www.sqlite.org/c3ref/backup_finish.html
+        # What is copied is what this reads, for which it waits no longer than busy_timeout; a copy would wait for ever.
         source.execute("BEGIN")
         source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-        source.backup(copy, pages=PAGES_PER_STEP, progress=progress)
+        source.backup(copy)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, NoReturn, TypeVar, cast
 
-from peewee import SENTINEL, IntegrityError, Model, PeeweeException, SchemaManager, SqliteDatabase  # type: ignore
+from peewee import SENTINEL, IntegrityError, Model, PeeweeException, SqliteDatabase  # type: ignore
 
 from vulcan_store.engines import forks
 from vulcan_store.engines.contract import Engine, KeyTakenError, Ran, ReferredError
@@ -37,6 +37,8 @@ MAX_IDLE = 16
 than with four. While more are open, each call counts them."""
 PAUSE = 0.01
 """Seconds between two tries to open a file that is locked."""
+LONGEST_PAUSE = 0.15
+"""Seconds for others after an index that took as long: SQLite's lock is not a queue, and who waits looks each 0.1 s."""
 READS = ("SELECT", "VALUES", "EXPLAI", "SAVEPO", "ROLLBA")
 """How a statement of the user's own begins that writes nothing which could be lost."""
 OF_THE_FILE = {
@@ -335,22 +337,16 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         if not all(model._meta.table_name in there for model in models):
             super()._create_missing(models, there)
             return
-        # Beside others that go on writing: each in a transaction of its own, with pauses as long. One that cannot be
-        # made now is left to the next opening: everything works without it, if more slowly.
-        seconds = 0.0
+        # Beside others that go on writing: each in a transaction of its own, with pauses. One that cannot be made now
+        # is left to the next opening: everything works without it, if more slowly.
         with contextlib.suppress(StoreUnavailableError):
             for model in models:
-                manager: Any = SchemaManager(model, self)
                 for index in model._meta.fields_to_index():
                     if index._name not in there:
-                        time.sleep(seconds)  # SQLite's lock is not a queue
-                        make = functools.partial(self._make, manager._create_index(index, safe=True))
-                        seconds = Patience(self.busy_timeout).call(functools.partial(self.atomically, make))
-
-    def _make(self, index: Any) -> float:
-        start = time.monotonic()
-        self.execute(index)  # type: ignore[no-untyped-call]
-        return time.monotonic() - start
+                        start = time.monotonic()
+                        make = functools.partial(self.execute, self._here(model)._schema._create_index(index))
+                        Patience(self.busy_timeout).call(functools.partial(self.atomically, make))
+                        time.sleep(min(time.monotonic() - start, LONGEST_PAUSE))
 
     def is_gone(self, error: Exception) -> bool:
         return getattr(getattr(error, "orig", error), "sqlite_errorname", "") == "SQLITE_ERROR"
@@ -384,9 +380,9 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     # Copies
 
-    def backup(self, path: str, progress: Callable[[int, int, int], object] | None = None) -> None:
+    def backup(self, path: str) -> None:
         try:
-            copy_to(self, path, progress)
+            copy_to(self, path)
         except (sqlite3.Error, PeeweeException) as error:
             self.raise_translated(error)
 

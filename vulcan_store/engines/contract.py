@@ -117,15 +117,15 @@ class Engine(Database):
         """As :meth:`run_read`, for a statement of the user's own."""
         raise NotImplementedError
 
-    def run_many(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> Any:
-        """Run a statement for each of several rows; the driver's cursor."""
+    def run_many(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> Ran:
+        """Run a statement for each of several rows."""
         cursor = connection.cursor()
         cursor.executemany(sql, rows)
-        return cursor
+        return cursor, []
 
-    def run_script(self, connection: Any, script: str) -> Any:
-        """Run several statements, where the driver can; its cursor."""
-        return connection.cursor().executescript(script)
+    def run_script(self, connection: Any, script: str) -> Ran:
+        """Run several statements, where the driver can."""
+        return connection.cursor().executescript(script), []
 
     def adapted(self, values: Sequence[Any]) -> Sequence[Any]:
         """The values of a statement of the user's own, as the driver takes them."""
@@ -248,11 +248,7 @@ class Engine(Database):
             self.require_writable()
         return self._run(self.run_write, sql, values)
 
-    def is_watched(self) -> bool:
-        """Whether somebody wants to see each statement: Peewee's logger, or its query hooks."""
-        return bool(self.query_hooks) or logger.isEnabledFor(logging.DEBUG)
-
-    def _run(self, run: Callable[[Any, str, Sequence[Any]], Ran], sql: str, values: Sequence[Any]) -> list[Row]:
+    def _run(self, run: Callable[..., Ran], sql: str, values: Any) -> list[Row]:
         try:
             if self.query_hooks or logger.isEnabledFor(logging.DEBUG):
                 return self._run_shown(run, sql, values)
@@ -260,7 +256,7 @@ class Engine(Database):
         except self.errors as error:
             self.raise_translated(error)
 
-    def _run_shown(self, run: Callable[..., Ran], sql: str, values: Sequence[Any]) -> list[Row]:
+    def _run_shown(self, run: Callable[..., Ran], sql: str, values: Any) -> list[Row]:
         self._log_query(sql, values)
         start = time.perf_counter()
         try:
@@ -451,12 +447,8 @@ class Engine(Database):
             missing = tuple(name for name in model._meta.columns if name not in there)
             if there and missing:
                 raise SchemaMismatchError(self.target, table, missing)
-            if there and table not in {name.lower() for name in self.get_tables()}:
-                raise StoreUnavailableError(self.target, f"{table!r} is no table, but a view of another program")
-            # A server shows columns to those alone who have a right on them. Looked at again: it may just be made.
-            if not there and self.table_exists(table) and not self.get_columns(table):
-                raise StoreUnavailableError(self.target, f"this role may not read its table {table!r}")
-            if not there and self.read_only:
+            # A server shows columns to those alone who have a right on them.
+            if not there and self.read_only and not self.table_exists(table):
                 raise StoreUnavailableError(self.target, f"it has no table {table!r}, and read_only=True creates none")
 
     # Copies, for which a server has tools of its own

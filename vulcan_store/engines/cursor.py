@@ -36,12 +36,12 @@ class Cursor:
         """Run a statement for each of several rows, all or none of them."""
         database = self.database
         with database.whole():
-            self.driver_cursor = database.with_connection(database.run_many, sql, map(database.adapted, rows))
+            self.driver_cursor, _ = database.with_connection(database.run_many, sql, map(database.adapted, rows))
         return self
 
     def executescript(self, script: str) -> Self:
         """Run several statements, on SQLite."""
-        self.driver_cursor = self.database.with_connection(self.database.run_script, script)
+        self.driver_cursor, _ = self.database.with_connection(self.database.run_script, script)
         return self
 
     @property

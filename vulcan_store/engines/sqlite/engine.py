@@ -27,7 +27,6 @@ from vulcan_store.engines.sqlite.paths import identity_of, path_of, require_one_
 from vulcan_store.engines.sqlite.pragmas import PRAGMAS, checked_pragmas
 from vulcan_store.engines.sqlite.reasons import reason_of
 from vulcan_store.engines.sqlite.restore import restore_from
-from vulcan_store.engines.sqlite.vacuum import vacuum
 from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
 
 T = TypeVar("T")
@@ -46,6 +45,7 @@ OF_THE_FILE = {
     "schema_version", "user_version", "wal_checkpoint",
 }  # fmt: skip
 """Pragmas that are the file's, or an order: https://www.sqlite.org/pragma.html. Each connection has the others anew."""
+SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 TOO_LARGE = "smaller: SQLite holds at most 1,000,000,000 bytes in a row"
 TAKEN = "SQLITE_CONSTRAINT_PRIMARYKEY"
 
@@ -280,13 +280,13 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             self.file.check()
         return self.run_read(connection, sql, values)
 
-    def run_many(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> Any:
+    def run_many(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> Ran:
         self.file.check()
-        return connection.executemany(sql, rows)
+        return super().run_many(connection, sql, rows)
 
-    def run_script(self, connection: Any, script: str) -> Any:
+    def run_script(self, connection: Any, script: str) -> Ran:
         self.file.check()
-        return connection.executescript(script)
+        return super().run_script(connection, script)
 
     def adapted(self, values: Sequence[Any]) -> Sequence[Any]:
         # Times are text here, and sqlite3's own text for them does not sort.
@@ -297,28 +297,18 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         return values
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        index, row, start = -1, cast(Sequence[Any], ()), 0.0
-        watched = self.is_watched()
+        index, row = -1, cast(Sequence[Any], ())
 
         def counted() -> Iterator[Sequence[Any]]:
-            nonlocal index, row, start
+            nonlocal index, row
             for index, row in enumerate(rows):
-                if watched:
-                    self._log_query(sql, row)
-                    start = time.perf_counter()
                 yield row
-                if watched:
-                    self._notify_hooks(sql, row, start, None)
 
         self.require_writable()
         try:
-            self.with_connection(self.run_many, sql, counted())
-        except (sqlite3.Error, OverflowError) as error:
-            if watched:
-                self._notify_hooks(sql, row, start, error)
-            if has_code(error, TAKEN):
-                raise KeyTakenError(index, row) from error
-            self.raise_translated(error)
+            self._run(self.run_many, sql, counted())
+        except IntegrityError as error:
+            raise KeyTakenError(index, row) from error
 
     def read_together(self, connection: Any, work: Callable[[], T]) -> T:
         if connection.in_transaction:
@@ -355,20 +345,33 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def pragma(self, key: str, value: Any = SENTINEL, permanent: bool = False, schema: str | None = None) -> Any:
         """As in Peewee; outside of a transaction a value reaches every connection."""
-        answer = super().pragma(key, value, permanent, schema)
-        name = key.lower()
-        if value is not SENTINEL and name == "journal_mode" and schema in (None, "main"):
+        name, given = key.lower(), value is not SENTINEL and schema in (None, "main")
+        lasts = given and name not in OF_THE_FILE and not self.is_transaction_open()
+        work = functools.partial(super().pragma, key, value or 0, permanent or lasts, schema)
+        answer = self.on_every_connection(work) if lasts else work()
+        if given and name == "journal_mode":
             self.wanted_mode, self.file.wal_identity = str(answer), None
             self.with_connection(self._ensure_journal_mode)
-        if value is not SENTINEL and not self.is_transaction_open() and name not in OF_THE_FILE:
-            if name == "busy_timeout":
-                self.busy_timeout = self.patience = float(value) / 1000
-            elif schema in (None, "main"):
-                with forks.opening_or_closing:
-                    others = filter(lambda pragma: pragma[0] != name, self._pragmas)
-                    self._pragmas: Any = [*others, (name, value or 0)]
-            self.pool.retire()
+        if lasts and name == "busy_timeout":
+            self.busy_timeout = self.patience = float(value) / 1000
         return answer
+
+    def on_every_connection(self, register: Callable[[], T]) -> T:
+        """Call a function of Peewee's that registers something on this thread's connection, and on later ones."""
+
+        def work(connection: Any) -> T:
+            with forks.opening_or_closing:  # an opening walks through what is registered
+                mine = vars(self)
+                before = {name: copy(mine[name]) for name in mine if isinstance(mine[name], (dict, list, set))}
+                try:
+                    return register()
+                except BaseException:
+                    mine.update(before)  # or no connection could be opened any more
+                    raise
+
+        registered = self.with_connection(work)
+        self.pool.retire()
+        return registered
 
     def attach(self, filename: str, name: str) -> bool:
         """As in Peewee; a path stays the same file when the process changes its folder."""
@@ -394,11 +397,12 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         restore_from(self, path, columns)
 
     def vacuum(self) -> int:
-        self.require_writable()
-        try:
-            return vacuum(self)
-        except (sqlite3.Error, PeeweeException) as error:
-            self.raise_translated(error)
+        ((before,),) = self.read(SIZE)
+        self.write("VACUUM")
+        # What is in the -wal has to be in the file before it shrinks: https://www.sqlite.org/pragma.html
+        self.read("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((after,),) = self.read(SIZE)
+        return int(before - after)
 
     # Errors
 
@@ -415,29 +419,11 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         super().raise_translated(error)
 
 
-def _registered(database: SqliteEngine) -> dict[str, Any]:
-    return {name: copy(value) for name, value in vars(database).items() if isinstance(value, (dict, set))}
-
-
 def _reaching_every_connection(method: Callable[..., Any]) -> Callable[..., Any]:
-    # Peewee registers on the thread's connection and on those that it opens later.
     @functools.wraps(method)
     def register(self: SqliteEngine, *args: Any, **kwargs: Any) -> Any:
-        if self.ended:
-            return method(self, *args, **kwargs)
-
-        def work(connection: Any) -> Any:
-            with forks.opening_or_closing:  # an opening walks through what is registered
-                before = _registered(self)
-                try:
-                    return method(self, *args, **kwargs)
-                except BaseException:
-                    vars(self).update(before)  # or no connection could be opened any more
-                    raise
-
-        registered = self.with_connection(work)
-        self.pool.retire()
-        return registered
+        work = functools.partial(method, self, *args, **kwargs)
+        return work() if self.ended else self.on_every_connection(work)
 
     return register
 

@@ -188,7 +188,7 @@ class Engine(Database):
 
     def start(self) -> None:
         """Connect for the first time."""
-        forks.watch(self)
+        forks.engines.add(self)
         self.ended = False
         self.with_connection(lambda connection: None)
 
@@ -213,7 +213,7 @@ class Engine(Database):
 
     def _closed(self) -> None:
         """Forget what goes with the connections."""
-        forks.unwatch(self)
+        forks.engines.discard(self)
 
     def before_fork(self) -> None:
         """Let the calls that are under way end, begin none, and close what has to be closed."""

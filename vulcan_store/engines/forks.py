@@ -21,29 +21,11 @@ if TYPE_CHECKING:
 # always taken last, and whoever has it waits for nothing but the import of an engine.
 opening_or_closing = threading.RLock()
 
-
-_engines: list[Engine] = []
+engines: set[Engine] = set()
+"""Those that take part in forks."""
 
 # Threads fork one at a time.
 _turn = threading.RLock()
-
-
-def watch(engine: Engine) -> None:
-    """Let an engine take part in forks from now on."""
-    with opening_or_closing:
-        _engines.append(engine)
-
-
-def unwatch(engine: Engine) -> None:
-    """Let an engine take part no more."""
-    with opening_or_closing:
-        if engine in _engines:
-            _engines.remove(engine)
-
-
-def watched() -> list[Engine]:
-    """The engines that take part."""
-    return list(_engines)
 
 
 def _before_fork() -> None:
@@ -59,10 +41,10 @@ def _before_fork() -> None:
 
 def _prepare() -> None:
     while True:
-        for engine in watched():
+        for engine in list(engines):
             engine.before_fork()
         opening_or_closing.acquire()
-        if all(engine.is_ready() for engine in _engines):
+        if all(engine.is_ready() for engine in list(engines)):
             return
         opening_or_closing.release()
 
@@ -71,7 +53,7 @@ def _after_fork_in_parent() -> None:
     if _is_mine(_turn):
         if _is_mine(opening_or_closing):
             opening_or_closing.release()
-        for engine in watched():
+        for engine in list(engines):
             engine.after_fork_in_parent()
         _turn.release()
 
@@ -79,7 +61,7 @@ def _after_fork_in_parent() -> None:
 def _after_fork_in_child() -> None:
     global _turn, opening_or_closing
     _turn, opening_or_closing = threading.RLock(), threading.RLock()
-    for engine in _engines:
+    for engine in engines:
         engine.after_fork_in_child()
 
 

@@ -24,7 +24,7 @@ from vulcan_store.engines.sqlite.backup import copy_to
 from vulcan_store.engines.sqlite.driver import has_code, opened, sqlite3
 from vulcan_store.engines.sqlite.kept import KeptFile
 from vulcan_store.engines.sqlite.paths import identity_of, path_of, require_one_name, uri_of
-from vulcan_store.engines.sqlite.pragmas import PRAGMAS, checked_pragmas
+from vulcan_store.engines.sqlite.pragmas import checked_pragmas
 from vulcan_store.engines.sqlite.reasons import reason_of
 from vulcan_store.engines.sqlite.restore import restore_from
 from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
@@ -102,23 +102,20 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         if self.in_memory:
             # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
             self.uri = f"file:/vulcan_store-{os.getpid()}-{next(_names)}?vfs=memdb"
-            # Neither means anything here, and setting one waits for whoever is writing.
-            pragmas = {
-                name: value for name, value in pragmas.items()
-                if name != "journal_mode" and (name, value) != ("synchronous", PRAGMAS["synchronous"])
-            }
         else:
             self.uri = uri_of(self.path, "ro" if read_only else "rwc")
-        self.wanted_mode = str(pragmas.get("journal_mode", "")).lower()
+        self.wanted_mode = "" if self.in_memory else str(pragmas.get("journal_mode", "")).lower()
         self.busy_timeout = self.patience = float(pragmas["busy_timeout"]) / 1000
         self.opening: Patience | None = Patience(self.busy_timeout)
+        # Synchronous means nothing in memory, and setting it waits for whoever is writing.
+        set_apart = ("journal_mode", "busy_timeout", *(["synchronous"] if self.in_memory else []))
         pool: Pool[Any] = Pool(
             target, self._open, self._close_connection, attrgetter("in_transaction"), max_idle=MAX_IDLE
         )
         super().__init__(
             self.path,
             pool,
-            pragmas={name: value for name, value in pragmas.items() if name not in ("journal_mode", "busy_timeout")},
+            pragmas={name: value for name, value in pragmas.items() if name not in set_apart},
             # A transaction that reads first and then writes would be refused at once, however long the timeout:
             # https://www.sqlite.org/rescode.html#busy_snapshot
             lock_type=None if read_only else "IMMEDIATE",
@@ -128,7 +125,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def start(self) -> None:
         identity = None if self.in_memory else identity_of(self.file.path)
-        for other in forks.watched():
+        for other in list(forks.engines):
             if isinstance(other, SqliteEngine) and other.file.identity == identity is not None:
                 if other.pool.process != os.getpid():  # SQLite would count on locks that only the parent has
                     raise StoreUnavailableError(self.target, FORKED)

@@ -29,7 +29,7 @@ from vulcan_store import (
 from vulcan_store.current import CURRENT
 from vulcan_store.lifecycle import FINAL, Runtime, Status
 from vulcan_store.operations.housekeeping import count_purgeable
-from vulcan_store.operations.log_tail import LogTail
+from vulcan_store.operations.log_tail import follow_log
 
 BOTH = {"created_since": NOON, "created_before": NOON + timedelta(days=1)}
 
@@ -80,10 +80,10 @@ WALKS = {"page", "page without output", "far page", "walk", *CLAIMS, *NARROWED}
 
 
 def follow(workload_id):
-    tail = LogTail(CURRENT, workload_id)
-    list(tail.new_lines())
+    tail = follow_log(CURRENT, workload_id)
+    assert None in tail
     append_log_lines(workload_id, ["new"])
-    assert [line.line for line in tail.new_lines()] == ["new"]
+    assert [line.line for line in iter(tail.__next__, None)] == ["new"]
 
 
 def fill(count=150):

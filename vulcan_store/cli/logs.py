@@ -16,7 +16,7 @@ from vulcan_store.cli.display import complain, show, show_json
 from vulcan_store.engines.sqlite.driver import has_code
 from vulcan_store.errors import StoreError, StoreUnavailableError
 from vulcan_store.lifecycle import FINAL
-from vulcan_store.operations.log_tail import LogTail
+from vulcan_store.operations.log_tail import follow_log
 from vulcan_store.store import Store
 
 PAUSE = 0.2
@@ -110,18 +110,18 @@ def logs(parser: Parser) -> object:
     parser.set_defaults(reads=True)
 
     def run(store: Store, options: Namespace) -> None:
-        tail = LogTail(store, options.id, options.tail)
-        while True:
-            # The status first: what is appended before it becomes final is printed then.
-            final = not options.follow or store.get_workload(options.id).status in FINAL
-            for line in tail.new_lines():
-                if options.json:
-                    show_json(line)
-                else:
-                    show(line.line)
-            if final:
-                return
-            sys.stdout.flush()
-            time.sleep(PAUSE)
+        final = not options.follow
+        for line in follow_log(store, options.id, options.tail):
+            if line is None:
+                if final:
+                    return
+                sys.stdout.flush()
+                time.sleep(PAUSE)
+                # Before the next look: what is appended before it becomes final is printed then.
+                final = store.get_workload(options.id).status in FINAL
+            elif options.json:
+                show_json(line)
+            else:
+                show(line.line)
 
     return run

@@ -447,6 +447,8 @@ class Engine(Database):
             missing = tuple(name for name in model._meta.columns if name not in there)
             if there and missing:
                 raise SchemaMismatchError(self.target, table, missing)
+            if there and table not in {name.lower() for name in self.get_tables()}:
+                raise StoreUnavailableError(self.target, f"{table!r} is no table, but a view of another program")
             # A server shows columns to those alone who have a right on them.
             if not there and self.read_only and not self.table_exists(table):
                 raise StoreUnavailableError(self.target, f"it has no table {table!r}, and read_only=True creates none")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
@@ -93,8 +92,7 @@ class Engine(Database):
     _state: Any
 
     if TYPE_CHECKING:  # what Peewee's stubs leave out
-        _log_query: Callable[[str, Any], None]
-        _notify_hooks: Callable[[str, Any, float, Exception | None], None]
+        _execute_cursor: Callable[..., Cursor]
         _clear_commit_callbacks: Callable[[], None]
         execute_sql: Callable[..., Cursor]
 
@@ -251,21 +249,11 @@ class Engine(Database):
     def _run(self, run: Callable[..., Ran], sql: str, values: Any) -> list[Row]:
         try:
             if self.query_hooks or logger.isEnabledFor(logging.DEBUG):
-                return self._run_shown(run, sql, values)
+                rows: list[Row] = self._execute_cursor(sql, values, run=run).fetchall()
+                return rows
             return self.with_connection(run, sql, values)[1]
         except self.errors as error:
             self.raise_translated(error)
-
-    def _run_shown(self, run: Callable[..., Ran], sql: str, values: Any) -> list[Row]:
-        self._log_query(sql, values)
-        start = time.perf_counter()
-        try:
-            _, rows = self.with_connection(run, sql, values)
-        except Exception as error:
-            self._notify_hooks(sql, values, start, error)
-            raise
-        self._notify_hooks(sql, values, start, None)
-        return rows
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each of any number of rows, within a transaction.
@@ -362,8 +350,8 @@ class Engine(Database):
 
     # Peewee's own ways
 
-    def cursor(self, named_cursor: Any = None) -> Cursor:
-        return Cursor(self)
+    def cursor(self, named_cursor: Any = None, run: Callable[..., Ran] | None = None) -> Cursor:
+        return Cursor(self, run or self.run_any)
 
     def connection(self) -> Any:
         """The driver's connection of this thread's transaction.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -20,15 +20,14 @@ class Cursor:
 
     arraysize = 1
 
-    def __init__(self, database: Engine) -> None:
-        self.database = database
+    def __init__(self, database: Engine, run: Callable[..., Any]) -> None:
+        self.database, self.run = database, run
         self.driver_cursor: Any = None
         self.rows: Iterator[Row] = iter(())
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Self:
         """Run a statement and read all of its rows."""
-        database = self.database
-        self.driver_cursor, rows = database.with_connection(database.run_any, sql, database.adapted(parameters))
+        self.driver_cursor, rows = self.database.with_connection(self.run, sql, parameters)
         self.rows = iter(rows)
         return self
 

@@ -275,7 +275,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def run_any(self, connection: Any, sql: str, values: Sequence[Any]) -> Ran:
         if not sql.lstrip()[:6].upper().startswith(READS):
             self.file.check()
-        return self.run_read(connection, sql, values)
+        return self.run_read(connection, sql, self.adapted(values))
 
     def run_many(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> Ran:
         self.file.check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Cursor:
 
     def __init__(self, database: Engine, run: Callable[..., Any]) -> None:
         self.database, self.run = database, run
-        self.driver_cursor: Any = None
+        self.driver_cursor: Any = SimpleNamespace(description=None, rowcount=-1)
         self.rows: Iterator[Row] = iter(())
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Self:
@@ -42,16 +43,6 @@ class Cursor:
         """Run several statements, on SQLite."""
         self.driver_cursor, _ = self.database.with_connection(self.database.run_script, script)
         return self
-
-    @property
-    def description(self) -> Any:
-        """The columns of the rows; None where a statement has none."""
-        return None if self.driver_cursor is None else self.driver_cursor.description
-
-    @property
-    def rowcount(self) -> int:
-        """How many rows a statement has changed."""
-        return -1 if self.driver_cursor is None else self.driver_cursor.rowcount
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__.get("driver_cursor"), name)

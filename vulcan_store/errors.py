@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copyreg
 import reprlib
+from dataclasses import dataclass
+from typing import Any
 
 from peewee import IntegrityError, OperationalError
 
@@ -31,7 +34,11 @@ class StoreError(Exception):
         # Exception's own shows the arguments, among them a value of any size, whose repr may fail.
         return f"{type(self).__name__}({str(self)!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return copyreg.__newobj__, (type(self),), vars(self)  # type: ignore[attr-defined]
 
+
+@dataclass(eq=False, repr=False)
 class StoreUnavailableError(StoreError, OperationalError):
     """The store cannot be used now.
 
@@ -49,14 +56,15 @@ class StoreUnavailableError(StoreError, OperationalError):
     The driver's own error, if there was one, is the ``__cause__``.
     """
 
-    def __init__(self, target: str | None, reason: str, maybe_done: bool = False) -> None:
-        super().__init__(target, reason, maybe_done)
-        self.target, self.reason, self.maybe_done = target, reason, maybe_done
+    target: str | None
+    reason: str
+    maybe_done: bool = False
 
     def __str__(self) -> str:
         return self.reason if self.target is None else f"store {self.target!r}: {self.reason}"
 
 
+@dataclass(eq=False, repr=False)
 class SchemaMismatchError(StoreError):
     """A table of the store's name is there, but lacks columns: the file belongs to something else.
 
@@ -66,9 +74,9 @@ class SchemaMismatchError(StoreError):
         missing (tuple[str, ...]): the columns that it lacks.
     """
 
-    def __init__(self, target: str, table: str, missing: tuple[str, ...]) -> None:
-        super().__init__(target, table, missing)
-        self.target, self.table, self.missing = target, table, missing
+    target: str
+    table: str
+    missing: tuple[str, ...]
 
     def __str__(self) -> str:
         return (
@@ -77,6 +85,7 @@ class SchemaMismatchError(StoreError):
         )
 
 
+@dataclass(eq=False, repr=False)
 class InvalidWorkloadError(StoreError, ValueError):
     """A value that its field cannot take; raised before anything is written.
 
@@ -87,11 +96,12 @@ class InvalidWorkloadError(StoreError, ValueError):
         position (int | None): where in the iterable it stood, counted from 0, if it came from one.
     """
 
-    def __init__(self, field: str, value: object, expected: str, position: int | None = None) -> None:
-        super().__init__(field, value, expected, position)
-        self.field, self.value, self.expected, self.position = field, value, expected, position
+    field: str
+    value: object
+    expected: str
+    position: int | None = None
 
-    def __reduce__(self) -> tuple[type[InvalidWorkloadError], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         import pickle  # whoever asks for this has it already, and nobody else needs it
 
         value = self.value
@@ -105,6 +115,7 @@ class InvalidWorkloadError(StoreError, ValueError):
         return f"{_place(self.position)}{self.field} is {shown(self.value)}; it must be {self.expected}"
 
 
+@dataclass(eq=False, repr=False)
 class WorkloadExistsError(StoreError, IntegrityError):
     """The id is taken; the stored workload is untouched.
 
@@ -113,14 +124,14 @@ class WorkloadExistsError(StoreError, IntegrityError):
         position (int | None): where in the iterable it stood, counted from 0, if it came from one.
     """
 
-    def __init__(self, workload_id: str, position: int | None = None) -> None:
-        super().__init__(workload_id, position)
-        self.workload_id, self.position = workload_id, position
+    workload_id: str
+    position: int | None = None
 
     def __str__(self) -> str:
         return f"{_place(self.position)}workload {shown(self.workload_id)} exists already"
 
 
+@dataclass(eq=False, repr=False)
 class InvalidTransitionError(StoreError):
     """A workload that has reached a final status cannot leave it.
 
@@ -130,9 +141,9 @@ class InvalidTransitionError(StoreError):
         requested (str | None): the status that was asked for; None where only other values were.
     """
 
-    def __init__(self, workload_id: str, current: str, requested: str | None) -> None:
-        super().__init__(workload_id, current, requested)
-        self.workload_id, self.current, self.requested = workload_id, current, requested
+    workload_id: str
+    current: str
+    requested: str | None
 
     def __str__(self) -> str:
         if self.requested is None or self.requested == self.current:
@@ -142,6 +153,7 @@ class InvalidTransitionError(StoreError):
         return f"workload {shown(self.workload_id)} is {self.current}, which is final; {wish}"
 
 
+@dataclass(eq=False, repr=False)
 class ClaimLostError(StoreError):
     """A claim no longer holds: the workload was released, claimed anew, or ended by somebody else. Nothing was changed.
 
@@ -151,15 +163,16 @@ class ClaimLostError(StoreError):
         status (str): its status now.
     """
 
-    def __init__(self, workload_id: str, node_id: str, status: str) -> None:
-        super().__init__(workload_id, node_id, status)
-        self.workload_id, self.node_id, self.status = workload_id, node_id, status
+    workload_id: str
+    node_id: str
+    status: str
 
     def __str__(self) -> str:
         where = f" on {self.node_id!r}" if self.node_id else ""
         return f"the claim of workload {shown(self.workload_id)} no longer holds; it is {self.status}{where} now"
 
 
+@dataclass(eq=False, repr=False)
 class WaitTimeoutError(StoreError, TimeoutError):
     """A workload was not final in time.
 
@@ -169,9 +182,9 @@ class WaitTimeoutError(StoreError, TimeoutError):
         timeout (float): how many seconds were waited.
     """
 
-    def __init__(self, workload_id: str, status: str, timeout: float) -> None:
-        super().__init__(workload_id, status, timeout)
-        self.workload_id, self.status, self.timeout = workload_id, status, timeout
+    workload_id: str
+    status: str
+    timeout: float
 
     def __str__(self) -> str:
         return f"workload {shown(self.workload_id)} was still {self.status} after {self.timeout:g} s"

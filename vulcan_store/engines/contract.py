@@ -6,6 +6,7 @@ import copy
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from peewee import (  # type: ignore[attr-defined]
@@ -43,6 +44,7 @@ ROLLED_BACK = (
 logger = logging.getLogger("peewee")
 
 
+@dataclass(eq=False, repr=False)
 class KeyTakenError(IntegrityError):
     """One of many rows has a key that is taken.
 
@@ -51,9 +53,8 @@ class KeyTakenError(IntegrityError):
         row: its values.
     """
 
-    def __init__(self, index: int, row: Sequence[Any]) -> None:
-        super().__init__(index, row)
-        self.index, self.row = index, row
+    index: int
+    row: Sequence[Any]
 
 
 class ReferredError(StoreUnavailableError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -217,6 +218,7 @@ class _Data:
     so takes half of the memory, and less time."""
 
 
+@dataclass(eq=False, repr=False)
 class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[name-defined,misc]
     """There is no workload of this id.
 
@@ -224,9 +226,7 @@ class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[
         workload_id (str): the id.
     """
 
-    def __init__(self, workload_id: str) -> None:
-        super().__init__(workload_id)
-        self.workload_id = workload_id
+    workload_id: str
 
     def __str__(self) -> str:
         return f"there is no workload {shown(self.workload_id)}"

@@ -33,6 +33,7 @@ MAX_NAMED = 10
 """How many different values that no enumeration knows an import names, for each field."""
 
 
+@dataclass(eq=False, repr=False)
 class InvalidLineError(StoreError):
     """A line of an import is no workload that could be stored; nothing of the import was.
 
@@ -43,9 +44,8 @@ class InvalidLineError(StoreError):
     The error that it comes from, if there was one, is the ``__cause__``.
     """
 
-    def __init__(self, line: int, reason: str) -> None:
-        super().__init__(line, reason)
-        self.line, self.reason = line, reason
+    line: int
+    reason: str
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.reason}; nothing was imported"

@@ -66,7 +66,7 @@ class PostgresEngine(Engine, PostgresqlDatabase):
             ]
         pool: Pool[Connection] = Pool(
             self.target, self._open, psycopg.Connection.close, is_in_transaction, is_usable,
-            max_idle=settings.pool_size, idle_for=IDLE_FOR, size=settings.pool_size, timeout=settings.pool_timeout,
+            idle_for=IDLE_FOR, size=settings.pool_size, timeout=settings.pool_timeout,
         )  # fmt: skip
         super().__init__(
             self.target, pool, prefer_psycopg3=True, isolation_level=None if read_only else "READ COMMITTED"

@@ -31,9 +31,6 @@ from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
 
 T = TypeVar("T")
 
-MAX_IDLE = 16
-"""How many connections may lie idle, each with two descriptors; sixteen threads get a quarter more done with as many
-than with four. While more are open, each call counts them."""
 PAUSE = 0.01
 """Seconds between two tries to open a file that is locked."""
 LONGEST_PAUSE = 0.15
@@ -109,9 +106,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         self.opening: Patience | None = Patience(self.busy_timeout)
         # Synchronous means nothing in memory, and setting it waits for whoever is writing.
         set_apart = ("journal_mode", "busy_timeout", *(["synchronous"] if self.in_memory else []))
-        pool: Pool[Any] = Pool(
-            target, self._open, self._close_connection, attrgetter("in_transaction"), max_idle=MAX_IDLE
-        )
+        pool: Pool[Any] = Pool(target, self._open, self._close_connection, attrgetter("in_transaction"))
         super().__init__(
             self.path,
             pool,

@@ -124,7 +124,7 @@ class Engine(Database):
 
     def run_script(self, connection: Any, script: str) -> Ran:
         """Run several statements, where the driver can."""
-        return connection.cursor().executescript(script), []
+        raise AttributeError("executescript")
 
     def adapted(self, values: Sequence[Any]) -> Sequence[Any]:
         """The values of a statement of the user's own, as the driver takes them."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from copy import copy
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar
 
 from peewee import SENTINEL, IntegrityError, Model, PeeweeException, SqliteDatabase  # type: ignore
 
@@ -274,33 +274,31 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def run_many(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> Ran:
         self.file.check()
-        return super().run_many(connection, sql, rows)
+        return connection.executemany(sql, rows), []
 
     def run_script(self, connection: Any, script: str) -> Ran:
         self.file.check()
-        return super().run_script(connection, script)
+        return connection.executescript(script), []
 
     def adapted(self, values: Sequence[Any]) -> Sequence[Any]:
         # Times are text here, and sqlite3's own text for them does not sort.
         if isinstance(values, Mapping):
             return dict(zip(values, self.adapted([*values.values()])))  # type: ignore[return-value]
-        if values and any(isinstance(value, datetime) for value in values):
-            return [_time_text(value) if isinstance(value, datetime) else value for value in values]
-        return values
+        return [_time_text(value) if isinstance(value, datetime) else value for value in values]
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        index, row = -1, cast(Sequence[Any], ())
+        taken: tuple[int, Sequence[Any]] = -1, ()
 
         def counted() -> Iterator[Sequence[Any]]:
-            nonlocal index, row
-            for index, row in enumerate(rows):
-                yield row
+            nonlocal taken
+            for taken in enumerate(rows):
+                yield taken[1]
 
         self.require_writable()
         try:
             self._run(self.run_many, sql, counted())
         except IntegrityError as error:
-            raise KeyTakenError(index, row) from error
+            raise KeyTakenError(*taken) from error
 
     def read_together(self, connection: Any, work: Callable[[], T]) -> T:
         if connection.in_transaction:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 BUSY = (5, 6)
 """Busy and locked: https://www.sqlite.org/rescode.html#busy"""
-PAUSE = 0.01
-"""Seconds between two tries to begin."""
 COLUMNS = (
     "SELECT each.name FROM sqlite_master AS found, pragma_table_info(found.name) AS each "
     "WHERE found.type = 'table' AND found.name = ? COLLATE NOCASE"
@@ -37,10 +35,9 @@ def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequen
         raise StoreUnavailableError(path, "this is the store's own file")
     # A file that nobody has open needs no locks, and reading it leaves no -wal and -shm beside it.
     alone = not os.path.exists(os.path.realpath(path) + "-wal")
-    tries = iter(range(round(database.busy_timeout / PAUSE)))
 
-    def wait(status: int, remaining: int, total: int) -> None:
-        if status in BUSY and next(tries, None) is None:
+    def refuse(status: int, remaining: int, total: int) -> None:
+        if status in BUSY:  # SQLite has waited for its busy_timeout, and sqlite3 would try again for ever
             raise StoreUnavailableError(database.target, locked(database))
 
     def copy(target: sqlite3.Connection) -> None:
@@ -52,8 +49,7 @@ def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequen
                 content = source.serialize()
                 memory.deserialize(content[:18] + b"\x01\x01" + content[20:])
                 source = memory
-            target.execute("PRAGMA busy_timeout = 0")  # it waits here
-            source.backup(target, pages=-1, progress=wait, sleep=PAUSE)
+            source.backup(target, progress=refuse)
 
     try:
         # A fork waits for what is done with a connection of the store's, and so for what is done with the file.

@@ -144,10 +144,6 @@ class Engine(Database):
     def check_still_there(self) -> None:
         """Raise StoreUnavailableError if what is open was deleted or replaced, so that no change would be seen."""
 
-    def table_and_index_names(self) -> set[str]:
-        """The names of the tables and indexes that are there."""
-        raise NotImplementedError
-
     # Lending
 
     def with_connection(self, work: Callable[..., T], *arguments: Any) -> T:
@@ -414,7 +410,8 @@ class Engine(Database):
             self._check_columns(models)
             self.set_journal_mode()
             wanted = {name for model in models for name in _names_of(model)}
-            there = self.table_and_index_names()
+            indexes = [index.name for model in models for index in self.get_indexes(model._meta.table_name)]
+            there = {*self.get_tables(), *indexes}
             if not self.read_only and not wanted <= there:
                 self._create_missing(models, there)
         except self.errors as error:
@@ -430,16 +427,17 @@ class Engine(Database):
         self.create_tables(models, safe=True)
 
     def _check_columns(self, models: Sequence[type[Model]]) -> None:
+        tables = {name.lower() for name in self.get_tables()}
         for model in models:
             table = model._meta.table_name
             there = {column.name for column in self.get_columns(table)}
             missing = tuple(name for name in model._meta.columns if name not in there)
             if there and missing:
                 raise SchemaMismatchError(self.target, table, missing)
-            if there and table not in {name.lower() for name in self.get_tables()}:
+            if there and table not in tables:
                 raise StoreUnavailableError(self.target, f"{table!r} is no table, but a view of another program")
             # A server shows columns to those alone who have a right on them.
-            if not there and self.read_only and not self.table_exists(table):
+            if self.read_only and table not in tables:
                 raise StoreUnavailableError(self.target, f"it has no table {table!r}, and read_only=True creates none")
 
     # Copies, for which a server has tools of its own

@@ -211,13 +211,6 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     # The schema
 
-    def table_and_index_names(self) -> set[str]:
-        found = self.read(
-            "SELECT relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace "
-            "WHERE nspname = current_schema()"
-        )
-        return {name for (name,) in found}
-
     def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
         try:
             super()._create_missing(models, there)

@@ -310,9 +310,6 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def check_still_there(self) -> None:
         self.with_connection(lambda connection: self.file.check())
 
-    def table_and_index_names(self) -> set[str]:
-        return {name for (name,) in self.read("SELECT name FROM sqlite_master")}
-
     def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
         if not all(model._meta.table_name in there for model in models):
             super()._create_missing(models, there)

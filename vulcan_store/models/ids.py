@@ -24,21 +24,17 @@ def new_id() -> str:
         # A signal handler may make an id in the middle of this, in the same thread: then it is tried once more.
         while True:
             last, moment = _last, time.time_ns() // 1_000_000
-            number = last + 1 if moment <= last >> 80 else moment << 80 | _chance()
+            number = last + 1 if moment <= last >> 80 else moment << 80 | int.from_bytes(os.urandom(10))
             if last == _last:
                 _last = number
                 break
     return "".join([_PAIRS[number >> place & 0x3FF] for place in range(120, -1, -10)])
 
 
-def _chance() -> int:
-    return int.from_bytes(os.urandom(10))
-
-
 def _after_fork_in_child() -> None:
     global _lock, _last
     # Another thread may have held the lock; and parent and children would otherwise count on from the same number.
-    _lock, _last = threading.RLock(), _last >> 80 << 80 | _chance()
+    _lock, _last = threading.RLock(), -1
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

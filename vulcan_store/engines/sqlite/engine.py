@@ -135,17 +135,14 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             self.uri = uri_of(self.path, "ro" if self.read_only else "rw")  # it never makes a new file
 
     def ensure_schema(self, models: Sequence[type[Model]]) -> None:
-        if self.opening is None:
-            super().ensure_schema(models)
-            return
-        self.opening.call(lambda: super(SqliteEngine, self).ensure_schema(models))
+        (self.opening or Patience(0)).call(functools.partial(super().ensure_schema, models))
         self.opening = None
         self.with_connection(self._set_busy_timeout)
 
     def _open(self, note: Callable[[Any], None]) -> None:
         try:
             (self.opening or Patience(self.busy_timeout)).call(lambda: self._try_to_open(note))
-        except (sqlite3.Error, PeeweeException) as error:
+        except self.errors as error:
             self.raise_translated(error)
 
     def _try_to_open(self, note: Callable[[Any], None]) -> None:
@@ -373,7 +370,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def backup(self, path: str) -> None:
         try:
             copy_to(self, path)
-        except (sqlite3.Error, PeeweeException) as error:
+        except self.errors as error:
             self.raise_translated(error)
 
     def restore(self, path: str, columns: Mapping[str, Sequence[str]]) -> None:

@@ -17,6 +17,7 @@ from peewee import (
     SQL,
     BackrefAccessor,
     BigAutoField,
+    ColumnBase,
     Context,
     Field,
     FieldAccessor,
@@ -45,6 +46,17 @@ else:
 def is_postgres(context: Context | None) -> bool:
     """Whether the text of a query is built for PostgreSQL."""
     return "SERIAL" in str(context and context.state.field_types)
+
+
+class ByEngine(ColumnBase):
+    """Part of a query that is written in one way for SQLite and in another for PostgreSQL."""
+
+    def __init__(self, sqlite: Any, postgres: Any) -> None:
+        self.sqlite, self.postgres = sqlite, postgres
+
+    def __sql__(self, ctx: Context) -> Context:
+        chosen = self.postgres if is_postgres(ctx) else self.sqlite
+        return ctx.sql(chosen)  # type: ignore[no-any-return, no-untyped-call]
 
 
 MISSING = Shown("missing")

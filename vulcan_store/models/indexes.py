@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from peewee import OP, SQL, ColumnBase, Context, Expression, fn
+from peewee import OP, SQL, Expression, fn
 
-from vulcan_store.models.fields import is_postgres
+from vulcan_store.models.fields import ByEngine
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.store_model import StoreModel
 from vulcan_store.models.workload import Workload
@@ -22,28 +22,15 @@ LONGEST_ON_POSTGRES = 64
 """How many characters of a text an index takes there: a row of an index has at most some 2,700 bytes."""
 
 
-class Indexed(ColumnBase):
+def indexed(text: Any) -> ByEngine:
     """A text as an index has it: whole, and on PostgreSQL its beginning."""
-
-    def __init__(self, text: Any) -> None:
-        self.text = text
-
-    def __sql__(self, ctx: Context) -> Context:
-        text = fn.SUBSTR(self.text, SQL("1"), SQL(str(LONGEST_ON_POSTGRES))) if is_postgres(ctx) else self.text
-        return ctx.sql(text)  # type: ignore[no-any-return, no-untyped-call]
+    return ByEngine(text, fn.SUBSTR(text, SQL("1"), SQL(str(LONGEST_ON_POSTGRES))))
 
 
-class SameHash(ColumnBase):
+def same_hash(text: Any) -> ByEngine:
     """Whether the input hash is a text, as the index of input hashes finds it."""
-
-    def __init__(self, text: Any) -> None:
-        self.text = text
-
-    def __sql__(self, ctx: Context) -> Context:
-        same: Any = HAS_INPUT_HASH & (Workload.input_hash == self.text)
-        if is_postgres(ctx):
-            same = same & (Indexed(Workload.input_hash) == Indexed(self.text))
-        return ctx.sql(same)  # type: ignore[no-any-return, no-untyped-call]
+    same: Any = HAS_INPUT_HASH & (Workload.input_hash == text)
+    return ByEngine(same, same & (indexed(Workload.input_hash) == indexed(text)))
 
 
 # What stands behind the key of the second one narrows down a walk, and is counted, without reading rows and their
@@ -55,12 +42,12 @@ Workload.add_index(
     Workload.id,
     Workload.isolation,
     Workload.runtime,
-    Indexed(Workload.node_id),
+    indexed(Workload.node_id),
     Workload.duration_ms,
     name="vulcan_store_by_status",
 )
 Workload.add_index(
-    Indexed(Workload.input_hash),
+    indexed(Workload.input_hash),
     Workload.created_at,
     Workload.id,
     name="vulcan_store_by_input_hash",

@@ -11,7 +11,7 @@ from vulcan_store.engines.contract import Engine, OpenStore, Row, Statement
 from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.models.typed import Filters
 from vulcan_store.models.workload import FIELDS, Workload, WorkloadNotFoundError
-from vulcan_store.queries.compiled import AsStored, Compiled, Param, StoredParam
+from vulcan_store.queries.compiled import Compiled, Param, as_stored, stored_param
 from vulcan_store.queries.filters import Filter, filtered, newest_first, non_negative_int, read_filters
 
 ROWS_PER_BATCH, RESULTS_PER_BATCH = 250, 25
@@ -173,10 +173,10 @@ def _count(*shape: Filter) -> Any:
 @Compiled
 def _batch(started: bool, with_output: bool, *shape: Filter) -> Any:
     # Text that is not UTF-8 sorts elsewhere than what it reads as, so a walk goes on after what is stored.
-    stored = AsStored(Workload.created_at).alias("last_time"), AsStored(Workload.id).alias("last_id")
+    stored = as_stored(Workload.created_at).alias("last_time"), as_stored(Workload.id).alias("last_id")
     query = Workload.select(*_columns(with_output), *stored)
     if started:
-        last = Tuple(StoredParam("last_time"), StoredParam("last_id"))
+        last = Tuple(stored_param("last_time"), stored_param("last_id"))
         query = query.where(Tuple(Workload.created_at, Workload.id) < last)
     return newest_first(query, shape).limit(Param("limit"))
 

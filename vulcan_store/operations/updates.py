@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Unpack
 
@@ -15,7 +15,7 @@ from vulcan_store.models import clock
 from vulcan_store.models.typed import Changes
 from vulcan_store.models.workload import FIELDS, MUTABLE, Workload, WorkloadNotFoundError, differing
 from vulcan_store.operations.reading import lookup_key
-from vulcan_store.queries.compiled import AsStored, Compiled, Param, StoredParam
+from vulcan_store.queries.compiled import Compiled, Param, as_stored, stored_param
 
 _stored_status = Workload.status.stored_value
 
@@ -107,7 +107,8 @@ def change(database: Engine, workload_id: str, fields: Mapping[str, Any], run: R
         values["claim_start"] = clock.to_text(start) if isinstance(start, datetime) else start
     if not fields:
         database.require_writable()
-    tries, form = MAX_TRIES, Param
+    tries = MAX_TRIES
+    form: Callable[[str], Any] = Param
     while True:
         if fields:
             started = None if run is None else values["claim_start"] is not None
@@ -117,7 +118,7 @@ def change(database: Engine, workload_id: str, fields: Mapping[str, Any], run: R
         if not rows:
             raise WorkloadNotFoundError(workload_id)
         *row, values["claim_node"], values["claim_start"] = rows[0]
-        form = StoredParam
+        form = stored_param
         stored = Workload.from_row(row, database)
         if run is not None and (stored.node_id, stored.started_at) != run:
             break
@@ -138,12 +139,12 @@ def change(database: Engine, workload_id: str, fields: Mapping[str, Any], run: R
 
 @Compiled
 def _select_run() -> Any:
-    run = AsStored(Workload.node_id), AsStored(Workload.started_at)
+    run = as_stored(Workload.node_id), as_stored(Workload.started_at)
     return Workload.select(*FIELDS, *run).where(Workload.id == Param("id", lookup_key))
 
 
 @Compiled
-def _update_fields(status: str | None, started: bool | None, form: type[Param], *names: str) -> Any:
+def _update_fields(status: str | None, started: bool | None, form: Callable[[str], Any], *names: str) -> Any:
     """Change the named fields of the workload of an ``id``, if it is not final and, unless ``started`` is None, still
     runs as it was claimed; ``started`` says whether it has a start, ``form`` how that and the node are given."""
     changes: dict[Any, Any] = {field: Param(field.name, field.stored_value) for field in FIELDS if field.name in names}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from peewee import SQL, Case, ColumnBase, Context, fn
 
-from vulcan_store.models.fields import is_postgres
+from vulcan_store.models.fields import ByEngine
 
 if TYPE_CHECKING:
     from vulcan_store.engines.contract import Engine
@@ -38,25 +38,14 @@ class Param(ColumnBase):
         return ctx
 
 
-class AsStored(ColumnBase):
+def as_stored(column: Any) -> ByEngine:
     """What is stored in a column, text as bytes on SQLite, where it may be of bytes that are not UTF-8."""
-
-    def __init__(self, column: Any) -> None:
-        self.column = column
-
-    def __sql__(self, ctx: Context) -> Context:
-        column = self.column if is_postgres(ctx) else _cast(self.column, "text", "BLOB")
-        return ctx.sql(column)  # type: ignore[no-any-return, no-untyped-call]
+    return ByEngine(_cast(column, "text", "BLOB"), column)
 
 
-class StoredParam(Param):
-    """The place of a value that :class:`AsStored` has given, to be compared with the column itself."""
-
-    def __sql__(self, ctx: Context) -> Context:
-        if is_postgres(ctx):
-            return super().__sql__(ctx)
-        value = _cast(Param(self.name, self.convert), "blob", "TEXT")
-        return ctx.sql(value)  # type: ignore[no-any-return, no-untyped-call]
+def stored_param(name: Hashable) -> ByEngine:
+    """The place of a value that :func:`as_stored` has given, to be compared with the column itself."""
+    return ByEngine(_cast(Param(name), "blob", "TEXT"), Param(name))
 
 
 def _cast(value: Any, found: str, wanted: str) -> Case:

@@ -11,7 +11,7 @@ from peewee import SQL, fn
 from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.models import clock
 from vulcan_store.models.fields import aware_time_text
-from vulcan_store.models.indexes import HAS_INPUT_HASH, SameHash
+from vulcan_store.models.indexes import HAS_INPUT_HASH, same_hash
 from vulcan_store.models.workload import Workload
 from vulcan_store.queries.compiled import Param
 
@@ -119,7 +119,7 @@ def _condition(each: Filter) -> Any:
     if each.or_null:
         column = fn.COALESCE(column, SQL("''"))
     elif each.name == "input_hash":
-        return SameHash(values[0]) if len(values) == 1 else HAS_INPUT_HASH & column.in_(values)
+        return same_hash(values[0]) if len(values) == 1 else HAS_INPUT_HASH & column.in_(values)
     return column == values[0] if len(values) == 1 else column.in_(values)
 
 

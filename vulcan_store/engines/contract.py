@@ -319,7 +319,7 @@ class Engine(Database):
     def rollback(self) -> None:
         # What the engine or whoever closed has rolled back already raises nothing; the error to be seen is the first.
         if self.is_transaction_open():
-            self.with_connection(self.run_any, "ROLLBACK", ())
+            self.with_connection(self.run_read, "ROLLBACK", ())
 
     def undo(self) -> None:
         """Roll back what this thread has open, come what may."""

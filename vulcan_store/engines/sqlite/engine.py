@@ -35,8 +35,6 @@ PAUSE = 0.01
 """Seconds between two tries to open a file that is locked."""
 LONGEST_PAUSE = 0.15
 """Seconds for others after an index that took as long: SQLite's lock is not a queue, and who waits looks each 0.1 s."""
-READS = ("SELECT", "VALUES", "EXPLAI", "SAVEPO", "ROLLBA")
-"""How a statement of the user's own begins that writes nothing which could be lost."""
 OF_THE_FILE = {
     "application_id", "auto_vacuum", "encoding", "incremental_vacuum", "journal_mode", "optimize", "page_size",
     "schema_version", "user_version", "wal_checkpoint",
@@ -265,9 +263,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         return self.run_read(connection, sql, values)
 
     def run_any(self, connection: Any, sql: str, values: Sequence[Any]) -> Ran:
-        if not sql.lstrip()[:6].upper().startswith(READS):
-            self.file.check()
-        return self.run_read(connection, sql, self.adapted(values))
+        return self.run_write(connection, sql, self.adapted(values))
 
     def run_many(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> Ran:
         self.file.check()

@@ -44,4 +44,4 @@ def has_code(error: BaseException, *names: str) -> bool:
     code = getattr(error, "sqlite_errorname", "")
     if code == "SQLITE_CONSTRAINT":  # pysqlite3 has no finer ones
         code = next((finer for text, finer in CONSTRAINTS if re.match(text, str(error))), code)
-    return any(code == name or code.startswith(name + "_") for name in names)
+    return bool(code.startswith(names))

@@ -287,7 +287,6 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             for taken in enumerate(rows):
                 yield taken[1]
 
-        self.require_writable()
         try:
             self._run(self.run_many, sql, counted())
         except IntegrityError as error:
@@ -319,7 +318,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                         time.sleep(min(time.monotonic() - start, LONGEST_PAUSE))
 
     def is_gone(self, error: Exception) -> bool:
-        return getattr(getattr(error, "orig", error), "sqlite_errorname", "") == "SQLITE_ERROR"
+        return has_code(getattr(error, "orig", error), "SQLITE_ERROR")
 
     # Peewee's own ways
 
@@ -392,10 +391,9 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             raise IntegrityError(cause, *cause.args) from cause
         if has_code(cause, "SQLITE_TOOBIG") or isinstance(cause, OverflowError):
             raise _too_large(()) from cause
-        if has_code(cause, "SQLITE_CONSTRAINT_FOREIGNKEY"):
-            raise ReferredError(self.target, reason_of(self, cause)) from cause
         if isinstance(cause, sqlite3.Error):
-            raise StoreUnavailableError(self.target, reason_of(self, cause)) from cause
+            kind = ReferredError if has_code(cause, "SQLITE_CONSTRAINT_FOREIGNKEY") else StoreUnavailableError
+            raise kind(self.target, reason_of(self, cause)) from cause
         super().raise_translated(error)
 
 

@@ -106,7 +106,7 @@ class Transaction(Block, _transaction):
             self._undo(stack, depth)
             raise
         running.pop()
-        for _ in range(3):
+        while True:
             yield SMALLER
 
     def commit(self, begin: bool = True) -> None:
@@ -171,7 +171,7 @@ class Savepoint(Block, _savepoint):
             self.db.undo_savepoint(self.quoted_sid)
             raise
         running.pop()
-        for _ in range(3):
+        while True:
             yield SMALLER
 
 

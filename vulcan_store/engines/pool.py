@@ -41,9 +41,9 @@ POLL = 0.001
 """Seconds between two looks at whether a call or a transaction has ended, for which a fork or a closing waits."""
 MAX_WAIT = 1.0
 """Seconds between two looks for a free connection, should an interruption have kept somebody from saying so."""
-MAX_IDLE = 16
-"""How many connections to files may lie idle, each with two descriptors; sixteen threads get a quarter more done with
-as many than with four. While more are open, each call counts them."""
+MAX_OPEN = 16
+"""How many connections to files stay open after a call, each with two descriptors; sixteen threads get a quarter more
+done with as many than with four. While more are open, each call closes its own."""
 
 
 class Presence:
@@ -339,23 +339,17 @@ class Pool(Generic[C]):
                     self._wake(first)
         else:
             with self.lock:
-                if borrower.outdated or self._idle() > MAX_IDLE:
+                if borrower.outdated or len(self._seen()) > MAX_OPEN:
                     self._retire(borrower)
             self._settle()
         self.close_unused()
-
-    def _idle(self) -> int:
-        return sum(
-            borrower.using is None and not self.is_in_transaction(borrower.connection)
-            for borrower in self.lent() if borrower.connection is not None
-        )  # fmt: skip
 
     def _settle(self) -> None:
         """Note whether who ends a call can leave its connection where it is."""
         with self.lock:
             lent = self.lent()
             outdated = any([borrower.outdated for borrower in lent])
-            self.settled = self.size is None and len(lent) <= MAX_IDLE and not outdated
+            self.settled = self.size is None and len(lent) <= MAX_OPEN and not outdated
 
     # Closing
 

@@ -123,15 +123,14 @@ class StoreModel(Model):
         return {**self.__dict__, "_stored_in": None}  # in one step: another thread may be about to change it
 
     def __copy__(self) -> Self:
-        twin: Any = type(self).__new__(type(self))
-        twin.__dict__.update(self.__dict__, _dirty=self._dirty)
+        twin: Any = object.__new__(type(self))
+        vars(twin).update(vars(self), _dirty=self._dirty)
         return twin  # type: ignore[no-any-return]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        twin: Any
         memo[id(self)] = twin = copy.copy(self)
-        twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo), _stored_in=self._stored_in)
-        return twin  # type: ignore[no-any-return]
+        vars(twin).update(copy.deepcopy(vars(twin), memo))  # a database is shared by its copies
+        return twin
 
     # What is stored
 

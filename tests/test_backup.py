@@ -1,16 +1,16 @@
 """Copying a store while others write: the copy is whole, of one moment, and overwrites nothing."""
 
-import itertools
 import os
 import sqlite3
-import threading
 from contextlib import closing
 
 import pytest
+from guarantees.processes import in_threads
 from workloads import everything
 
 from vulcan_store import (
     StoreUnavailableError,
+    Workload,
     append_log_lines,
     backup_store,
     create_workload,
@@ -41,23 +41,16 @@ def test_a_backup_opens_as_an_equal_store(store, tmp_path):
 
 
 def test_a_backup_is_of_one_moment_while_others_write(path, tmp_path):
-    def write_elsewhere():
-        for number in itertools.takewhile(lambda number: not done.is_set(), itertools.count(1)):
-            with other:
-                other.execute("UPDATE workloads SET exit_code = ?", (number,))
-            begun.set()
+    def copy_or_write(together, place):
+        together.wait()
+        if place:
+            return backup_store(tmp_path / "copy.db")
+        for number in range(20):
+            Workload.update(exit_code=number).execute()
 
-    begun, done = threading.Event(), threading.Event()
-    with open_store(path), closing(sqlite3.connect(path, check_same_thread=False)) as other:
+    with open_store(path):
         finished(60, output=bytes(250_000), exit_code=0)
-        writer = threading.Thread(target=write_elsewhere)
-        writer.start()
-        try:
-            assert begun.wait(60)
-            backup_store(tmp_path / "copy.db")
-        finally:
-            done.set()
-            writer.join()
+        in_threads(2, copy_or_write)
 
     with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
         assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -37,8 +37,8 @@ def test_what_is_given_overrides_the_defaults_on_every_connection(path, given, e
 
 
 def test_memory_gets_them_too_but_has_no_wal():
-    with open_store(":memory:", pragmas={"cache_size": -4000}) as store:
-        assert pragmas_of(store) == {**DEFAULTS, "journal_mode": "memory"}
+    with open_store(":memory:", pragmas={"cache_size": -4000, "synchronous": "normal"}) as store:
+        assert pragmas_of(store) == {**DEFAULTS, "journal_mode": "memory", "synchronous": 1}
         assert pragmas_of(store, ["cache_size"]) == {"cache_size": -4000}
 
 
@@ -71,6 +71,13 @@ def test_the_journal_mode_may_be_set_while_it_is_open(path):
     with open_store(":memory:") as store:
         store.database.journal_mode = "wal"
         assert in_threads(2, lambda *_: list_workloads().total) == [0, 0]
+
+
+def test_a_pragma_that_is_set_again_in_other_words_has_the_last_value(path):
+    with open_store(path) as store:
+        store.database.pragma("FOREIGN_KEYS", 0, schema="main")
+        store.database.foreign_keys = 1
+        assert in_threads(2, lambda *_: store.database.foreign_keys) == [1, 1]
 
 
 def test_the_callers_mapping_is_left_alone(path):

@@ -24,7 +24,7 @@ from vulcan_store.engines.sqlite.backup import copy_to
 from vulcan_store.engines.sqlite.driver import has_code, opened, sqlite3
 from vulcan_store.engines.sqlite.kept import KeptFile
 from vulcan_store.engines.sqlite.paths import identity_of, path_of, require_one_name, uri_of
-from vulcan_store.engines.sqlite.pragmas import checked_pragmas
+from vulcan_store.engines.sqlite.pragmas import PRAGMAS, checked_pragmas
 from vulcan_store.engines.sqlite.reasons import reason_of
 from vulcan_store.engines.sqlite.restore import restore_from
 from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
@@ -102,8 +102,9 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         self.wanted_mode = "" if self.in_memory else str(pragmas.get("journal_mode", "")).lower()
         self.busy_timeout = self.patience = float(pragmas["busy_timeout"]) / 1000
         self.opening: Patience | None = Patience(self.busy_timeout)
-        # Synchronous means nothing in memory, and setting it waits for whoever is writing.
-        set_apart = ("journal_mode", "busy_timeout", *(["synchronous"] if self.in_memory else []))
+        set_apart = ["journal_mode", "busy_timeout"]
+        if self.in_memory and pragmas["synchronous"] == PRAGMAS["synchronous"]:
+            set_apart.append("synchronous")  # it means nothing there, and setting it waits for whoever is writing
         pool: Pool[Any] = Pool(target, self._open, self._close_connection, attrgetter("in_transaction"))
         super().__init__(
             self.path,
@@ -288,7 +289,8 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                 yield taken[1]
 
         try:
-            self._run(self.run_many, sql, counted())
+            # Shown without the rows, which come but once.
+            self._run(lambda connection, sql, _: self.run_many(connection, sql, counted()), sql, ())
         except IntegrityError as error:
             raise KeyTakenError(*taken) from error
 
@@ -308,14 +310,16 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             return
         # Beside others that go on writing: each in a transaction of its own, with pauses. One that cannot be made now
         # is left to the next opening: everything works without it, if more slowly.
+        pause = 0.0
         with contextlib.suppress(StoreUnavailableError):
             for model in models:
                 for index in model._meta.fields_to_index():
                     if index._name not in there:
+                        time.sleep(pause)
                         start = time.monotonic()
                         make = functools.partial(self.execute, self._here(model)._schema._create_index(index))
                         Patience(self.busy_timeout).call(functools.partial(self.atomically, make))
-                        time.sleep(min(time.monotonic() - start, LONGEST_PAUSE))
+                        pause = min(time.monotonic() - start, LONGEST_PAUSE)
 
     def is_gone(self, error: Exception) -> bool:
         return has_code(getattr(error, "orig", error), "SQLITE_ERROR")
@@ -324,33 +328,22 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def pragma(self, key: str, value: Any = SENTINEL, permanent: bool = False, schema: str | None = None) -> Any:
         """As in Peewee; outside of a transaction a value reaches every connection."""
-        name, given = key.lower(), value is not SENTINEL and schema in (None, "main")
-        lasts = given and name not in OF_THE_FILE and not self.is_transaction_open()
-        work = functools.partial(super().pragma, key, value or 0, permanent or lasts, schema)
-        answer = self.on_every_connection(work) if lasts else work()
-        if given and name == "journal_mode":
+        answer = super().pragma(key, value, permanent, schema)
+        name = key.lower()
+        if value is SENTINEL or schema not in (None, "main"):
+            return answer
+        if name == "journal_mode":
             self.wanted_mode, self.file.wal_identity = str(answer), None
             self.with_connection(self._ensure_journal_mode)
-        if lasts and name == "busy_timeout":
-            self.busy_timeout = self.patience = float(value) / 1000
+        elif name not in OF_THE_FILE and not self.is_transaction_open():
+            if name == "busy_timeout":
+                self.busy_timeout = self.patience = float(value) / 1000
+            else:
+                with forks.opening_or_closing:
+                    others = filter(lambda pragma: pragma[0] != name, self._pragmas)
+                    self._pragmas: Any = [*others, (name, value or 0)]
+            self.pool.retire()
         return answer
-
-    def on_every_connection(self, register: Callable[[], T]) -> T:
-        """Call a function of Peewee's that registers something on this thread's connection, and on later ones."""
-
-        def work(connection: Any) -> T:
-            with forks.opening_or_closing:  # an opening walks through what is registered
-                mine = vars(self)
-                before = {name: copy(mine[name]) for name in mine if isinstance(mine[name], (dict, list, set))}
-                try:
-                    return register()
-                except BaseException:
-                    mine.update(before)  # or no connection could be opened any more
-                    raise
-
-        registered = self.with_connection(work)
-        self.pool.retire()
-        return registered
 
     def attach(self, filename: str, name: str) -> bool:
         """As in Peewee; a path stays the same file when the process changes its folder."""
@@ -376,6 +369,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         restore_from(self, path, columns)
 
     def vacuum(self) -> int:
+        self.require_writable()
         ((before,),) = self.read(SIZE)
         self.write("VACUUM")
         # What is in the -wal has to be in the file before it shrinks: https://www.sqlite.org/pragma.html
@@ -398,10 +392,24 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
 
 def _reaching_every_connection(method: Callable[..., Any]) -> Callable[..., Any]:
+    # Peewee registers on the thread's connection and on those that it opens later.
     @functools.wraps(method)
     def register(self: SqliteEngine, *args: Any, **kwargs: Any) -> Any:
-        work = functools.partial(method, self, *args, **kwargs)
-        return work() if self.ended else self.on_every_connection(work)
+        if self.ended:
+            return method(self, *args, **kwargs)
+
+        def work(connection: Any) -> Any:
+            with forks.opening_or_closing:  # an opening walks through what is registered
+                registered = {name: copy(value) for name, value in vars(self).items() if isinstance(value, (dict, set))}
+                try:
+                    return method(self, *args, **kwargs)
+                except BaseException:
+                    vars(self).update(registered)  # or no connection could be opened any more
+                    raise
+
+        answer = self.with_connection(work)
+        self.pool.retire()
+        return answer
 
     return register
 

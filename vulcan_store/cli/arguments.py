@@ -63,7 +63,7 @@ TARGET.add_argument(
 def moment(text: str) -> datetime:
     """A time, or how long ago one was, as an aware datetime."""
     try:
-        ago = text[-1:] in UNITS
+        ago = text[:1].isdigit() and text[-1:] in UNITS
         found = clock.now() - timedelta(seconds=seconds(text)) if ago else clock.from_text(text)
     except OverflowError:
         found = None

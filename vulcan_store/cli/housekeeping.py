@@ -60,8 +60,8 @@ def purge(parser: Parser) -> object:
 def vacuum(parser: Parser) -> object:
     """Make the file as small as what is in it, after a large purge.
 
-    Others that write wait until it is over; it is refused while somebody is in
-    the middle of reading or writing.
+    Others that write wait until it is over; it is refused while somebody writes.
+    While somebody reads what was there before, the file stays large until then.
 
     Example: vulcan-store purge --finished-before 30d && vulcan-store vacuum
     """

@@ -46,8 +46,9 @@ def copy_to(database: SqliteEngine, path: str) -> None:
             _rename(name, path)
         with contextlib.suppress(PermissionError):  # a folder may be one to put things into alone
             _sync(folder)
-    except OSError as error:
-        raise StoreUnavailableError(path, f"a backup cannot be written there ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # a NUL, for one
+        reason = getattr(error, "strerror", error)
+        raise StoreUnavailableError(path, f"a backup cannot be written there ({reason})") from error
 
 
 def _require_free(path: str) -> None:

@@ -40,6 +40,9 @@ def checked_pragmas(target: str, pragmas: Mapping[str, Any]) -> dict[str, Any]:
                 connection.execute(f"PRAGMA {name} = {value}")
             except (sqlite3.Error, sqlite3.Warning) as error:
                 raise StoreUnavailableError(target, f"the pragma {name} cannot be {value!r} ({error})") from error
-    if type(checked["busy_timeout"]) is not int or not 0 <= checked["busy_timeout"] < 2**31:
-        raise StoreUnavailableError(target, "the pragma busy_timeout must be whole milliseconds below 2**31")
+    patience = checked["busy_timeout"]
+    if type(patience) is not int or not 0 <= patience < 2**31:
+        raise StoreUnavailableError(
+            target, f"the pragma busy_timeout is {patience!r}; it must be whole milliseconds below 2**31"
+        )
     return checked

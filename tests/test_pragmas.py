@@ -78,11 +78,3 @@ def test_a_pragma_that_is_set_again_in_other_words_has_the_last_value(path):
         store.database.pragma("FOREIGN_KEYS", 0, schema="main")
         store.database.foreign_keys = 1
         assert in_threads(2, lambda *_: store.database.foreign_keys) == [1, 1]
-
-
-def test_the_callers_mapping_is_left_alone(path):
-    given = {"Busy_Timeout": 100}
-
-    open_store(path, pragmas=given).close()
-
-    assert given == {"Busy_Timeout": 100}

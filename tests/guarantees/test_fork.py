@@ -155,8 +155,7 @@ def test_a_child_of_a_fork_inside_a_transaction_of_its_own_thread_is_told_so_and
     assert_sound(path, made)
 
 
-@pytest.mark.parametrize("ends_in_time", [True, False])
-def test_a_fork_waits_for_a_backup_for_the_busy_timeout_and_then_refuses_the_child(path, ends_in_time, monkeypatch):
+def test_a_fork_waits_for_a_backup(path, monkeypatch):
     inside, leave = threading.Event(), threading.Event()
 
     class Slow(sqlite3.Connection):
@@ -166,20 +165,14 @@ def test_a_fork_waits_for_a_backup_for_the_busy_timeout_and_then_refuses_the_chi
             super().backup(*args, **options)
 
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Slow))
-    pragmas = PATIENT if ends_in_time else {"busy_timeout": 50}
-    with open_store(path, pragmas=pragmas) as store, ThreadPoolExecutor() as threads:
+    with open_store(path, pragmas=PATIENT) as store, ThreadPoolExecutor() as threads:
         made = create()
         backing_up = threads.submit(store.backup_store, path + ".backup")
         inside.wait(PATIENCE)
-        with once_a_fork_begins(leave.set if ends_in_time else int):
+        with once_a_fork_begins(leave.set):
             child = forked(create)
-        if ends_in_time:
-            made += child()
-        else:
-            assert_told(child, path)
-        leave.set()
+        made += child()
         backing_up.result(PATIENCE)
-        made += create()
 
     assert_sound(path, made)
     assert [key for key, _ in rows(path + ".backup")] == made[:1]

@@ -120,24 +120,21 @@ class Pool(Generic[C]):
         self.lending = not self.closed
         self.settled = False  # see _settle()
 
-    def is_empty(self) -> bool:
-        """Whether no thread has a connection, as far as can be seen without the lock."""
-        return not self._seen()
-
     def is_closed_up(self) -> bool:
         """Whether no connection is open, for sure, while nothing is lent and none can be opened.
 
         The lock is not waited for, as its owner may be waiting for whoever asks, and not tried: an interruption just
         after that would leave it taken. What its owner was moving meanwhile is not in use any more.
         """
-        return self.is_empty() and "unlocked" in repr(self.lock) and not self.unused
+        return not self.seen() and "unlocked" in repr(self.lock) and not self.unused
 
     def lent(self) -> list[Borrower[C]]:
         """The threads that have a connection."""
         with self.lock:  # or one might just be taken away and put back
-            return self._seen()
+            return self.seen()
 
-    def _seen(self) -> list[Borrower[C]]:
+    def seen(self) -> list[Borrower[C]]:
+        """The threads that have a connection, as far as can be seen without the lock."""
         # Of a list that is made at one step, as others join meanwhile.
         return [borrower for borrower in list(self.borrowers.values()) if borrower.connection is not None]
 
@@ -293,8 +290,7 @@ class Pool(Generic[C]):
         """Raise StoreUnavailableError where nothing is lent to this thread."""
         lost, borrower.lost = borrower.lost, False
         if self.process != os.getpid():
-            self.keep_inherited()
-            self.begin(None)  # whoever held the lock is not there
+            self.keep_inherited(None)
             reason = CLOSED if self.closed else FORKED
         elif lost:
             reason = ENDED
@@ -339,7 +335,7 @@ class Pool(Generic[C]):
                     self._wake(first)
         else:
             with self.lock:
-                if borrower.outdated or len(self._seen()) > MAX_OPEN:
+                if borrower.outdated or len(self.seen()) > MAX_OPEN:
                     self._retire(borrower)
             self._settle()
         self.close_unused()
@@ -414,8 +410,7 @@ class Pool(Generic[C]):
         """
         self.closed = True
         if self.process != os.getpid():
-            self.keep_inherited()
-            self.begin(None)  # whoever held the lock is not there
+            self.keep_inherited(None)
             return False
         with self.lock:
             self.lending = self.settled = False
@@ -446,14 +441,19 @@ class Pool(Generic[C]):
         while self.waiting:
             self._wake(self.waiting[0])
 
-    def keep_inherited(self) -> bool:
-        """In a forked child: let no connection of the parent's be closed, not by its end either; whether any is."""
+    def keep_inherited(self, process: int | None) -> bool:
+        """In a forked child: begin anew, and let no connection of the parent's be closed; whether any is inherited.
+
+        Nor does the child's end close them. The lock is a new one, as whoever held it is not there.
+        """
         lent = [borrower.connection for borrower in self.borrowers.values() if borrower.connection is not None]
         for connection in (*self.unused, *lent):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         for borrower in self.borrowers.values():
             borrower.connection = None
-        return bool(self.unused or lent)
+        inherited = bool(self.unused or lent)
+        self.begin(process)
+        return inherited
 
     def go_on_in_child(self, mine: Borrower[C]) -> bool:
         """In a forked child: use the connections that were copied; False if another thread was in a call on one."""

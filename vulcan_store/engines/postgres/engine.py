@@ -89,8 +89,7 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     def after_fork_in_child(self) -> None:
         # A fork does no harm to the parent's connections, so nothing is waited for and nothing closed.
-        self.pool.keep_inherited()
-        self.pool.begin(os.getpid())
+        self.pool.keep_inherited(os.getpid())
         self.forget_threads()
 
     # Statements

@@ -166,7 +166,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def _close_connection(self, connection: Any) -> None:
         with forks.opening_or_closing:
-            if self.pool.is_empty():
+            if not self.pool.seen():
                 self.file.wal_identity = None  # the last one takes it away
             connection.close()
 
@@ -229,8 +229,8 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def after_fork_in_child(self) -> None:
         if self._is_copied() and self.pool.go_on_in_child(self._state.borrower):
             return
-        inherited = self.pool.keep_inherited()
-        self.pool.begin(None if inherited else os.getpid())
+        if self.pool.keep_inherited(os.getpid()):
+            self.pool.process = None  # it is refused
         self.file.wal_identity = None
         self.forget_threads()
 

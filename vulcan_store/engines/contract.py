@@ -410,8 +410,9 @@ class Engine(Database):
             self._check_columns(models)
             self.set_journal_mode()
             wanted = {name for model in models for name in _names_of(model)}
-            indexes = [index.name for model in models for index in self.get_indexes(model._meta.table_name)]
-            there = {*self.get_tables(), *indexes}
+            # The tables first: whoever makes them makes their indexes in the same transaction.
+            there = {*self.get_tables()}
+            there |= {index.name for model in models for index in self.get_indexes(model._meta.table_name)}
             if not self.read_only and not wanted <= there:
                 self._create_missing(models, there)
         except self.errors as error:
@@ -427,17 +428,16 @@ class Engine(Database):
         self.create_tables(models, safe=True)
 
     def _check_columns(self, models: Sequence[type[Model]]) -> None:
-        tables = {name.lower() for name in self.get_tables()}
         for model in models:
             table = model._meta.table_name
             there = {column.name for column in self.get_columns(table)}
             missing = tuple(name for name in model._meta.columns if name not in there)
             if there and missing:
                 raise SchemaMismatchError(self.target, table, missing)
-            if there and table not in tables:
+            if there and table not in {name.lower() for name in self.get_tables()}:
                 raise StoreUnavailableError(self.target, f"{table!r} is no table, but a view of another program")
             # A server shows columns to those alone who have a right on them.
-            if self.read_only and table not in tables:
+            if not there and self.read_only and not self.table_exists(table):
                 raise StoreUnavailableError(self.target, f"it has no table {table!r}, and read_only=True creates none")
 
     # Copies, for which a server has tools of its own

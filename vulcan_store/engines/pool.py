@@ -265,15 +265,11 @@ class Pool(Generic[C]):
 
     def close_unused(self) -> None:
         """Close what is to be closed."""
-        while True:
+        while found := self.unused[-1:]:
+            self.disconnect(*found)
             with self.lock:
-                if not self.unused:
-                    return
-                connection = self.unused[-1]
-            self.disconnect(connection)
-            with self.lock:
-                if connection in self.unused:
-                    self.unused.remove(connection)
+                if found[0] in self.unused:
+                    self.unused.remove(found[0])
 
     def lend_another(self, work: Callable[[C], T]) -> T:
         """Call a function with a connection that is in no transaction, whatever this thread is in, and close it."""
@@ -294,14 +290,10 @@ class Pool(Generic[C]):
             reason = CLOSED if self.closed else FORKED
         elif lost:
             reason = ENDED
-        elif self.held(borrower) is not None:
-            return  # it goes on in its transaction
-        elif self.closed:
-            reason = CLOSED
-        elif self.forking == threading.get_ident():
-            reason = FORKING
+        elif not (self.closed or self.forking == threading.get_ident()) or self.held(borrower) is not None:
+            return  # it is lent, or goes on in its transaction
         else:
-            return
+            reason = CLOSED if self.closed else FORKING
         raise StoreUnavailableError(self.target, reason)
 
     def _open(self, borrower: Borrower[C]) -> C:

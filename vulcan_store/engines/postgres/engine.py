@@ -173,7 +173,10 @@ class PostgresEngine(Engine, PostgresqlDatabase):
         raise StoreUnavailableError(self.target, reason, maybe_done=commits) from error
 
     def converter_for(self, name: str, convert: Convert) -> Convert:
-        field = getattr(convert, "__self__", None)
+        field: Any = getattr(convert, "__self__", None)
+        kind = getattr(field, "field_type", "TEXT")
+        if kind == "BIGINT" or kind == "DATETIME" and convert == field.stored_value:
+            return convert  # a time that is stored has its zone, and its column is no part of an expression
         return lambda value, *liberal: sendable(field, name, convert(value, *liberal))
 
     def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:

@@ -274,7 +274,7 @@ class WorkloadKeyField(IdField, ForeignKeyField):
         return super().stored_value(self.db_value(value))  # type: ignore[no-untyped-call]
 
 
-class LogIdField(BigAutoField[int] if TYPE_CHECKING else BigAutoField):  # type: ignore[misc]
+class LogIdField(BigAutoField):
     """The server's INTEGER PRIMARY KEY AUTOINCREMENT, whose numbers are never given twice."""
 
     def ddl(self, ctx: Context) -> NodeList:

@@ -120,7 +120,7 @@ def _condition(each: Filter) -> Any:
         column = fn.COALESCE(column, SQL("''"))
     elif each.name == "input_hash":
         return same_hash(values[0]) if len(values) == 1 else HAS_INPUT_HASH & column.in_(values)
-    return column == values[0] if len(values) == 1 else column.in_(values)
+    return column.in_(values)
 
 
 def non_negative_int(name: str, value: object, minimum: int = 0) -> int:

@@ -152,20 +152,15 @@ class Workload(StoreModel):
     @classmethod
     def from_row(cls, row: Sequence[Any], database: Database) -> Self:
         """The workload of a stored row of all columns, in their order, and where it is stored."""
-        (
-            workload_id, status, isolation, runtime, node_id, input_hash, output, exit_code, error,
-            cpu_limit, mem_limit, timeout_s, duration_ms, created_at, started_at, finished_at,
-        ) = row  # fmt: skip
         data: Any = _Data()
-        data.id = workload_id
+        (
+            data.id, status, isolation, runtime, data.node_id, input_hash, output, data.exit_code, error,
+            data.cpu_limit, data.mem_limit, data.timeout_s, data.duration_ms, created_at, started_at, finished_at,
+        ) = row  # fmt: skip
         data.status, data.isolation, data.runtime = _STATUS[status], _ISOLATION[isolation], _RUNTIME[runtime]
-        data.node_id = node_id
         data.input_hash = "" if input_hash is None else input_hash
         data.output = output.encode() if type(output) is str else output
-        data.exit_code = exit_code
         data.error = "" if error is None else error
-        data.cpu_limit, data.mem_limit, data.timeout_s = cpu_limit, mem_limit, timeout_s
-        data.duration_ms = duration_ms
         try:
             # As this package writes them, each at a third of what from_text() takes.
             created = data.created_at = parse(created_at)
@@ -179,7 +174,7 @@ class Workload(StoreModel):
         workload = object.__new__(cls)
         workload.__data__, workload._stored_in = data.__dict__, database
         if status == "running":
-            workload.run = node_id, data.started_at
+            workload.run = data.node_id, data.started_at
         return workload
 
     def to_dict(self) -> dict[str, Any]:

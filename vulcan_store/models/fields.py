@@ -150,19 +150,12 @@ class OptionalTextField(StrictTextField[str]):
     python_value = db_value
 
 
-class _Members(dict[Any, Any]):
-    """The members of an enumeration by their values; a value that it does not know stands for itself."""
-
-    def __missing__(self, value: Any) -> Any:
-        return value
-
-
 class EnumField(StrictTextField[E]):
     """TEXT that is one of an enumeration's values; a value in the file that it does not know reads as ``str``."""
 
     def __init__(self, members: type[E], also: tuple[str, ...] = (), **options: Any) -> None:
         super().__init__(**options)
-        self.members = _Members((member.value, member) for member in members)
+        self.members: dict[Any, Any] = {member.value: member for member in members}
         self.stored = {text: text for text in (*self.members, *also)}
         self.expected = "one of " + ", ".join(text or "''" for text in self.stored)
 
@@ -173,7 +166,7 @@ class EnumField(StrictTextField[E]):
             return super().stored_value(value) if liberal else self.refuse(value)
 
     def python_value(self, value: Any) -> Any:
-        return self.members[value]
+        return self.members.get(value, value)
 
 
 class StrictIntegerField(StrictField[T]):

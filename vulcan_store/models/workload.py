@@ -157,7 +157,9 @@ class Workload(StoreModel):
             data.id, status, isolation, runtime, data.node_id, input_hash, output, data.exit_code, error,
             data.cpu_limit, data.mem_limit, data.timeout_s, data.duration_ms, created_at, started_at, finished_at,
         ) = row  # fmt: skip
-        data.status, data.isolation, data.runtime = _STATUS[status], _ISOLATION[isolation], _RUNTIME[runtime]
+        data.status = _status(status, status)
+        data.isolation = _isolation(isolation, isolation)
+        data.runtime = _runtime(runtime, runtime)
         data.input_hash = "" if input_hash is None else input_hash
         data.output = output.encode() if type(output) is str else output
         data.error = "" if error is None else error
@@ -260,4 +262,6 @@ MUTABLE = tuple(Changes.__annotations__)
 LEFT_OUT_WHEN_EMPTY = ("input_hash", "output", "error")
 """What the server leaves out of its JSON form when it is empty; what is absent is left out whatever it is."""
 
-_STATUS, _ISOLATION, _RUNTIME = Workload.status.members, Workload.isolation.members, Workload.runtime.members
+_status, _isolation, _runtime = (
+    field.members.get for field in (Workload.status, Workload.isolation, Workload.runtime)
+)

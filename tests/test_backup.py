@@ -49,7 +49,7 @@ def test_a_backup_is_of_one_moment_while_others_write(path, tmp_path):
             Workload.update(exit_code=number).execute()
 
     with open_store(path):
-        finished(60, output=bytes(250_000), exit_code=0)
+        finished(60, output=bytes(250_000))
         in_threads(2, copy_or_write)
 
     with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:

@@ -75,6 +75,6 @@ def test_the_journal_mode_may_be_set_while_it_is_open(path):
 
 def test_a_pragma_that_is_set_again_in_other_words_has_the_last_value(path):
     with open_store(path) as store:
-        store.database.pragma("FOREIGN_KEYS", 0, schema="main")
-        store.database.foreign_keys = 1
-        assert in_threads(2, lambda *_: store.database.foreign_keys) == [1, 1]
+        store.database.pragma("FOREIGN_KEYS", 1, schema="main")
+        store.database.foreign_keys = 0
+        assert in_threads(2, lambda *_: store.database.foreign_keys) == [0, 0]

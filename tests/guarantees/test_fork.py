@@ -159,10 +159,10 @@ def test_a_fork_waits_for_a_backup(path, monkeypatch):
     inside, leave = threading.Event(), threading.Event()
 
     class Slow(sqlite3.Connection):
-        def backup(self, *args, **options):
+        def backup(self, copy):
             inside.set()
             leave.wait(PATIENCE)
-            super().backup(*args, **options)
+            super().backup(copy)
 
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Slow))
     with open_store(path, pragmas=PATIENT) as store, ThreadPoolExecutor() as threads:

@@ -110,15 +110,18 @@ def logs(parser: Parser) -> object:
     parser.set_defaults(reads=True)
 
     def run(store: Store, options: Namespace) -> None:
-        final = not options.follow
+        def is_final() -> bool:
+            return not options.follow or store.get_workload(options.id).status in FINAL
+
+        # Before each look: what is appended before it becomes final is printed then.
+        final = is_final()
         for line in follow_log(store, options.id, options.tail):
             if line is None:
                 if final:
                     return
                 sys.stdout.flush()
                 time.sleep(PAUSE)
-                # Before the next look: what is appended before it becomes final is printed then.
-                final = store.get_workload(options.id).status in FINAL
+                final = is_final()
             elif options.json:
                 show_json(line)
             else:

@@ -42,8 +42,8 @@ POLL = 0.001
 MAX_WAIT = 1.0
 """Seconds between two looks for a free connection, should an interruption have kept somebody from saying so."""
 MAX_OPEN = 16
-"""How many connections to files stay open after a call, each with two descriptors; sixteen threads get a quarter more
-done with as many than with four. While more are open, each call closes its own."""
+"""How many connections to files stay open after a call, each with two descriptors; sixteen threads create a quarter
+more with as many than with four. While more are open, each call closes its own."""
 
 
 class Presence:

@@ -151,27 +151,35 @@ class Engine(Database):
 
         It is given back afterwards, unless a transaction is open on it: then this thread keeps it until that ends.
         """
-        borrower, pool = self._state.borrower, self.pool
-        if borrower.using is not None:
-            return work(borrower.using, *arguments)  # within a call of this thread's, which goes on afterwards
+        borrower, pool, process = self._state.borrower, self.pool, os.getpid()
+        within = borrower.using
+        if within and borrower.connection is not None:
+            return work(borrower.connection, *arguments)  # within a call of this thread's, which goes on afterwards
         if borrower.blocks and type(borrower.blocks[-1]) is not _manual:
             self._require_transaction()
-        connection = borrower.using = borrower.connection
+        borrower.using = True
         try:
-            if (
-                connection is None or borrower.connection is None  # it may just have been taken away
-                or not pool.lending or pool.is_usable or pool.ended or pool.process != os.getpid()
-            ):  # fmt: skip
-                connection = pool.take(borrower)
-            return work(connection, *arguments)
+            if pool.at_once_in != process or pool.ended or borrower.over or not (borrower.connection or pool.idle):
+                pool.take(borrower)
+            elif borrower.connection is None:
+                for borrower.connection in pool.lendable:  # with no end of a call in between, where a signal may raise
+                    break
+            return work(borrower.connection, *arguments)
         finally:
-            borrower.using = None
-            if not pool.settled:
-                pool.give_back(borrower)
+            try:
+                connection = borrower.connection
+                is_open = connection is not None and pool.is_in_transaction(connection)
+                if borrower.over or not is_open and (pool.at_once_in is None or connection not in pool.kept):
+                    pool.give_back(borrower)
+                elif not is_open:
+                    borrower.connection = None
+                    pool.idle.append(connection)
+            finally:
+                borrower.using = within
 
     def is_transaction_open(self) -> bool:
         """Whether this thread has a connection on which a transaction is open."""
-        connection = self.pool.held(self._state.borrower)
+        connection = self._state.borrower.connection
         return connection is not None and self.pool.is_in_transaction(connection)
 
     def _require_transaction(self) -> None:
@@ -356,7 +364,7 @@ class Engine(Database):
         Raises:
             StoreUnavailableError: the thread is in no transaction, so none is its own.
         """
-        connection = self._state.borrower.using or self.pool.held(self._state.borrower)
+        connection = self._state.borrower.connection
         if connection is None:
             self.connect()
             raise StoreUnavailableError(

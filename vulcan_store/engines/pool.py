@@ -1,14 +1,13 @@
 """A pool: a connection is lent for one call or one transaction, and belongs to nobody in between.
 
-It stays with the thread that used it last until another needs one, so a thread that goes on with its own has no lock
-to take. A thread says what it is about to use, and then looks whether it still has that. Whoever takes a connection
-away, under the lock, does so first, and puts it back if the thread has said that it uses it, or is in a transaction.
-The lock is never held during a call.
+Each connection is idle, has a borrower, or is to be closed, and moves from one to the other where neither a signal nor
+another thread can come in between. A signal handler may raise, and another thread go on, wherever Python looks for
+signals: as it begins a function, ends a call of one, or jumps back in a loop; between no two lines here that do none of
+these. And neither a loop nor a comprehension that ends with a condition stands within a ``with`` of the lock: from
+CPython 3.12 on its jump belongs to no block, so that an exception there would leave the lock taken.
 
-A signal handler may raise wherever Python looks for signals: as it begins a function, ends a call of one, or jumps back
-in a loop; between no two lines here that do none of these. And neither a loop nor a comprehension that ends with a
-condition stands within a ``with`` of the lock: from CPython 3.12 on its jump belongs to no block, so that an exception
-there would leave the lock taken.
+The lock is for what is decided of several things at once. It is never held during a call, and a call that finds an idle
+connection does not take it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from vulcan_store.errors import StoreUnavailableError
@@ -41,9 +40,9 @@ POLL = 0.001
 """Seconds between two looks at whether a call or a transaction has ended, for which a fork or a closing waits."""
 MAX_WAIT = 1.0
 """Seconds between two looks for a free connection, should an interruption have kept somebody from saying so."""
-MAX_OPEN = 16
+MAX_KEPT = 16
 """How many connections to files stay open after a call, each with two descriptors; sixteen threads create a quarter
-more with as many than with four. While more are open, each call closes its own."""
+more with as many than with four. Those beyond are closed after their call."""
 
 
 class Presence:
@@ -55,29 +54,20 @@ class Borrower(Generic[C]):
     """What the pool knows of a thread.
 
     Attributes:
-        connection: what it has used last, or uses. Nobody takes it away during a call or a transaction.
-        using: the same while a call is under way, else None.
+        blocks: Peewee's blocks that it is in.
+        connection: what it has, for a call or a transaction.
+        using: whether a call is under way.
         opening: whether a connection is being opened for it.
-        handed: whether it was just given its connection, for which it waited.
-        wake: held while it waits.
-        outdated: whether its connection is to be closed after the call or the transaction: it lacks what was registered
-            meanwhile, or all are closed.
         over: whether its transaction is to be rolled back as soon as it is in no call.
         lost: whether its transaction was ended by a closing or a fork, of which it has not been told.
-        since: when its last call ended, where connections are closed that were idle too long.
-        blocks: Peewee's blocks that it is in.
     """
 
     blocks: list[Any]
     connection: C | None = None
-    using: C | None = None
+    using: bool = False
     opening: bool = False
-    handed: bool = False
-    wake: threading.Lock = field(default_factory=threading.Lock)
-    outdated: bool = False
     over: bool = False
     lost: bool = False
-    since: float = 0.0
 
 
 @dataclass(eq=False)
@@ -105,99 +95,94 @@ class Pool(Generic[C]):
     timeout: float = 0.0
 
     def __post_init__(self) -> None:
-        self.closed = self.over = False
+        self.closed = False
         self.begin(os.getpid())
 
     def begin(self, process: int | None) -> None:
         """Lend connections in a process from now on; None for one that has to be refused."""
         self.process = process
         self.lock = threading.RLock()  # an object's end may use the store, and garbage may be collected here
-        self.waiting: list[Borrower[C]] = []
+        self.freed = threading.Lock()  # held while nobody has said that a connection is free
+        self.waiting: set[int] = set()
         self.borrowers: dict[weakref.ref[Presence], Borrower[C]] = {}
-        self.ended: list[weakref.ref[Presence]] = []
-        self.unused: list[C] = []  # what is to be closed; what an interruption leaves here is closed by who comes next
-        self.forking: int | None = None  # the thread for which lending pauses
-        self.lending = not self.closed
-        self.settled = False  # see _settle()
+        self.ended: set[weakref.ref[Presence]] = set()
+        self.idle: list[C] = []
+        self.lendable = iter(self.idle.pop, None)
+        self.kept: dict[C, float] = {}  # what is lent again after a call, and when the last one ended
+        self.unused: set[C] = set()  # what is to be closed; what an interruption leaves is closed by who comes next
+        self._lend(None)
 
-    def is_closed_up(self) -> bool:
-        """Whether no connection is open, for sure, while nothing is lent and none can be opened.
-
-        The lock is not waited for, as its owner may be waiting for whoever asks, and not tried: an interruption just
-        after that would leave it taken. What its owner was moving meanwhile is not in use any more.
-        """
-        return not self.seen() and "unlocked" in repr(self.lock) and not self.unused
+    def _lend(self, forking: int | None) -> None:
+        """Go on lending unless it was closed, or pause for a thread that is about to fork."""
+        self.lending, self.forking = not (self.closed or forking), forking
+        self.at_once_in = self.process if self.lending and self.size is None else None
 
     def lent(self) -> list[Borrower[C]]:
         """The threads that have a connection."""
-        with self.lock:  # or one might just be taken away and put back
-            return self.seen()
-
-    def seen(self) -> list[Borrower[C]]:
-        """The threads that have a connection, as far as can be seen without the lock."""
         # Of a list that is made at one step, as others join meanwhile.
         return [borrower for borrower in list(self.borrowers.values()) if borrower.connection is not None]
 
-    def held(self, borrower: Borrower[C]) -> C | None:
-        """The connection that a thread has for the call or the transaction that it is in."""
-        with self.lock:  # or it might just be taken away and put back
-            connection = borrower.connection
-            in_use = borrower.using is not None or connection is not None and self.is_in_transaction(connection)
-            return connection if in_use else None
+    def is_closed_up(self) -> bool:
+        """Whether no connection is open."""
+        return not (self.idle or self.lent() or self.unused)
 
     # Lending
 
     def join(self, blocks: list[Any]) -> tuple[Presence, Borrower[C]]:
         """Lend to one more thread, which has to keep the first of the two for as long as it lives."""
         presence, borrower = Presence(), Borrower[C](blocks)
-        self.borrowers[weakref.ref(presence, self.ended.append)] = borrower
+        self.borrowers[weakref.ref(presence, self.ended.add)] = borrower
         return presence, borrower
 
-    def take(self, borrower: Borrower[C]) -> C:
-        """A connection to be used: the thread's own, another's that is in no call and no transaction, or a new one."""
+    def take(self, borrower: Borrower[C]) -> None:
+        """Let a thread go on with its connection, or have one: one that lies idle, or a new one."""
         deadline = time.monotonic() + self.timeout
-        borrower.using = None
+        # Who has waited longest is next, or a thread that goes on and on would keep its connection.
+        is_next = not self.waiting
         try:
             while True:
+                self._drop_of_ended_threads()
+                if borrower.over:
+                    self.end(borrower, called=True)
                 self.require_use(borrower)
+                if borrower.connection is not None:
+                    return
+                self.waiting.add(id(borrower))
                 with self.lock:
-                    self._find(borrower)
-                    self._drop_of_ended_threads()
-                    borrower.opening = borrower.using is None and self.lending and self._may_open(borrower)
-                    needs = borrower.using is None and not borrower.opening
-                    if needs and not self.closed and borrower not in self.waiting:
-                        borrower.wake.acquire(blocking=False)
-                        self.waiting.append(borrower)
+                    if is_next and self.lending:
+                        self._find(borrower)
                 self.close_unused()
-                connection = borrower.using
                 if borrower.opening:
                     return self._open(borrower)
-                if connection is None:
-                    self._wait(borrower, deadline)
-                elif self.is_usable is None or self.is_in_transaction(connection) or self.is_usable(connection):
-                    return connection
+                if borrower.connection is None:
+                    self._wait(deadline)
+                    is_next = True
+                elif self.is_usable is None or self.is_usable(borrower.connection):
+                    return
                 else:
                     self.discard(borrower)
         finally:
-            if borrower in self.waiting:
-                self._wake(borrower)
-            borrower.opening = borrower.handed = False
+            self.waiting.discard(id(borrower))
+            borrower.opening = False
+            self.tell()
 
     def _find(self, borrower: Borrower[C]) -> None:
-        """Let a thread use the connection that it has, or one that lies idle."""
-        for idle in self.lent() if self.idle_for else ():
-            if time.monotonic() - idle.since > self.idle_for:
-                self._retire(idle)
-        others = iter(self.lent() if self.lending else ())
-        while borrower.connection is None and (other := next(others, None)) is not None:
-            found = None if other.outdated else self._take_away(other)
-            if borrower.connection is not None:  # of a finalizer that used the store just now
-                self.unused.append(borrower.connection)
-            borrower.connection = found
-        if borrower.connection is not None and (self.lending or self.is_in_transaction(borrower.connection)):
-            borrower.using = borrower.connection
+        now = time.monotonic()
+        for connection in self.idle[:] if self.idle_for else ():
+            if now - self.kept[connection] > self.idle_for:
+                self.unused.add(connection)
+                self.idle.remove(connection)
+        if self.idle:
+            for borrower.connection in self.lendable:
+                break
+        else:
+            borrower.opening = self._may_open()
 
-    def _wait(self, borrower: Borrower[C], deadline: float) -> None:
+    def _may_open(self) -> bool:
+        every = list(self.borrowers.values())
+        return self.size is None or sum(each.opening or each.connection is not None for each in every) < self.size
+
+    def _wait(self, deadline: float) -> None:
         if self.lock._is_owned():  # type: ignore[attr-defined]
             raise StoreUnavailableError(self.target, WITHIN)
         # Without a limit it is for a fork to end, which does so by itself.
@@ -208,79 +193,14 @@ class Pool(Generic[C]):
                 f"none of its {self.size} connections was free for {self.timeout:g} s; shorten transactions, or "
                 "allow more with ?pool_size= in the URL",
             )
-        if borrower in self.waiting:
-            borrower.wake.acquire(timeout=min(left, MAX_WAIT))
+        self.freed.acquire(timeout=min(left, MAX_WAIT))
 
-    def _wake(self, borrower: Borrower[C]) -> None:
-        with self.lock:
-            if borrower in self.waiting:
-                self.waiting.remove(borrower)
-                borrower.wake.release()
-
-    def _take_away(self, borrower: Borrower[C]) -> C | None:
-        """A thread's connection, or None if it is in a call or, while that may go on, in a transaction."""
-        connection = borrower.connection
-        if connection is None or borrower.handed or self._is_kept(borrower, connection):
-            return None
-        borrower.connection = None
-        try:
-            kept, lost = self._is_kept(borrower, connection), self.over and self.is_in_transaction(connection)
-        except BaseException:
-            borrower.connection = connection
-            raise
-        if kept:
-            borrower.connection = connection
-            return None
-        borrower.outdated, borrower.over, borrower.lost = False, False, lost
-        return connection
-
-    def _is_kept(self, borrower: Borrower[C], connection: C) -> bool:
-        over = self.over or borrower.over
-        return borrower.using is not None or not over and self.is_in_transaction(connection)
-
-    def _may_open(self, borrower: Borrower[C]) -> bool:
-        others = (each for each in list(self.borrowers.values()) if each is not borrower)
-        return self.size is None or sum(each.opening or each.connection is not None for each in others) < self.size
-
-    def _drop_of_ended_threads(self) -> None:
-        while self.ended:
-            key = self.ended[0]
-            self._drop(self.borrowers.get(key))
-            self.borrowers.pop(key, None)
-            if self.ended[:1] == [key]:
-                del self.ended[0]
-
-    def _drop(self, borrower: Borrower[C] | None) -> None:
-        """Take a thread's connection away, whatever is under way on it, to close it."""
-        connection = None if borrower is None else borrower.connection
-        if borrower is not None and connection is not None:
-            borrower.connection = None
-            self.unused.append(connection)
-
-    def _retire(self, borrower: Borrower[C]) -> bool:
-        connection = self._take_away(borrower)
-        if connection is not None:
-            self.unused.append(connection)
-        return connection is not None
-
-    def close_unused(self) -> None:
-        """Close what is to be closed."""
-        while found := self.unused[-1:]:
-            self.disconnect(*found)
+    def tell(self) -> None:
+        """Wake one of those who wait, if there is something for it."""
+        if self.waiting:
             with self.lock:
-                if found[0] in self.unused:
-                    self.unused.remove(found[0])
-
-    def lend_another(self, work: Callable[[C], T]) -> T:
-        """Call a function with a connection that is in no transaction, whatever this thread is in, and close it."""
-        presence, borrower = self.join([])
-        borrower.outdated = True  # nobody may have it afterwards, should an interruption keep it from being closed
-        try:
-            return work(self.take(borrower))
-        finally:
-            borrower.using = None
-            self.discard(borrower)
-            del presence
+                if (self.closed or self.lending and (self.idle or self._may_open())) and self.freed.locked():
+                    self.freed.release()
 
     def require_use(self, borrower: Borrower[C]) -> None:
         """Raise StoreUnavailableError where nothing is lent to this thread."""
@@ -290,91 +210,115 @@ class Pool(Generic[C]):
             reason = CLOSED if self.closed else FORKED
         elif lost:
             reason = ENDED
-        elif not (self.closed or self.forking == threading.get_ident()) or self.held(borrower) is not None:
+        elif not (self.closed or self.forking == threading.get_ident()) or borrower.connection is not None:
             return  # it is lent, or goes on in its transaction
         else:
             reason = CLOSED if self.closed else FORKING
         raise StoreUnavailableError(self.target, reason)
 
-    def _open(self, borrower: Borrower[C]) -> C:
+    def _open(self, borrower: Borrower[C]) -> None:
+        kept = self.kept  # what is retired meanwhile is not among those that are kept then
+
         def note(connection: C) -> None:
             # Without the lock, whose owner may be waiting for the end of this opening.
-            self._drop(borrower)  # what a finalizer has got meanwhile that uses the store
-            borrower.using = borrower.connection = connection
+            borrower.connection = connection
+            if len(kept) < (self.size or MAX_KEPT):
+                kept[connection] = 0.0
 
         try:
             self.connect(note)
-            self._settle()
-            if borrower.connection is None or self.over:
-                raise StoreUnavailableError(self.target, CLOSED)
-            return borrower.connection
         except BaseException:
             self.discard(borrower)
             raise
+        if borrower.over:
+            raise StoreUnavailableError(self.target, CLOSED)
 
     def give_back(self, borrower: Borrower[C]) -> None:
-        """Look, after a call, whether the connection is to be closed, and whether somebody waits for it."""
-        borrower.since = time.monotonic() if self.idle_for else 0.0
-        if self.size is not None:
-            with self.lock:
-                if borrower.outdated:
-                    self._retire(borrower)
-                if self.waiting and self.waiting[0].connection is None:
-                    # Who has waited longest is next, or a thread that goes on and on would keep its connection.
-                    first = self.waiting[0]
-                    first.connection = self._take_away(borrower)
-                    first.handed = first.connection is not None
-                    self._wake(first)
-        else:
-            with self.lock:
-                if borrower.outdated or len(self.seen()) > MAX_OPEN:
-                    self._retire(borrower)
-            self._settle()
-        self.close_unused()
+        """Take a connection back after a call, unless a transaction is open on it that may go on."""
+        connection = borrower.connection
+        if borrower.over:
+            self.end(borrower, called=True)
+        elif connection is not None and not self.is_in_transaction(connection):
+            now = time.monotonic()
+            borrower.connection = None
+            if connection in self.kept:
+                self.kept[connection] = now
+                self.idle.append(connection)
+            else:
+                self.unused.add(connection)
+            self.close_unused()
+            self.tell()
 
-    def _settle(self) -> None:
-        """Note whether who ends a call can leave its connection where it is."""
-        with self.lock:
-            lent = self.lent()
-            outdated = any([borrower.outdated for borrower in lent])
-            self.settled = self.size is None and len(lent) <= MAX_OPEN and not outdated
+    def lend_another(self, work: Callable[[Any], T]) -> T:
+        """Call a function with a connection that is in no transaction, whatever this thread is in, and close it."""
+        presence, borrower = self.join([])
+        borrower.using = True
+        try:
+            self.take(borrower)
+            return work(borrower.connection)
+        finally:
+            self.discard(borrower)
+            del presence
 
     # Closing
 
+    def _drop(self, borrower: Borrower[C] | None) -> None:
+        """Take a thread's connection away, whatever is under way on it, to close it."""
+        connection = None if borrower is None else borrower.connection
+        if borrower is not None and connection is not None:
+            borrower.connection = None
+            self.unused.add(connection)
+
+    def _drop_of_ended_threads(self) -> None:
+        for key in self.ended.copy():
+            self._drop(self.borrowers.get(key))
+            self.borrowers.pop(key, None)
+            self.ended.discard(key)
+
+    def close_unused(self) -> None:
+        """Close what is to be closed."""
+        for connection in self.unused.copy():
+            self.disconnect(connection)
+            self.kept.pop(connection, None)
+            self.unused.discard(connection)
+
     def discard(self, borrower: Borrower[C]) -> None:
         """Close the connection of a thread, which rolls its transaction back."""
-        with self.lock:
-            self._drop(borrower)
-            borrower.using = None
-            borrower.outdated = borrower.over = False
-            if self.waiting:
-                self._wake(self.waiting[0])  # it may open one
+        self._drop(borrower)
+        borrower.over = False
         self.close_unused()
+        self.tell()
 
-    def end_transaction(self, borrower: Borrower[C]) -> None:
-        """Roll a thread's transaction back, after the call that it may be in."""
+    def end(self, borrower: Borrower[C], called: bool = False) -> None:
+        """Roll a thread's transaction back, after the call that it may be in.
+
+        Args:
+            called: whether it is this thread's, which is in no call any more, or not yet.
+        """
         with self.lock:
-            self.settled = False
-            borrower.outdated = borrower.over = borrower.connection is not None
-            self._retire(borrower)
-        self._settle()
+            connection = borrower.connection
+            borrower.over = borrower.opening or connection is not None  # before it is looked at whether it is in a call
+            if called or not borrower.using:
+                if connection is not None and self.closed and self.is_in_transaction(connection):
+                    borrower.lost = True
+                self._drop(borrower)
+                borrower.over = False
         self.close_unused()
+        self.tell()
 
     def retire(self) -> None:
-        """Close what is neither in a call nor, while transactions may go on, in a transaction; the others afterwards.
+        """Close what is idle, and the others after their call or transaction.
 
         Later connections have what was registered meanwhile.
         """
-        with self.lock:
-            self.settled = False  # before it is looked at who is in a call
-            self._drop_of_ended_threads()
-            for borrower in list(self.borrowers.values()):
-                borrower.outdated = not self._retire(borrower) and (borrower.opening or borrower.connection is not None)
-        self._settle()
+        self.kept = {}
+        self.unused |= {*self.idle}
+        del self.idle[:]
+        self._drop_of_ended_threads()
         self.close_unused()
 
     def drain(self, mine: Borrower[C], patience: float, *, keep: bool = False) -> bool:
-        """Close every connection, once no call and no transaction is under way on it; whether none is left.
+        """Close every connection, once no call and no transaction is under way on it; whether there is none any more.
 
         This thread's own is not waited for.
 
@@ -385,12 +329,12 @@ class Pool(Generic[C]):
         while True:
             if not keep:
                 self.retire()
-            lent = self.lent()
-            used = [each for each in lent if each is not mine and (each.using is not None or not keep)]
+            others = [each for each in list(self.borrowers.values()) if each is not mine]
+            used = any(each.connection is not None and (each.using or not keep) for each in others)
             if keep or self.closed:  # an opening may wait for a lock, but a fork waits for none
-                used += [each for each in list(self.borrowers.values()) if each.opening]
+                used = used or any(each.opening for each in others)
             if patience <= 0 or not used:
-                return not lent
+                return not used and mine.connection is None
             time.sleep(POLL)
             patience -= POLL  # what was slept is counted, and no clock read: tests of users freeze clocks
 
@@ -404,56 +348,48 @@ class Pool(Generic[C]):
         if self.process != os.getpid():
             self.keep_inherited(None)
             return False
-        with self.lock:
-            self.lending = self.settled = False
         # First this thread's own, whose transaction the others may be waiting for.
         own = mine.connection is not None and self.is_in_transaction(mine.connection)
-        if mine.using is None:
+        if not mine.using:
             self.discard(mine)
         self.resume()
         self.drain(mine, patience)
-        self.over = True
-        self.drain(mine, 0.0)
+        for each in list(self.borrowers.values()):
+            self.end(each)
         return own
 
     # Forks
 
     def pause(self) -> None:
         """Lend nothing until :meth:`resume`; transactions that are open go on."""
-        with self.lock:
-            self.lending, self.forking = False, threading.get_ident()
+        self._lend(threading.get_ident())
 
     def resume(self) -> None:
         """Go on lending, unless it was closed, and tell those who wait."""
-        with self.lock:
-            self.lending, self.forking = not self.closed, None
-            self._wake_all()
-
-    def _wake_all(self) -> None:
-        while self.waiting:
-            self._wake(self.waiting[0])
+        self._lend(None)
+        self.tell()
 
     def keep_inherited(self, process: int | None) -> bool:
         """In a forked child: begin anew, and let no connection of the parent's be closed; whether any is inherited.
 
         Nor does the child's end close them. The lock is a new one, as whoever held it is not there.
         """
-        lent = [borrower.connection for borrower in self.borrowers.values() if borrower.connection is not None]
-        for connection in (*self.unused, *lent):
+        inherited = [*self.idle, *self.unused, *(borrower.connection for borrower in self.lent())]
+        for connection in inherited:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         for borrower in self.borrowers.values():
             borrower.connection = None
-        inherited = bool(self.unused or lent)
         self.begin(process)
-        return inherited
+        return bool(inherited)
 
     def go_on_in_child(self, mine: Borrower[C]) -> bool:
         """In a forked child: use the connections that were copied; False if another thread was in a call on one."""
-        others = [key for key, borrower in self.borrowers.items() if borrower is not mine]
-        if any(self.borrowers[key].using is not None for key in others):
+        others = {key: borrower for key, borrower in self.borrowers.items() if borrower is not mine}
+        if any(other.using and other.connection is not None for other in others.values()):
             return False
-        borrowers, ended = self.borrowers, self.ended
+        borrowers, ended, idle, kept = self.borrowers, self.ended, self.idle, self.kept
         self.begin(os.getpid())
-        self.borrowers, self.ended = borrowers, ended
-        ended.extend(others)  # those threads are not there to end a transaction
+        self.borrowers, self.ended, self.kept = borrowers, ended, kept
+        self.idle += idle
+        ended.update(others)  # those threads are not there to end a transaction
         return True

@@ -166,7 +166,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def _close_connection(self, connection: Any) -> None:
         with forks.opening_or_closing:
-            if not self.pool.seen():
+            if not (self.pool.lent() or self.pool.idle):
                 self.file.wal_identity = None  # the last one takes it away
             connection.close()
 
@@ -212,9 +212,8 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def before_fork(self) -> None:
         self.pool.pause()
-        mine = self._state.borrower
         copied = self._is_copied()
-        self.drained = self.pool.drain(mine, self.busy_timeout, keep=copied) and not copied
+        self.drained = self.pool.drain(self._state.borrower, self.busy_timeout, keep=copied) and not copied
 
     def _is_copied(self) -> bool:
         # What is in memory is copied with the process, so connections go on with the copy. An attached file is not.

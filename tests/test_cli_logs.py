@@ -19,7 +19,7 @@ from vulcan_store import (
     update_workload_status,
 )
 from vulcan_store.cli import arguments
-from vulcan_store.operations.log_tail import LINES_PER_BATCH
+from vulcan_store.operations.logs import LINES_PER_BATCH
 from vulcan_store.testing import make_workload
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from vulcan_store import LogLine
-from vulcan_store.operations import log_tail
+from vulcan_store.operations import logs
 from vulcan_store.current import CURRENT
-from vulcan_store.operations.log_tail import follow_log
+from vulcan_store.operations.logs import follow_log
 from vulcan_store.testing import make_workload
 
 
@@ -23,12 +23,12 @@ def texts(tail):
 
 @pytest.fixture
 def tail(store, monkeypatch):
-    monkeypatch.setattr(log_tail, "LINES_PER_BATCH", 2)
-    log_tail._appended.texts.clear()
+    monkeypatch.setattr(logs, "LINES_PER_BATCH", 2)
+    logs._appended.texts.clear()
     for key in "vw":
         make_workload(id=key)
     yield follow_log(CURRENT, "w")
-    log_tail._appended.texts.clear()
+    logs._appended.texts.clear()
 
 
 def test_what_is_appended_while_the_log_is_read_comes_next_and_once(tail):

@@ -29,7 +29,7 @@ from vulcan_store import (
 from vulcan_store.current import CURRENT
 from vulcan_store.lifecycle import FINAL, Runtime, Status
 from vulcan_store.operations.housekeeping import count_purgeable
-from vulcan_store.operations.log_tail import follow_log
+from vulcan_store.operations.logs import follow_log
 
 BOTH = {"created_since": NOON, "created_before": NOON + timedelta(days=1)}
 

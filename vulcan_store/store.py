@@ -7,7 +7,7 @@ from typing import NoReturn, Self
 
 from vulcan_store.engines.contract import Engine
 from vulcan_store.errors import StoreUnavailableError
-from vulcan_store.operations import claims, creation, housekeeping, logs, reading, updates, waiting
+from vulcan_store.operations import claims, creation, housekeeping, logs, reading, updates
 
 
 class Store:
@@ -86,7 +86,7 @@ class Store:
     delete_workload = housekeeping.delete_workload
     claim_workload = claims.claim_workload
     release_workloads = claims.release_workloads
-    wait_workload = waiting.wait_workload
+    wait_workload = claims.wait_workload
     append_log_lines = logs.append_log_lines
     list_log_lines = logs.list_log_lines
     workload_stats = housekeeping.workload_stats

@@ -16,7 +16,7 @@ from vulcan_store.cli.display import complain, show, show_json
 from vulcan_store.engines.sqlite.driver import has_code
 from vulcan_store.errors import StoreError, StoreUnavailableError
 from vulcan_store.lifecycle import FINAL
-from vulcan_store.operations.log_tail import follow_log
+from vulcan_store.operations.logs import follow_log
 from vulcan_store.store import Store
 
 PAUSE = 0.2

@@ -1,4 +1,4 @@
-"""Column types: what may be stored in a column, and how it reads.
+"""Column types: what may be stored in a column, how it reads, and the server's JSON form of its values.
 
 ``stored_value`` checks, and stands at every door through which values come in: this package's functions, ``save()``,
 and Peewee's ``create``, ``insert``, ``insert_many``, ``bulk_create`` and ``update``. ``db_value``, which Peewee calls
@@ -7,9 +7,11 @@ for whatever stands beside a column, only converts; so a comparison may hold any
 
 from __future__ import annotations
 
+import binascii
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -59,6 +61,8 @@ class ByEngine(ColumnBase):
         return ctx.sql(chosen)  # type: ignore[no-any-return, no-untyped-call]
 
 
+_ZONE = r"[Zz]$|[+-]\d\d:?\d\d"
+
 MISSING = Shown("missing")
 """Stands for a value that has no default and was not given."""
 
@@ -89,6 +93,14 @@ class StrictField(_Field[T]):
             InvalidWorkloadError: the column cannot take it.
         """
         raise NotImplementedError
+
+    def from_json(self, value: Any) -> Any:
+        """The reverse of :func:`to_json` for this column.
+
+        Raises:
+            InvalidWorkloadError: a time or bytes are in another form.
+        """
+        return value
 
     def refuse(self, value: object) -> None:
         """Raise InvalidWorkloadError for this column, unless it is None and the column may be NULL."""
@@ -203,6 +215,12 @@ class BytesField(StrictField[bytes | None]):
         except Exception:  # it is not bytes-like, was released, or is larger than memory
             return self.refuse(value)
 
+    def from_json(self, value: Any) -> Any:
+        try:
+            return binascii.a2b_base64(value, strict_mode=True)
+        except (TypeError, ValueError):
+            raise InvalidWorkloadError(self.name, value, "a str of base64") from None
+
     def python_value(self, value: Any) -> Any:
         return value.encode() if isinstance(value, str) else value  # as the sqlite3 shell stores text
 
@@ -226,6 +244,25 @@ class TimeField(StrictField[T]):
 
     def python_value(self, value: Any) -> Any:
         return None if value is None else clock.from_text(value)
+
+    def from_json(self, value: Any) -> Any:
+        """As :meth:`StrictField.from_json`; the value may also be a ``datetime``."""
+        moment = value
+        # What a row holds without a zone is in UTC; what is imported without one may be anything.
+        if isinstance(value, str) and re.search(_ZONE, value[10:]):
+            moment = clock.from_text(value)
+        if not isinstance(moment, datetime):
+            raise InvalidWorkloadError(self.name, value, "a time in RFC 3339, like 2026-02-18T11:12:42Z")
+        return moment
+
+
+def to_json(value: Any) -> Any:
+    """A column's value in the server's JSON form: times in RFC 3339 with ``Z``, bytes in base64, all else as it is."""
+    if isinstance(value, datetime):
+        return clock.to_text(value).replace(" ", "T").replace("+00:00", "Z")
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return binascii.b2a_base64(value, newline=False).decode()
+    return value.value if isinstance(value, Enum) else value
 
 
 def aware_time_text(name: str, value: object, convert: Callable[[datetime], str]) -> str:

@@ -16,8 +16,8 @@ from vulcan_store.models.fields import (
     StrictTextField,
     TimeField,
     WorkloadKeyField,
+    to_json,
 )
-from vulcan_store.models.json_form import to_json
 from vulcan_store.models.store_model import StoreModel
 from vulcan_store.models.workload import Workload
 

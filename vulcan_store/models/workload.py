@@ -22,9 +22,9 @@ from vulcan_store.models.fields import (
     StrictIntegerField,
     StrictTextField,
     TimeField,
+    to_json,
 )
 from vulcan_store.models.ids import new_id
-from vulcan_store.models.json_form import from_json, to_json
 from vulcan_store.models.store_model import StoreModel
 from vulcan_store.models.typed import Changes
 
@@ -207,7 +207,7 @@ class Workload(StoreModel):
         """The fields of the server's JSON form; raises as :meth:`from_dict` does."""
         cls.require(mapping)
         fields = cls._meta.fields
-        return {name: from_json(fields[name], value) for name, value in mapping.items() if value is not None}
+        return {name: fields[name].from_json(value) for name, value in mapping.items() if value is not None}
 
 
 class _Data:

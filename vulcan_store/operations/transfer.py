@@ -15,7 +15,6 @@ from typing import Any
 from vulcan_store.engines.contract import Engine, OpenStore
 from vulcan_store.errors import InvalidWorkloadError, StoreError, WorkloadExistsError
 from vulcan_store.models import clock
-from vulcan_store.models.json_form import from_json
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.workload import Workload
 from vulcan_store.operations.creation import new_row, store_row
@@ -181,6 +180,6 @@ def _log_row(database: Engine, workload_id: str, entry: Any) -> list[Any]:
     if not isinstance(entry, dict) or not entry.keys() <= set(LINE_KEYS):
         raise InvalidWorkloadError(LOG_LINES, entry, f"a list of objects with {', '.join(LINE_KEYS)}")
     moment = entry.get("created_at")
-    created_at = clock.now() if moment is None else from_json(LogLine.created_at, moment)
+    created_at = clock.now() if moment is None else LogLine.created_at.from_json(moment)
     values = {"seq": None, "line": None, **entry, "workload": workload_id, "created_at": created_at}
     return insert_line(database, values)[1]

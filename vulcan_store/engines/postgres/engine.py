@@ -12,7 +12,9 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-S
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, NoReturn, TypeVar
 
@@ -23,7 +25,6 @@ from vulcan_store.engines.contract import Convert, Engine, KeyTakenError, Ran, R
 from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.pool import Pool
 from vulcan_store.engines.postgres.driver import Connection, abandon, is_in_transaction, is_usable, one_line, set_up
-from vulcan_store.engines.postgres.statements import BEGINS, ENDS, READS, WRITES, verb_of
 from vulcan_store.engines.postgres.urls import CONNECT_TIMEOUT, read_url
 from vulcan_store.engines.postgres.values import PostgresContext, batches, sendable
 from vulcan_store.errors import StoreUnavailableError
@@ -34,6 +35,9 @@ MIGRATION_LOCK = 0x76756C63616E
 """The advisory lock that those who open a store for the first time take in turn."""
 IDLE_FOR = 60.0
 """Seconds after which a connection that is idle is closed."""
+BEGINS, ENDS, READS = ("BEGIN", "START"), ("COMMIT", "END"), ("SELECT", "SHOW", "EXPLAIN", "VALUES", "TABLE")
+WRITES = ("INSERT", "UPDATE", "DELETE", "MERGE", "WITH")
+_VERB = re.compile(r"(?:[\s(]|--[^\n]*|/\*.*?\*/)*([A-Za-z]*)", re.DOTALL)
 SAVE, RELEASE, UNDO = "SAVEPOINT vulcan", "RELEASE vulcan", "ROLLBACK TO vulcan"
 
 
@@ -251,3 +255,9 @@ class PostgresEngine(Engine, PostgresqlDatabase):
                 "CREATE on it, or set ?options=-c%20search_path%3Dname"
             )
         raise kind(self.target, reason) from cause
+
+
+@functools.lru_cache
+def verb_of(sql: str) -> str:
+    """The first word of a statement, in capital letters."""
+    return _VERB.match(sql)[1].upper()  # type: ignore[index]

@@ -20,13 +20,11 @@ from vulcan_store.engines import forks
 from vulcan_store.engines.contract import Engine, KeyTakenError, Ran, ReferredError
 from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.pool import FORKED, Pool
-from vulcan_store.engines.sqlite.backup import copy_to
+from vulcan_store.engines.sqlite.copies import copy_to, restore_from
 from vulcan_store.engines.sqlite.driver import has_code, opened, sqlite3
-from vulcan_store.engines.sqlite.kept import KeptFile
-from vulcan_store.engines.sqlite.paths import identity_of, path_of, require_one_name, uri_of
+from vulcan_store.engines.sqlite.paths import KeptFile, identity_of, path_of, require_one_name, uri_of
 from vulcan_store.engines.sqlite.pragmas import PRAGMAS, checked_pragmas
 from vulcan_store.engines.sqlite.reasons import reason_of
-from vulcan_store.engines.sqlite.restore import restore_from
 from vulcan_store.errors import InvalidWorkloadError, StoreUnavailableError
 
 T = TypeVar("T")

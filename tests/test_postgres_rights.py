@@ -107,22 +107,6 @@ def test_a_role_that_may_use_the_tables_needs_no_more(role, role_url, owner_url,
         assert (Workload.select().count(), LogLine.select().count()) == (0, 0)
 
 
-def test_a_role_that_may_not_make_an_index_opens_a_store_that_lacks_one(
-    postgres, role, role_url, owner_url, schema, grant
-):
-    open_store(owner_url).close()
-    execute(postgres, f"DROP INDEX {schema}.idx_log_lines_workload")
-    grant(f"USAGE ON SCHEMA {schema}", f"SELECT, INSERT ON ALL TABLES IN SCHEMA {schema}")
-
-    with open_store(role_url):
-        made = make_workload()
-
-        assert list_workloads().items == [made]
-    open_store(owner_url).close()
-    assert execute(postgres, f"SELECT count(*) FROM pg_indexes WHERE schemaname = '{schema}' "
-                   "AND indexname = 'idx_log_lines_workload'") == [(1,)]  # fmt: skip
-
-
 def test_a_role_that_may_only_read_is_told_which_table_it_may_not_write(role_url, owner_url, schema, grant):
     with open_store(owner_url):
         made = make_workload()

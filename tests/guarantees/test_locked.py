@@ -98,14 +98,15 @@ def test_a_transaction_that_began_to_read_before_others_wrote_is_told_how_to_beg
     assert rows(path) == []
 
 
-def test_readers_and_an_opening_that_lacks_an_index_do_not_wait_for_a_writer_in_another_process(opened, path):
+def test_readers_and_an_opening_do_not_wait_for_a_writer_but_one_that_lacks_an_index_does(opened, path):
     create_workload(runtime="go", id="one")
-    run_sql(path, "DROP INDEX idx_log_lines_workload")
 
     with another_process_holds_the_lock(path):
         assert get_workload("one").status == "pending"
-        assert list_workloads().total == 1
         open_store(path, pragmas={"busy_timeout": 50}).close()
+    run_sql(path, "DROP INDEX idx_log_lines_workload")
+    with another_process_holds_the_lock(path), pytest.raises(StoreUnavailableError, match="is locked"):
+        open_store(path, pragmas={"busy_timeout": 50})
 
 
 def test_a_write_waits_for_a_lock_that_is_given_back_in_time(path):

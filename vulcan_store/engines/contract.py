@@ -416,24 +416,19 @@ class Engine(Database):
         """
         try:
             self._check_columns(models)
-            self.set_journal_mode()
             wanted = {name for model in models for name in _names_of(model)}
             # The tables first: whoever makes them makes their indexes in the same transaction.
             there = {*self.get_tables()}
             there |= {index.name for model in models for index in self.get_indexes(model._meta.table_name)}
             if not self.read_only and not wanted <= there:
                 self._create_missing(models, there)
+            self.set_journal_mode()
         except self.errors as error:
             self.raise_translated(error)
 
     def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
         """Create what is missing of the tables and their indexes, of which some names are there."""
-        self.atomically(lambda: self._create(models))
-
-    def _create(self, models: Sequence[type[Model]]) -> None:
-        # First the columns: an index on one that is missing would index its name, as a string.
-        self._check_columns(models)
-        self.create_tables(models, safe=True)
+        self.atomically(lambda: self.create_tables(models, safe=True))
 
     def _check_columns(self, models: Sequence[type[Model]]) -> None:
         for model in models:
@@ -442,8 +437,6 @@ class Engine(Database):
             missing = tuple(name for name in model._meta.columns if name not in there)
             if there and missing:
                 raise SchemaMismatchError(self.target, table, missing)
-            if there and table not in {name.lower() for name in self.get_tables()}:
-                raise StoreUnavailableError(self.target, f"{table!r} is no table, but a view of another program")
             # A server shows columns to those alone who have a right on them.
             if not there and self.read_only and not self.table_exists(table):
                 raise StoreUnavailableError(self.target, f"it has no table {table!r}, and read_only=True creates none")

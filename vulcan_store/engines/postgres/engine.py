@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import psycopg
@@ -217,19 +217,10 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     # The schema
 
-    def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
-        try:
-            super()._create_missing(models, there)
-        except StoreUnavailableError as error:
-            # Only a table's owner may make an index; everything works without it, if more slowly.
-            complete = all(model._meta.table_name in there for model in models)
-            if not (complete and isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege)):
-                raise
-
-    def _create(self, models: Sequence[type[Model]]) -> None:
+    def create_tables(self, models: Iterable[type[Model]], **options: Any) -> None:
         # CREATE ... IF NOT EXISTS fails for some of several at once; the lock goes with the transaction.
         self.read("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
-        super()._create(models)
+        super().create_tables(models, **options)
 
     # Errors
 

@@ -31,8 +31,6 @@ T = TypeVar("T")
 
 PAUSE = 0.01
 """Seconds between two tries to open a file that is locked."""
-LONGEST_PAUSE = 0.15
-"""Seconds for others after an index that took as long: SQLite's lock is not a queue, and who waits looks each 0.1 s."""
 OF_THE_FILE = {
     "application_id", "auto_vacuum", "encoding", "incremental_vacuum", "journal_mode", "optimize", "page_size",
     "schema_version", "user_version", "wal_checkpoint",
@@ -305,18 +303,12 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         if not all(model._meta.table_name in there for model in models):
             super()._create_missing(models, there)
             return
-        # Beside others that go on writing: each in a transaction of its own, with pauses. One that cannot be made now
-        # is left to the next opening: everything works without it, if more slowly.
-        pause = 0.0
-        with contextlib.suppress(StoreUnavailableError):
-            for model in models:
-                for index in model._meta.fields_to_index():
-                    if index._name not in there:
-                        time.sleep(pause)
-                        start = time.monotonic()
-                        make = functools.partial(self.execute, self._here(model)._schema._create_index(index))
-                        Patience(self.busy_timeout).call(functools.partial(self.atomically, make))
-                        pause = min(time.monotonic() - start, LONGEST_PAUSE)
+        for model in models:
+            for index in model._meta.fields_to_index():
+                if index._name not in there:
+                    # One at a time, beside others that go on writing.
+                    make = functools.partial(self.execute, self._here(model)._schema._create_index(index))
+                    self.atomically(make)
 
     def is_gone(self, error: Exception) -> bool:
         return has_code(getattr(error, "orig", error), "SQLITE_ERROR")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from peewee import Context, Model, Proxy
 
 from vulcan_store.errors import StoreUnavailableError
+
+T = TypeVar("T")
 
 _opened: dict[Any, object] = {}
 """What was opened with ``current=True``, in order, each with the thread that opened it."""
@@ -86,9 +89,19 @@ DATABASE: Any = CurrentDatabase()
 """What the models are bound to."""
 
 
+def in_store_of(row: Any, work: Callable[..., T], *arguments: Any) -> T:
+    """Call a function whose queries of the models go to the store that a row was read from, if it was."""
+    before = _thread.__dict__.get("row_is_in")
+    _thread.row_is_in = row._stored_in
+    try:
+        return work(*arguments)
+    finally:
+        _thread.row_is_in = before
+
+
 def resolved(database: Any) -> Any:
-    """A database, or the current store's in place of :data:`DATABASE`; raises as :func:`current_database`."""
-    return current_database() if database is DATABASE else database
+    """Where a query goes that is bound to a database; raises as :func:`current_database`."""
+    return _thread.__dict__.get("row_is_in") or (current_database() if database is DATABASE else database)
 
 
 class OfStore:

@@ -31,6 +31,7 @@ from peewee import (
 
 from vulcan_store.errors import InvalidWorkloadError, Shown
 from vulcan_store.models import clock
+from vulcan_store.models.bound import in_store_of
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -280,17 +281,13 @@ def aware_time_text(name: str, value: object, convert: Callable[[datetime], str]
 
 class _WorkloadAccessor(ForeignKeyAccessor):
     def get_rel_instance(self, instance: Any) -> Any:
-        key = instance.__data__.get(self.name)
-        if key is not None and self.name not in instance.__rel__:
-            query = self.rel_model.select().where(self.field.rel_field == key)
-            instance.__rel__[self.name] = query.get(instance.database_of_row())
-        return super().get_rel_instance(instance)  # type: ignore[no-untyped-call]
+        return in_store_of(instance, super().get_rel_instance, instance)
 
 
 class _LogAccessor(BackrefAccessor):
     def __get__(self, instance: Any, instance_type: Any = None) -> Any:
         query = super().__get__(instance, instance_type)  # type: ignore[no-untyped-call]
-        return query if instance is None else query.bind(instance.database_of_row())
+        return query.bind(instance._stored_in) if instance and instance._stored_in else query
 
 
 class WorkloadKeyField(IdField, ForeignKeyField):

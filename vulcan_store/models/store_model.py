@@ -20,19 +20,8 @@ from peewee import (
 )
 
 from vulcan_store.errors import InvalidWorkloadError
-from vulcan_store.models.bound import DATABASE, OfStore
+from vulcan_store.models.bound import DATABASE, OfStore, in_store_of
 from vulcan_store.models.fields import OptionalTextField
-
-if TYPE_CHECKING:
-    of_row = classmethod
-else:
-
-    class of_row(classmethod):
-        """A classmethod that makes a query; called on a row, as by Peewee's ``save()``, the query goes to its store."""
-
-        def __get__(self, row: Any, model: Any = None) -> Callable[..., Any]:
-            make = super().__get__(row, model)
-            return make if row is None else lambda *data, **fields: make(*data, **fields).bind(row.database_of_row())
 
 
 class Select(OfStore, ModelSelect[Any] if TYPE_CHECKING else ModelSelect):  # type: ignore[misc]
@@ -101,9 +90,9 @@ class StoreModel(Model):
         self._stored_in = database
         self._dirty.clear()
 
-    def database_of_row(self) -> Any:
-        """The database that this row was read from, or the one that the model is bound to."""
-        return self._stored_in or self._meta.database
+    def save(self, force_insert: bool = False, only: Any = None) -> int:
+        """Store the row, as Peewee does, in the store that it belongs to."""
+        return int(in_store_of(self, super().save, force_insert, only))
 
     def delete_instance(self, recursive: bool = False, delete_nullable: bool = False) -> int:
         """Delete the row, as Peewee does, in the store that it belongs to.
@@ -111,12 +100,7 @@ class StoreModel(Model):
         Raises:
             peewee.IntegrityError: another row refers to it, and ``recursive`` is False.
         """
-        database = self.database_of_row()
-        for condition, key in self.dependencies(exclude_null_children=not delete_nullable) if recursive else ():
-            child = key.model
-            query = child.update({key: None}) if key.null and not delete_nullable else child.delete()
-            query.where(condition).execute(database if child._meta.database is DATABASE else None)
-        return int(type(self).delete().where(self._pk_expr()).bind(database).execute())  # type: ignore[attr-defined]
+        return int(in_store_of(self, super().delete_instance, recursive, delete_nullable))
 
     def __getstate__(self) -> dict[str, Any]:
         # A store cannot be sent to another process.
@@ -139,7 +123,7 @@ class StoreModel(Model):
         """As in Peewee."""
         return Select(cls, fields or cls._meta.sorted_fields, is_default=not fields)
 
-    @of_row
+    @classmethod
     def insert(cls, data: Any = None, /, **fields: Any) -> Insert:
         return Insert(cls, cls._checked({**(data or {}), **fields}))
 
@@ -170,7 +154,7 @@ class StoreModel(Model):
     def insert_from(cls, query: Any, fields: Iterable[Any]) -> Insert:
         return Insert(cls, insert=query, columns=[cls._meta.combined.get(field, field) for field in fields])
 
-    @of_row
+    @classmethod
     def update(cls, data: Any = None, /, **fields: Any) -> Update:
         return Update(cls, cls._checked({**(data or {}), **fields}))
 

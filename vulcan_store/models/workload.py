@@ -12,6 +12,7 @@ from peewee import Database
 from vulcan_store.errors import InvalidWorkloadError, StoreError, shown
 from vulcan_store.lifecycle import FINAL, Isolation, Runtime, Status
 from vulcan_store.models import clock
+from vulcan_store.models.bound import in_store_of
 from vulcan_store.models.clock import from_text, parse
 from vulcan_store.models.fields import (
     BytesField,
@@ -105,7 +106,7 @@ class Workload(StoreModel):
             return self._insert(only)
         if "id" in self._dirty:
             raise InvalidWorkloadError("id", self.id, "as it was stored")
-        store = getattr(self.database_of_row(), "store", None)
+        store = getattr(self._stored_in or self._meta.database, "store", None)
         # A Peewee database that the user has bound the model to, or a table of a subclass's own.
         if store is None or self._meta.table_name != Workload._meta.table_name:
             return int(super().save(only=only))
@@ -129,7 +130,7 @@ class Workload(StoreModel):
         data = self.__data__.copy()
         fill_in(data, clock.now)
         stored = data if only is None else self._prune_fields(data, only)
-        self.insert(**stored).execute()
+        in_store_of(self, self.insert(**stored).execute)
         self.__data__ = data
         self._dirty -= stored.keys()
         return 1

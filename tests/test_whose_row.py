@@ -104,6 +104,8 @@ def test_a_workload_is_saved_and_deleted_where_it_was_read(store, archive, read)
         line.delete_instance()
     assert workload.delete_instance() == 1
     assert (archive.list_workloads().total, store.list_workloads().total) == (0, 1)
+    assert workload.save(force_insert=True) == 1
+    assert (archive.list_workloads().total, store.list_workloads().total) == (1, 1)
 
 
 def test_a_workload_is_deleted_with_its_log_in_its_own_store_alone(store, archive):

@@ -64,8 +64,7 @@ class CurrentDatabase(Proxy):
     @property
     def obj(self) -> Any:
         """The database; None while no store is open, as Peewee expects of a proxy that was not initialized."""
-        store = current_store()
-        return None if store is None else store.database
+        return _thread.__dict__.get("row_is_in") or getattr(current_store(), "database", None)
 
     def initialize(self, obj: Any) -> None:
         """Tell the fields that wait for a database (``JSONField``) about one."""
@@ -78,7 +77,7 @@ class CurrentDatabase(Proxy):
         return Context(**options) if database is None else database.get_sql_context(**options)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(current_database(), name)
+        return getattr(resolved(self), name)
 
     __enter__: Any
     __exit__: Any

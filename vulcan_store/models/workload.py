@@ -130,7 +130,7 @@ class Workload(StoreModel):
         data = self.__data__.copy()
         fill_in(data, clock.now)
         stored = data if only is None else self._prune_fields(data, only)
-        in_store_of(self, self.insert(**stored).execute)
+        in_store_of(self, lambda: self.insert(**stored).execute())
         self.__data__ = data
         self._dirty -= stored.keys()
         return 1

@@ -117,14 +117,10 @@ class Engine(Database):
         raise NotImplementedError
 
     def run_many(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> Ran:
-        """Run a statement for each of several rows."""
+        """Run a statement for each of several rows, within a transaction."""
         cursor = connection.cursor()
         cursor.executemany(sql, rows)
         return cursor, []
-
-    def run_script(self, connection: Any, script: str) -> Ran:
-        """Run several statements, where the driver can."""
-        raise AttributeError("executescript")
 
     def adapted(self, values: Sequence[Any]) -> Sequence[Any]:
         """The values of a statement of the user's own, as the driver takes them."""

@@ -41,7 +41,8 @@ class Cursor:
 
     def executescript(self, script: str) -> Self:
         """Run several statements, on SQLite."""
-        self.driver_cursor, _ = self.database.with_connection(self.database.run_script, script)
+        self.database.check_still_there()
+        self.driver_cursor = self.database.with_connection(lambda connection: connection.executescript(script))
         return self
 
     def __getattr__(self, name: str) -> Any:

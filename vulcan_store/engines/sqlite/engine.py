@@ -261,14 +261,6 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def run_any(self, connection: Any, sql: str, values: Sequence[Any]) -> Ran:
         return self.run_write(connection, sql, self.adapted(values))
 
-    def run_many(self, connection: Any, sql: str, rows: Iterable[Sequence[Any]]) -> Ran:
-        self.file.check()
-        return connection.executemany(sql, rows), []
-
-    def run_script(self, connection: Any, script: str) -> Ran:
-        self.file.check()
-        return connection.executescript(script), []
-
     def adapted(self, values: Sequence[Any]) -> Sequence[Any]:
         # Times are text here, and sqlite3's own text for them does not sort.
         if isinstance(values, Mapping):
@@ -339,7 +331,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         if filename and not filename.startswith((":", "file:")):
             filename = os.path.abspath(filename)
             if self.in_memory:  # without a VFS it would be a database in memory, as the main one is
-                filename = uri_of(filename, "rwc") + f"&vfs={'win32' if os.name == 'nt' else 'unix'}"
+                filename = uri_of(filename, "rwc") + "&vfs=unix"
         return super().attach(filename, name)
 
     # Copies

@@ -142,7 +142,7 @@ class Transaction(Block, _transaction):
                 "this transaction was left in another thread than it was entered in, and was rolled back; enter and "
                 "leave `atomic()` in the same function"
             )
-            self.db.pool.end(borrower)
+            self.db.pool.discard(borrower, now=False)
         if error is None:
             raise StoreUnavailableError(self.db.target, reason)
 

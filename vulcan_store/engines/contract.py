@@ -79,14 +79,14 @@ class Engine(Database):
         target: what the user gave to open it, without a password.
         read_only: whether it is opened without being changed.
         ended: whether it is not open: not yet, or not any more.
-        patience: seconds for which closing waits for calls and transactions.
+        busy_timeout: seconds for which closing waits for calls and transactions, and SQLite for a lock.
         errors: what its driver raises, and Peewee around that.
         store: the store that it is the database of.
     """
 
     target: str
     read_only: bool
-    patience: float
+    busy_timeout: float
     errors: tuple[type[Exception], ...] = (PeeweeException,)
     ended = True
     store: Any = None
@@ -201,7 +201,7 @@ class Engine(Database):
             StoreUnavailableError: this thread was in a transaction, which was rolled back.
         """
         try:
-            rolled_back = self.pool.close(self._state.borrower, self.patience)
+            rolled_back = self.pool.close(self._state.borrower, self.busy_timeout)
         finally:
             self.ended = True
         self._closed()

@@ -26,8 +26,7 @@ from vulcan_store.errors import StoreUnavailableError
 T = TypeVar("T")
 C = TypeVar("C")
 
-CLOSED = "it was closed; call open_store() to open it again"
-ENDED = "it was closed or forked in the middle of this transaction, which was rolled back"
+CLOSED = "it was closed; call open_store() to open it again (a transaction that was still open then was rolled back)"
 FORKED = (
     "this process was forked while a connection was in use (a transaction, a long call) or behind Python's back, "
     "and a connection cannot be used across that; close the store before the fork, or start the process "
@@ -59,7 +58,6 @@ class Borrower(Generic[C]):
         using: whether a call is under way.
         opening: whether a connection is being opened for it.
         over: whether its transaction is to be rolled back as soon as it is in no call.
-        lost: whether its transaction was ended by a closing or a fork, of which it has not been told.
     """
 
     blocks: list[Any]
@@ -67,7 +65,6 @@ class Borrower(Generic[C]):
     using: bool = False
     opening: bool = False
     over: bool = False
-    lost: bool = False
 
 
 @dataclass(eq=False)
@@ -143,7 +140,7 @@ class Pool(Generic[C]):
             while True:
                 self._drop_of_ended_threads()
                 if borrower.over:
-                    self.end(borrower, called=True)
+                    self.discard(borrower)
                 self.require_use(borrower)
                 if borrower.connection is not None:
                     return
@@ -204,12 +201,9 @@ class Pool(Generic[C]):
 
     def require_use(self, borrower: Borrower[C]) -> None:
         """Raise StoreUnavailableError where nothing is lent to this thread."""
-        lost, borrower.lost = borrower.lost, False
         if self.process != os.getpid():
             self.keep_inherited(None)
             reason = CLOSED if self.closed else FORKED
-        elif lost:
-            reason = ENDED
         elif not (self.closed or self.forking == threading.get_ident()) or borrower.connection is not None:
             return  # it is lent, or goes on in its transaction
         else:
@@ -237,7 +231,7 @@ class Pool(Generic[C]):
         """Take a connection back after a call, unless a transaction is open on it that may go on."""
         connection = borrower.connection
         if borrower.over:
-            self.end(borrower, called=True)
+            self.discard(borrower)
         elif connection is not None and not self.is_in_transaction(connection):
             now = time.monotonic()
             borrower.connection = None
@@ -262,16 +256,18 @@ class Pool(Generic[C]):
 
     # Closing
 
-    def _drop(self, borrower: Borrower[C] | None) -> None:
+    def _drop(self, borrower: Borrower[C]) -> None:
         """Take a thread's connection away, whatever is under way on it, to close it."""
-        connection = None if borrower is None else borrower.connection
-        if borrower is not None and connection is not None:
+        connection = borrower.connection
+        if connection is not None:
             borrower.connection = None
             self.unused.add(connection)
+        borrower.over = False  # not before, or the thread might go on with it
 
     def _drop_of_ended_threads(self) -> None:
         for key in self.ended.copy():
-            self._drop(self.borrowers.get(key))
+            if borrower := self.borrowers.get(key):  # unless another thread is just doing this
+                self._drop(borrower)
             self.borrowers.pop(key, None)
             self.ended.discard(key)
 
@@ -282,27 +278,17 @@ class Pool(Generic[C]):
             self.kept.pop(connection, None)
             self.unused.discard(connection)
 
-    def discard(self, borrower: Borrower[C]) -> None:
-        """Close the connection of a thread, which rolls its transaction back."""
-        self._drop(borrower)
-        borrower.over = False
-        self.close_unused()
-        self.tell()
-
-    def end(self, borrower: Borrower[C], called: bool = False) -> None:
-        """Roll a thread's transaction back, after the call that it may be in.
+    def discard(self, borrower: Borrower[C], *, now: bool = True) -> None:
+        """Close the connection of a thread, which rolls its transaction back.
 
         Args:
-            called: whether it is this thread's, which is in no call any more, or not yet.
+            now: whether this thread asks for it itself; else it is closed after the call that it may be in.
         """
         with self.lock:
-            connection = borrower.connection
-            borrower.over = borrower.opening or connection is not None  # before it is looked at whether it is in a call
-            if called or not borrower.using:
-                if connection is not None and self.closed and self.is_in_transaction(connection):
-                    borrower.lost = True
+            # Before it is looked at whether the thread is in a call.
+            borrower.over = borrower.opening or borrower.connection is not None
+            if now or not borrower.using:
                 self._drop(borrower)
-                borrower.over = False
         self.close_unused()
         self.tell()
 
@@ -355,7 +341,7 @@ class Pool(Generic[C]):
         self.resume()
         self.drain(mine, patience)
         for each in list(self.borrowers.values()):
-            self.end(each)
+            self.discard(each, now=False)
         return own
 
     # Forks

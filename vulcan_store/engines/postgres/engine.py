@@ -46,7 +46,7 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     context_class = PostgresContext
     errors = (psycopg.Error, PeeweeException)
-    patience = CONNECT_TIMEOUT
+    busy_timeout = CONNECT_TIMEOUT
     _adapter: Any
 
     def __init__(self, target: str, pragmas: Mapping[str, Any], read_only: bool) -> None:

@@ -96,7 +96,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         else:
             self.uri = uri_of(self.path, "ro" if read_only else "rwc")
         self.wanted_mode = "" if self.in_memory else str(pragmas.get("journal_mode", "")).lower()
-        self.busy_timeout = self.patience = float(pragmas["busy_timeout"]) / 1000
+        self.busy_timeout = float(pragmas["busy_timeout"]) / 1000
         self.opening: Patience | None = Patience(self.busy_timeout)
         set_apart = ["journal_mode", "busy_timeout"]
         if self.in_memory and pragmas["synchronous"] == PRAGMAS["synchronous"]:
@@ -318,7 +318,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             self.with_connection(self._ensure_journal_mode)
         elif name not in OF_THE_FILE and not self.is_transaction_open():
             if name == "busy_timeout":
-                self.busy_timeout = self.patience = float(value) / 1000
+                self.busy_timeout = float(value) / 1000
             else:
                 with forks.opening_or_closing:
                     others = filter(lambda pragma: pragma[0] != name, self._pragmas)

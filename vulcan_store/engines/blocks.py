@@ -8,8 +8,6 @@ raises where that stands. So a block is a generator, whose one ``try`` reaches f
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections.abc import Callable, Generator
 from functools import partial
@@ -17,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from peewee import _atomic, _manual, _savepoint, _transaction
 
-from vulcan_store.engines.pool import FORKED
 from vulcan_store.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -41,16 +38,14 @@ class Step:
     def __get__(self, block: Any, kind: object = None) -> Any:
         if block is None:
             return self
-        # Threads may share a block, as those that call what it decorates, and one may enter it again within itself.
+        # Threads may share a block. CPython 3.14 fetches its end first, so either may be the one to begin it.
         running = block.__dict__.setdefault("running", {})
         mine = running.setdefault(threading.get_ident(), [])
-        while mine and mine[-1].gi_frame is None:
-            mine.pop()
-        if not mine or self is ENTER and mine[-1].gi_suspended:
-            if mine and END_FIRST:
-                raise RuntimeError("a block cannot be entered again within itself here; make another one")
-            mine.append(block.steps(mine))
-        return self.resume(mine[-1])
+        if not mine or mine[0].gi_frame is None:
+            mine[:] = [block.steps(mine)]
+        elif self is ENTER and mine[0].gi_suspended:
+            raise RuntimeError("a block cannot be entered again within itself; make another one")
+        return self.resume(mine[0])
 
     def __call__(self, block: Any, *error: Any) -> Any:
         """As ``contextlib.ExitStack`` calls it: on the class."""
@@ -61,8 +56,6 @@ class Step:
 # whose key is the largest: False, so that no exception is swallowed. A block that was not entered takes only None.
 ENTER, EXIT = Step(lambda steps: steps.__next__), Step(lambda steps: partial(max, False, key=steps.send))
 LARGEST, SMALLER = 1, 0
-END_FIRST = sys.version_info >= (3, 14)
-"""Whether ``with`` fetches its end before its beginning, and so the end of what is running already."""
 
 
 class Block:
@@ -84,7 +77,7 @@ class Transaction(Block, _transaction):
 
     def steps(self, running: list[Steps]) -> Steps:
         """The steps of the block, which stand in a list while they run."""
-        stack, process, borrower = self.db._state.transactions, os.getpid(), self.db._state.borrower
+        stack, borrower = self.db._state.transactions, self.db._state.borrower
         depth = len(stack)
         try:
             if not depth:
@@ -93,7 +86,7 @@ class Transaction(Block, _transaction):
             yield self
             error = yield LARGEST
             if self.db._state.transactions is not stack:
-                self._end_elsewhere(stack, process, borrower, error)
+                self._end_elsewhere(stack, borrower, error)
             elif error is not None:
                 self._undo(stack, depth)
             else:
@@ -133,18 +126,16 @@ class Transaction(Block, _transaction):
         if not stack:
             self.db.undo()
 
-    def _end_elsewhere(self, stack: list[Any], process: int, borrower: Any, error: Any) -> None:
+    def _end_elsewhere(self, stack: list[Any], borrower: Any, error: Any) -> None:
         if self in stack:
             stack.remove(self)
-        reason = FORKED
-        if process == os.getpid():
-            reason = (
-                "this transaction was left in another thread than it was entered in, and was rolled back; enter and "
-                "leave `atomic()` in the same function"
-            )
-            self.db.pool.discard(borrower, now=False)
+        self.db.pool.discard(borrower, now=False)  # of which a forked child has nothing any more
         if error is None:
-            raise StoreUnavailableError(self.db.target, reason)
+            raise StoreUnavailableError(
+                self.db.target,
+                "this transaction was left in another thread, or a forked process, than it was entered in, and was "
+                "rolled back there; enter and leave `atomic()` in the same function",
+            )
 
 
 class Savepoint(Block, _savepoint):

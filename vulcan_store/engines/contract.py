@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
@@ -412,19 +413,18 @@ class Engine(Database):
         """
         try:
             self._check_columns(models)
-            wanted = {name for model in models for name in _names_of(model)}
+            tables = {model._meta.table_name for model in models}
+            indexes = {index._name for model in models for index in model._meta.fields_to_index()}
             # The tables first: whoever makes them makes their indexes in the same transaction.
-            there = {*self.get_tables()}
-            there |= {index.name for model in models for index in self.get_indexes(model._meta.table_name)}
-            if not self.read_only and not wanted <= there:
-                self._create_missing(models, there)
+            has_tables = tables <= {*self.get_tables()}
+            there = {index.name for table in tables for index in self.get_indexes(table)}
+            if not self.read_only and not (has_tables and indexes <= there):
+                create = functools.partial(self.create_tables, models, safe=True)
+                # On a file each index that is missing is a transaction of its own, beside others that go on writing.
+                create() if has_tables else self.atomically(create)
             self.set_journal_mode()
         except self.errors as error:
             self.raise_translated(error)
-
-    def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
-        """Create what is missing of the tables and their indexes, of which some names are there."""
-        self.atomically(lambda: self.create_tables(models, safe=True))
 
     def _check_columns(self, models: Sequence[type[Model]]) -> None:
         for model in models:
@@ -461,10 +461,6 @@ class _Unannounced:
 
     def __init_subclass__(cls) -> None:
         pass
-
-
-def _names_of(model: type[Model]) -> list[str]:
-    return [model._meta.table_name, *(index._name for index in model._meta.fields_to_index())]
 
 
 class OpenStore(Protocol):

@@ -12,6 +12,7 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-S
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -219,8 +220,9 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     def create_tables(self, models: Iterable[type[Model]], **options: Any) -> None:
         # CREATE ... IF NOT EXISTS fails for some of several at once; the lock goes with the transaction.
-        self.read("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
-        super().create_tables(models, **options)
+        with contextlib.nullcontext() if self.in_transaction() else self.atomic():
+            self.read("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+            super().create_tables(models, **options)
 
     # Errors
 

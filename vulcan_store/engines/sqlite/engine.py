@@ -8,7 +8,7 @@ import itertools
 import operator
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -290,17 +290,6 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def check_still_there(self) -> None:
         self.with_connection(lambda connection: self.file.check())
-
-    def _create_missing(self, models: Sequence[type[Model]], there: Set[str]) -> None:
-        if not all(model._meta.table_name in there for model in models):
-            super()._create_missing(models, there)
-            return
-        for model in models:
-            for index in model._meta.fields_to_index():
-                if index._name not in there:
-                    # One at a time, beside others that go on writing.
-                    make = functools.partial(self.execute, self._here(model)._schema._create_index(index))
-                    self.atomically(make)
 
     def is_gone(self, error: Exception) -> bool:
         return has_code(getattr(error, "orig", error), "SQLITE_ERROR")

@@ -93,21 +93,25 @@ class Pool(Generic[C]):
 
     def __post_init__(self) -> None:
         self.closed = False
-        self.begin(os.getpid())
+        self._forget()
+        self._begin(os.getpid())
 
-    def begin(self, process: int | None) -> None:
+    def _begin(self, process: int | None) -> None:
         """Lend connections in a process from now on; None for one that has to be refused."""
         self.process = process
         self.lock = threading.RLock()  # an object's end may use the store, and garbage may be collected here
         self.freed = threading.Lock()  # held while nobody has said that a connection is free
         self.waiting: set[int] = set()
+        self._lend(None)
+
+    def _forget(self) -> None:
+        """Know of no thread and no connection."""
         self.borrowers: dict[weakref.ref[Presence], Borrower[C]] = {}
         self.ended: set[weakref.ref[Presence]] = set()
         self.idle: list[C] = []
         self.lendable = iter(self.idle.pop, None)
         self.kept: dict[C, float] = {}  # what is lent again after a call, and when the last one ended
         self.unused: set[C] = set()  # what is to be closed; what an interruption leaves is closed by who comes next
-        self._lend(None)
 
     def _lend(self, forking: int | None) -> None:
         """Go on lending unless it was closed, or pause for a thread that is about to fork."""
@@ -365,7 +369,8 @@ class Pool(Generic[C]):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         for borrower in self.borrowers.values():
             borrower.connection = None
-        self.begin(process)
+        self._forget()
+        self._begin(process)
         return bool(inherited)
 
     def go_on_in_child(self, mine: Borrower[C]) -> bool:
@@ -373,9 +378,6 @@ class Pool(Generic[C]):
         others = {key: borrower for key, borrower in self.borrowers.items() if borrower is not mine}
         if any(other.using and other.connection is not None for other in others.values()):
             return False
-        borrowers, ended, idle, kept = self.borrowers, self.ended, self.idle, self.kept
-        self.begin(os.getpid())
-        self.borrowers, self.ended, self.kept = borrowers, ended, kept
-        self.idle += idle
-        ended.update(others)  # those threads are not there to end a transaction
+        self._begin(os.getpid())
+        self.ended.update(others)  # those threads are not there to end a transaction
         return True

@@ -216,7 +216,10 @@ class Engine(Database):
         forks.engines.discard(self)
 
     def before_fork(self) -> None:
-        """Let the calls that are under way end, begin none, and close what has to be closed."""
+        """Let the calls that are under way end, begin none, and close what has to be closed.
+
+        By itself nothing: a fork does no harm to a parent's connections to a server.
+        """
 
     def is_ready(self) -> bool:
         """Whether :meth:`before_fork` has been called and nothing was opened since."""
@@ -224,9 +227,12 @@ class Engine(Database):
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
+        self.pool.resume()
 
     def after_fork_in_child(self) -> None:
         """Go on with connections of the child's own, or refuse to."""
+        self.pool.keep_inherited(os.getpid())
+        self.forget_threads()
 
     def forget_threads(self) -> None:
         """In a forked child: no thread is in the middle of anything."""

@@ -359,8 +359,8 @@ class Pool(Generic[C]):
         self._lend(None)
         self.tell()
 
-    def keep_inherited(self, process: int | None) -> bool:
-        """In a forked child: begin anew, and let no connection of the parent's be closed; whether any is inherited.
+    def keep_inherited(self, process: int | None) -> None:
+        """In a forked child: begin anew, and let no connection of the parent's be closed.
 
         Nor does the child's end close them. The lock is a new one, as whoever held it is not there.
         """
@@ -371,7 +371,6 @@ class Pool(Generic[C]):
             borrower.connection = None
         self._forget()
         self._begin(process)
-        return bool(inherited)
 
     def go_on_in_child(self, mine: Borrower[C]) -> bool:
         """In a forked child: use the connections that were copied; False if another thread was in a call on one."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -91,11 +90,6 @@ class PostgresEngine(Engine, PostgresqlDatabase):
             raise StoreUnavailableError(self.target, one_line(error)) from error
         if self.server_version is None:
             self._set_server_version(connection)  # type: ignore[attr-defined]
-
-    def after_fork_in_child(self) -> None:
-        # A fork does no harm to the parent's connections, so nothing is waited for and nothing closed.
-        self.pool.keep_inherited(os.getpid())
-        self.forget_threads()
 
     # Statements
 

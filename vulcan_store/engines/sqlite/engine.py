@@ -218,16 +218,14 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
     def is_ready(self) -> bool:
         return not self.pool.lending and (self.pool.is_closed_up() or not self.drained)
 
-    def after_fork_in_parent(self) -> None:
-        self.pool.resume()
-
     def after_fork_in_child(self) -> None:
         if self._is_copied() and self.pool.go_on_in_child(self._state.borrower):
             return
-        if self.pool.keep_inherited(os.getpid()):
+        inherited = not self.pool.is_closed_up()
+        super().after_fork_in_child()
+        if inherited:
             self.pool.process = None  # it is refused
         self.file.wal_identity = None
-        self.forget_threads()
 
     # Statements
 

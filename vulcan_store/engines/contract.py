@@ -193,7 +193,7 @@ class Engine(Database):
         self.with_connection(lambda connection: None)
 
     def set_journal_mode(self) -> None:
-        """Set what is kept in the file, which is known to be a store from now on; nothing on a server."""
+        """Set what is kept in the file, which is known to be a store by now; nothing on a server."""
 
     def shutdown(self) -> None:
         """Close every connection, each after the call or the transaction that it is in, and open none any more.

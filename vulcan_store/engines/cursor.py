@@ -20,11 +20,11 @@ class Cursor:
     """
 
     arraysize = 1
+    driver_cursor: Any = SimpleNamespace(description=None, rowcount=-1)
+    rows: Iterator[Row] = iter(())
 
     def __init__(self, database: Engine, run: Callable[..., Any]) -> None:
         self.database, self.run = database, run
-        self.driver_cursor: Any = SimpleNamespace(description=None, rowcount=-1)
-        self.rows: Iterator[Row] = iter(())
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Self:
         """Run a statement and read all of its rows."""
@@ -46,7 +46,7 @@ class Cursor:
         return self
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__.get("driver_cursor"), name)
+        return getattr(self.driver_cursor, name)
 
     def fetchone(self) -> Row | None:
         """The next row."""

@@ -232,11 +232,11 @@ class Pool(Generic[C]):
             raise StoreUnavailableError(self.target, CLOSED)
 
     def give_back(self, borrower: Borrower[C]) -> None:
-        """Take a connection back after a call, unless a transaction is open on it that may go on."""
+        """Take back after a call the connection of a thread, if it has one, on which no transaction may go on."""
         connection = borrower.connection
         if borrower.over:
             self.discard(borrower)
-        elif connection is not None and not self.is_in_transaction(connection):
+        elif connection is not None:
             now = time.monotonic()
             borrower.connection = None
             if connection in self.kept:

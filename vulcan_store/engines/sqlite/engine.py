@@ -88,14 +88,15 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             raise StoreUnavailableError(target, f"its path cannot be read: {error}") from error
         pragmas = checked_pragmas(target, pragmas)
         self.in_memory = self.path == ":memory:"
-        self.is_store = self.left_behind = False
+        # Reading alone makes a -wal, which is to be taken away again.
+        self.left_behind = read_only and not self.in_memory and not os.path.exists(self.file.wal_path)
         self.drained = False
         if self.in_memory:
             # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
             self.uri = f"file:/vulcan_store-{os.getpid()}-{next(_names)}?vfs=memdb"
         else:
             self.uri = uri_of(self.path, "ro" if read_only else "rwc")
-        self.wanted_mode = "" if self.in_memory else str(pragmas.get("journal_mode", "")).lower()
+        self.wanted_mode = "" if self.in_memory else str(pragmas["journal_mode"]).lower()
         self.busy_timeout = float(pragmas["busy_timeout"]) / 1000
         self.opening: Patience | None = Patience(self.busy_timeout)
         set_apart = ["journal_mode", "busy_timeout"]
@@ -123,7 +124,6 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             self._open(functools.partial(setattr, self, "anchor"))  # what is in memory lives as long as a connection
         elif not self.read_only:
             require_one_name(self.target, self.path)
-        self.left_behind = self.read_only and not self.in_memory and not os.path.exists(self.file.wal_path)
         super().start()
         if not self.in_memory:
             self.file.identity = identity_of(self.file.path)
@@ -150,9 +150,8 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                 connection.text_factory = _decode
             try:
                 self._add_conn_hooks(connection)  # type: ignore[attr-defined]
-                if self.is_store:
+                if self.opening is None:  # by then it is known to be a store
                     self._ensure_journal_mode(connection)
-                if self.opening is None:
                     self._set_busy_timeout(connection)
                 self.file.check_file()  # or it would be one to the file that took its place meanwhile
                 note(connection)
@@ -170,8 +169,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         connection.execute(f"PRAGMA busy_timeout = {round(self.busy_timeout * 1000)}")
 
     def set_journal_mode(self) -> None:
-        """Set the journal mode, which is the file's: from now on this is known to be a store."""
-        self.is_store = True
+        """Set the journal mode, which is the file's."""
         self.with_connection(self._ensure_journal_mode)
 
     def _ensure_journal_mode(self, connection: Any) -> None:

@@ -307,22 +307,19 @@ class Pool(Generic[C]):
         self._drop_of_ended_threads()
         self.close_unused()
 
-    def drain(self, mine: Borrower[C], patience: float, *, keep: bool = False) -> bool:
+    def drain(self, mine: Borrower[C], patience: float) -> bool:
         """Close every connection, once no call and no transaction is under way on it; whether there is none any more.
 
         This thread's own is not waited for.
 
         Args:
             patience: how many seconds to wait for that.
-            keep: whether to close nothing, and to wait for calls alone.
         """
         while True:
-            if not keep:
-                self.retire()
+            self.retire()
+            # An opening may wait for a lock, and a fork waits for none.
             others = [each for each in list(self.borrowers.values()) if each is not mine]
-            used = any(each.connection is not None and (each.using or not keep) for each in others)
-            if keep or self.closed:  # an opening may wait for a lock, but a fork waits for none
-                used = used or any(each.opening for each in others)
+            used = any(each.connection is not None or self.closed and each.opening for each in others)
             if patience <= 0 or not used:
                 return not used and mine.connection is None
             time.sleep(POLL)

@@ -206,18 +206,14 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def before_fork(self) -> None:
         self.pool.pause()
-        copied = self._is_copied()
-        self.drained = self.pool.drain(self._state.borrower, self.busy_timeout, keep=copied) and not copied
-
-    def _is_copied(self) -> bool:
-        # What is in memory is copied with the process, so connections go on with the copy. An attached file is not.
-        return self.in_memory and not self._attached
+        self.drained = self.pool.drain(self._state.borrower, self.busy_timeout)
 
     def is_ready(self) -> bool:
         return not self.pool.lending and (self.pool.is_closed_up() or not self.drained)
 
     def after_fork_in_child(self) -> None:
-        if self._is_copied() and self.pool.go_on_in_child(self._state.borrower):
+        # What is in memory is copied with the process, so connections go on with the copy. An attached file is not.
+        if self.in_memory and not self._attached and self.pool.go_on_in_child(self._state.borrower):
             return
         inherited = not self.pool.is_closed_up()
         super().after_fork_in_child()

@@ -101,7 +101,7 @@ class Engine(Database):
     def __init__(self, name: str, pool: Pool[Any], **options: Any) -> None:
         self.pool = pool
         super().__init__(name, **options)
-        self.forget_threads()
+        self._state = ThreadState(pool)
 
     # What an engine says of its driver
 
@@ -232,11 +232,7 @@ class Engine(Database):
     def after_fork_in_child(self) -> None:
         """Go on with connections of the child's own, or refuse to."""
         self.pool.keep_inherited(os.getpid())
-        self.forget_threads()
-
-    def forget_threads(self) -> None:
-        """In a forked child: no thread is in the middle of anything."""
-        self._state = ThreadState(self.pool)
+        self._state = ThreadState(self.pool)  # no thread is in the middle of anything
 
     # Statements
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import operator
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime
@@ -40,7 +40,6 @@ SIZE = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
 TOO_LARGE = "smaller: SQLite holds at most 1,000,000,000 bytes in a row"
 TAKEN = "SQLITE_CONSTRAINT_PRIMARYKEY"
 
-_names = itertools.count()
 _decode = operator.methodcaller("decode", "utf-8", "replace")
 
 
@@ -93,7 +92,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         self.drained = False
         if self.in_memory:
             # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
-            self.uri = f"file:/vulcan_store-{os.getpid()}-{next(_names)}?vfs=memdb"
+            self.uri = f"file:/{uuid.uuid4()}?vfs=memdb"
         else:
             self.uri = uri_of(self.path, "ro" if read_only else "rwc")
         self.wanted_mode = "" if self.in_memory else str(pragmas["journal_mode"]).lower()

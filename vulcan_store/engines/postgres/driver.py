@@ -1,11 +1,8 @@
 """Connections of the driver, and what its errors say."""
-# psycopg asks for literal SQL, and Peewee builds it.
-# pyright: reportArgumentType=false, reportCallIssue=false
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -29,16 +26,6 @@ class TimeLoader(Loader):
             return datetime.fromisoformat(text)
         except ValueError:
             return text
-
-
-def set_up(connection: Connection, statements: Iterable[str]) -> None:
-    """Run what is to hold for the session, and let times be read whatever style the role has."""
-    for statement in statements:
-        connection.execute(statement)
-    connection.adapters.register_loader("timestamptz", TimeLoader)
-    # PgBouncer knows this setting, and keeps it for a client whatever server connection it lends.
-    if not (connection.pgconn.parameter_status(b"DateStyle") or b"ISO").startswith(b"ISO"):
-        connection.execute("SET DateStyle = ISO")
 
 
 def is_in_transaction(connection: Connection) -> bool:

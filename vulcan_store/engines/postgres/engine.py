@@ -24,7 +24,7 @@ from peewee import IntegrityError, Model, PeeweeException, PostgresqlDatabase
 from vulcan_store.engines.contract import Convert, Engine, KeyTakenError, Ran, ReferredError
 from vulcan_store.engines.cursor import Row
 from vulcan_store.engines.pool import Pool
-from vulcan_store.engines.postgres.driver import Connection, abandon, is_in_transaction, is_usable, one_line, set_up
+from vulcan_store.engines.postgres.driver import Connection, TimeLoader, abandon, is_in_transaction, is_usable, one_line
 from vulcan_store.engines.postgres.urls import CONNECT_TIMEOUT, read_url
 from vulcan_store.engines.postgres.values import PostgresContext, batches, sendable
 from vulcan_store.errors import StoreUnavailableError
@@ -85,7 +85,12 @@ class PostgresEngine(Engine, PostgresqlDatabase):
                 cursor_factory=psycopg.ClientCursor if self._prepare_threshold is None else psycopg.Cursor,
             )
             note(connection)
-            set_up(connection, self._of_session)
+            connection.adapters.register_loader("timestamptz", TimeLoader)
+            for statement in self._of_session:
+                connection.execute(statement)
+            # PgBouncer knows this setting, and keeps it for a client whatever server connection it lends.
+            if not (connection.pgconn.parameter_status(b"DateStyle") or b"ISO").startswith(b"ISO"):
+                connection.execute("SET DateStyle = ISO")
         except psycopg.Error as error:
             raise StoreUnavailableError(self.target, one_line(error)) from error
         if self.server_version is None:

@@ -330,7 +330,6 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         restore_from(self, path, columns)
 
     def vacuum(self) -> int:
-        self.require_writable()
         ((before,),) = self.read(SIZE)
         self.write("VACUUM")
         # What is in the -wal has to be in the file before it shrinks: https://www.sqlite.org/pragma.html

@@ -62,6 +62,7 @@ class Block:
     """What Peewee's blocks have in common: their steps, which ``with`` resumes."""
 
     db: Engine
+    _begin: Callable[[], None]
     if not TYPE_CHECKING:
         __enter__, __exit__ = ENTER, EXIT
 
@@ -72,8 +73,6 @@ class Transaction(Block, _transaction):
     It belongs to the thread that entered it. Left in another one, as a framework does that runs the two halves of a
     generator in different threads, it is rolled back and says so.
     """
-
-    _begin: Callable[[], None]
 
     def steps(self, running: list[Steps]) -> Steps:
         """The steps of the block, which stand in a list while they run."""
@@ -140,8 +139,6 @@ class Transaction(Block, _transaction):
 
 class Savepoint(Block, _savepoint):
     """Peewee's savepoint."""
-
-    _begin: Callable[[], None]
 
     def steps(self, running: list[Steps]) -> Steps:
         """As :meth:`Transaction.steps`."""

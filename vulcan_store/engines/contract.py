@@ -14,7 +14,6 @@ from peewee import (  # type: ignore[attr-defined]
     Database,
     IntegrityError,
     Model,
-    PeeweeException,
     _ConnectionLocal,
     _manual,
     sort_models,  # pyright: ignore[reportAttributeAccessIssue]
@@ -88,7 +87,7 @@ class Engine(Database):
     target: str
     read_only: bool
     busy_timeout: float
-    errors: tuple[type[Exception], ...] = (PeeweeException,)
+    errors: tuple[type[Exception], ...]
     ended = True
     store: Any = None
     _state: Any

@@ -72,9 +72,9 @@ class StoreModel(Model):
 
     @classmethod
     def require(cls, names: Mapping[Any, Any]) -> None:
-        """Raise InvalidWorkloadError for the first of the names that is no column."""
+        """Raise InvalidWorkloadError for the first of the names that is no column, nor a column itself."""
         for name in names:
-            if name not in cls._meta.combined:
+            if name not in cls._meta.combined and not isinstance(name, Node):
                 expected = f"left out: there is no such field, only {', '.join(cls._meta.fields)}"
                 raise InvalidWorkloadError(name, names[name], expected)
 
@@ -130,7 +130,7 @@ class StoreModel(Model):
     @classmethod
     def insert_many(cls, rows: Iterable[Any], fields: Iterable[Any] | None = None) -> Insert:
         """As in Peewee, but a row may have names that the first one lacks, and one of values has to have them all."""
-        names = cls._given() if fields is None else list(fields)
+        names = list(fields or Insert(cls).get_default_columns())  # type: ignore[no-untyped-call]
         checked = []
         for place, row in enumerate(rows):
             try:
@@ -145,7 +145,8 @@ class StoreModel(Model):
     def bulk_create(cls, model_list: Iterable[Any], batch_size: int | None = None) -> None:
         """As in Peewee, but nothing is written where a value of one of them is refused."""
         rows = list(model_list)
-        cls.insert_many([getattr(row, field.safe_name) for field in cls._given()] for row in rows)
+        fields = Insert(cls).get_default_columns()  # type: ignore[no-untyped-call]
+        cls.insert_many([getattr(row, field.safe_name) for field in fields] for row in rows)
         super().bulk_create(rows, batch_size)
         for row in rows:
             row._dirty.clear()
@@ -171,16 +172,11 @@ class StoreModel(Model):
         return Alias(cls, alias)
 
     @classmethod
-    def _given(cls) -> list[Any]:
-        """The fields that the database does not fill in."""
-        return cls._meta.sorted_fields[int(cls._meta.auto_increment):]  # type: ignore[no-any-return]
-
-    @classmethod
     def _checked(cls, values: Mapping[Any, Any]) -> dict[Any, Any]:
         """The values by their columns, each as it is stored."""
-        cls.require({name: value for name, value in values.items() if not isinstance(name, Node)})
-        columns = [(cls._meta.combined.get(name, name), value) for name, value in values.items()]
-        return {column: _stored(column, value) for column, value in columns}
+        cls.require(values)
+        columns = {cls._meta.combined.get(name, name): value for name, value in values.items()}
+        return {column: _stored(column, value) for column, value in columns.items()}
 
 
 def _stored(field: Any, value: Any) -> Any:

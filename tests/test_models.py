@@ -67,14 +67,22 @@ def test_saving_a_stored_workload_writes_only_what_was_changed(store):
     assert (rows, stored.node_id, stored.exit_code, stored.error) == (1, "changed meanwhile", 1, "e")
 
 
-def test_a_refused_save_fills_nothing_in(store):
-    workload = Workload(runtime="ruby")
-
-    with pytest.raises(InvalidWorkloadError):
+def save_all(workloads):
+    for workload in workloads:
         workload.save()
 
-    assert (workload.id, workload.created_at) == (None, None)
+
+@each("write", [save_all, Workload.bulk_create])
+def test_what_was_refused_can_be_saved_once_it_is_right(store, write):
+    workload = Workload(runtime="ruby")
+    with pytest.raises(InvalidWorkloadError):
+        write([workload])
     assert list_workloads().total == 0
+
+    workload.runtime = "go"
+
+    assert workload.save() == 1
+    assert get_workload(workload.id).runtime == "go"
 
 
 def test_a_taken_id_is_refused_by_save_and_create(store):

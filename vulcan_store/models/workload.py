@@ -12,7 +12,6 @@ from peewee import Database
 from vulcan_store.errors import InvalidWorkloadError, StoreError, shown
 from vulcan_store.lifecycle import FINAL, Isolation, Runtime, Status
 from vulcan_store.models import clock
-from vulcan_store.models.bound import in_store_of
 from vulcan_store.models.clock import from_text, parse
 from vulcan_store.models.fields import (
     BytesField,
@@ -103,7 +102,8 @@ class Workload(StoreModel):
         """
         # Of a new workload the fields that have defaults are dirty as well; one that was stored is not copied.
         if force_insert or self.id is None or self._stored_in is None and {"id", "isolation"} <= self._dirty:
-            return self._insert(only)
+            self._fill_in()
+            return super().save(True, only)
         if "id" in self._dirty:
             raise InvalidWorkloadError("id", self.id, "as it was stored")
         store = getattr(self._stored_in or self._meta.database, "store", None)
@@ -126,14 +126,10 @@ class Workload(StoreModel):
         self._dirty -= names
         return 1
 
-    def _insert(self, only: Any) -> int:
-        data = self.__data__.copy()
-        fill_in(data, clock.now)
-        stored = data if only is None else self._prune_fields(data, only)
-        in_store_of(self, lambda: self.insert(**stored).execute())
-        self.__data__ = data
-        self._dirty -= stored.keys()
-        return 1
+    def _fill_in(self) -> None:
+        given = set(self.__data__)
+        fill_in(self.__data__, clock.now)
+        self._dirty |= self.__data__.keys() - given  # or, where it is refused, save() would take it for stored
 
     def read_from(self, database: Any) -> None:
         """Note the database that this workload was read from, and its run."""
@@ -147,7 +143,7 @@ class Workload(StoreModel):
         """As in Peewee, with ids and times filled in."""
         workloads = list(model_list)
         for workload in workloads:
-            fill_in(workload.__data__, clock.now)
+            workload._fill_in()
         super().bulk_create(workloads, batch_size)
 
     @classmethod

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from peewee import (
     SQL,
     BackrefAccessor,
-    BigAutoField,
     ColumnBase,
     Context,
     Field,
@@ -26,7 +25,6 @@ from peewee import (
     ForeignKeyAccessor,
     ForeignKeyField,
     Model,
-    NodeList,
 )
 
 from vulcan_store.errors import InvalidWorkloadError, Shown
@@ -299,11 +297,3 @@ class WorkloadKeyField(IdField, ForeignKeyField):
     def stored_value(self, value: Any, liberal: bool = False) -> Any:
         """As :meth:`StrictField.stored_value` has it; the value may be a Workload."""
         return super().stored_value(self.db_value(value))  # type: ignore[no-untyped-call]
-
-
-class LogIdField(BigAutoField):
-    """The server's INTEGER PRIMARY KEY AUTOINCREMENT, whose numbers are never given twice."""
-
-    def ddl(self, ctx: Context) -> NodeList:
-        parts: NodeList = super().ddl(ctx)
-        return parts if is_postgres(ctx) else NodeList((parts, SQL("AUTOINCREMENT")))

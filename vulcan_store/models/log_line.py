@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from peewee import SQL, AutoField, Database
+from peewee import SQL, AutoField, BigAutoField, Database
 
 from vulcan_store.models import clock
 from vulcan_store.models.clock import from_text
 from vulcan_store.models.fields import (
-    LogIdField,
+    ByEngine,
     StrictIntegerField,
     StrictTextField,
     TimeField,
@@ -33,7 +33,8 @@ class LogLine(StoreModel):
         created_at (datetime): when it was written; aware, in UTC.
     """
 
-    id: AutoField[int] = LogIdField()
+    # The server's, whose numbers are never given twice.
+    id: AutoField[int] = BigAutoField(constraints=[ByEngine(SQL("AUTOINCREMENT"), SQL(""))])
     workload = WorkloadKeyField(Workload, column_name="workload_id", backref="log_lines", index=False)
     seq = StrictIntegerField[int](least=0)
     line = StrictTextField[str]()

@@ -226,19 +226,18 @@ class WorkloadNotFoundError(StoreError, Workload.DoesNotExist):  # type: ignore[
         return f"there is no workload {shown(self.workload_id)}"
 
 
-def fill_in(new: dict[str, Any], now: Callable[[], Any], with_times: bool = True) -> None:
+def fill_in(new: dict[str, Any], now: Callable[[], Any]) -> None:
     """Fill in what a new workload gets beside its defaults, if it was not given: an id, and its times.
 
     Args:
         new: what was given, by name.
         now: gives the time, in the form that the times have.
-        with_times: whether what is created running has started then, and what is created final has finished.
     """
     if "id" not in new:
         new["id"] = new_id()
     if "created_at" not in new:
         new["created_at"] = now()
-    if with_times and "status" in new:
+    if "status" in new:
         if new["status"] == Status.RUNNING:
             new.setdefault("started_at", new["created_at"])
         elif new["status"] in FINAL:

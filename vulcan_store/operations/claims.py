@@ -21,7 +21,7 @@ from vulcan_store.models.workload import Workload, WorkloadNotFoundError
 from vulcan_store.operations.reading import get_workload, walk
 from vulcan_store.operations.updates import change
 from vulcan_store.queries.compiled import Compiled, Param
-from vulcan_store.queries.filters import Filter, Shape, filtered, read_filters
+from vulcan_store.queries.filters import Filter, filtered, read_filters
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ def claim_workload(
     values["node_id"] = Workload.node_id.stored_value(node_id)
     patience = wait_seconds("wait", wait)
     database.require_writable()
-    select = _select_claimable(database, values, *shape)
+    select = _oldest_pending(database, values, *shape)
 
     def claim() -> list[Row] | None:
         if not database.read(*select):
@@ -177,19 +177,15 @@ def look_until(database: Engine, look: Callable[[], T | None], patience: float) 
     return found
 
 
-def _oldest_pending(shape: Shape) -> Any:
+@Compiled
+def _oldest_pending(*shape: Filter) -> Any:
     pending = filtered(Workload.select(Workload.id).where(Workload.status == Status.PENDING), shape)
     return pending.order_by(Workload.created_at, Workload.id).limit(1)
 
 
 @Compiled
-def _select_claimable(*shape: Filter) -> Any:
-    return _oldest_pending(shape)
-
-
-@Compiled
 def _claim(lockable: bool, *shape: Filter) -> Any:
-    oldest: Any = _oldest_pending(shape)
+    oldest = _oldest_pending.build(*shape)
     if lockable:
         oldest = oldest.for_update("FOR UPDATE SKIP LOCKED")
     changes = {

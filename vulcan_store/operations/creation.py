@@ -122,15 +122,12 @@ _ID = COLUMNS.index("id")
 _DEFAULTS = {field.name: None if field.default is None else field.stored_value(field.default) for field in FIELDS}
 
 
-def new_row(
-    database: Engine, fields: Mapping[str, Any], liberal: Collection[str] = (), with_times: bool = True
-) -> dict[str, Any]:
+def new_row(database: Engine, fields: Mapping[str, Any], liberal: Collection[str] = ()) -> dict[str, Any]:
     """What is to be stored of a new workload besides defaults, by name.
 
     Args:
         fields: what is given, by name.
         liberal: the names of what another store holds already: what it holds is taken.
-        with_times: as :func:`~vulcan_store.models.workload.fill_in` has it.
 
     Raises:
         InvalidWorkloadError: a field does not exist, or cannot take its value; ``runtime`` is missing.
@@ -144,7 +141,7 @@ def new_row(
         raise
     if "runtime" not in row:
         Workload.runtime.refuse(MISSING)
-    fill_in(row, clock.now_as_text, with_times)
+    fill_in(row, clock.now_as_text)
     return row
 
 

@@ -158,7 +158,8 @@ def _store(database: Engine, form: dict[str, Any], unknown: dict[str, list[Any]]
     if not isinstance(entries, list):
         raise InvalidWorkloadError(LOG_LINES, entries, "a list of objects")
     fields = Workload.fields_of(form)
-    row = new_row(database, fields, liberal=fields, with_times=False)
+    # Of the times of a run none is filled in.
+    row = new_row(database, {"started_at": None, "finished_at": None, **fields}, liberal=fields)
     _note_unknown(fields, unknown)
     lines = [_log_row(database, row["id"], entry) for entry in entries]
     store_row(database, row)

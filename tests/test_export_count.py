@@ -22,7 +22,7 @@ def test_an_export_of_nothing_says_so_and_is_imported(store):
     export_workloads(store, lines.append)
 
     assert lines == ['{"workloads": 0}\n']
-    assert import_workloads(store, [text.encode() for text in lines]).count == 0
+    assert import_workloads(store, [text.encode() for text in lines]) == (0, {})
 
 
 @each("lines, where", [
@@ -56,7 +56,7 @@ def test_a_count_that_is_not_one_is_refused(store, total):
 def test_exports_one_after_the_other_are_imported_together(store):
     lines = [b'{"workloads": 1}', line("a"), b'{"workloads": 2}', line("b"), line("c")]
 
-    assert import_workloads(store, lines).count == 3
+    assert import_workloads(store, lines) == (3, {})
 
 
 def test_half_an_export_at_the_prompt_fails_and_stores_nothing(path, tmp_path):

@@ -69,14 +69,16 @@ def test_an_export_is_one_view_whatever_is_written_meanwhile(path, monkeypatch):
             lines.append(line)
             vulcan("--db", path, "create", "--runtime", "wasm") if len(lines) == 2 else None
 
-        assert export_workloads(store, write) == len(lines) - 1 == 4
+        export_workloads(store, write)
+
+        assert len(lines) == 1 + 4
         assert list_workloads().total == 5
 
 
 def test_an_import_fills_in_what_is_left_out(store):
     lines = [b'{"runtime": "go", "log_lines": [{"seq": 0, "line": "x"}]}\n', b"\n", b'{"runtime": "go"}']
 
-    count = import_workloads(store, lines).count
+    count, _ = import_workloads(store, lines)
 
     newest, oldest = list_workloads().items
     assert (count, oldest.status, oldest.isolation) == (2, "pending", "auto")

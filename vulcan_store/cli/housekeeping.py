@@ -132,9 +132,9 @@ def import_(parser: Parser) -> object:
     parser.set_defaults(creates=True)
 
     def run(store: Store, options: Namespace) -> None:
-        imported = import_workloads(store, sys.stdin.buffer)
-        print(f"{imported.count:,} imported")
-        for name, values in imported.unknown.items():
+        count, unknown = import_workloads(store, sys.stdin.buffer)
+        print(f"{count:,} imported")
+        for name, values in unknown.items():
             print(f"unknown {name}:", plain(", ".join(map(str, values))))
 
     return run

@@ -29,7 +29,10 @@ COUNT = "workloads"
 LINE_KEYS = ("seq", "line", "created_at")
 
 MAX_NAMED = 10
-"""How many different values that no enumeration knows an import names, for each field."""
+"""How many different values an import names for each field."""
+
+Unknown = dict[str, list[Any]]
+"""For each field the values that no enumeration knows, or that are negative where a new workload's may not be."""
 
 
 @dataclass(eq=False, repr=False)
@@ -50,21 +53,7 @@ class InvalidLineError(StoreError):
         return f"line {self.line}: {self.reason}; nothing was imported"
 
 
-@dataclass(frozen=True)
-class Imported:
-    """What an import has stored.
-
-    Attributes:
-        count: how many workloads.
-        unknown: for each field the values, of those that came, that no enumeration knows or that are negative where a
-            new workload's may not be; ten of each at most.
-    """
-
-    count: int
-    unknown: dict[str, list[Any]]
-
-
-def export_workloads(store: OpenStore, write: Callable[[str], object]) -> int:
+def export_workloads(store: OpenStore, write: Callable[[str], object]) -> None:
     """Hand on every workload with its log lines as a line of JSON, newest first, in constant memory.
 
     A first line says how many they are.
@@ -75,37 +64,35 @@ def export_workloads(store: OpenStore, write: Callable[[str], object]) -> int:
     Args:
         write: takes each line, its newline included.
 
-    Returns:
-        How many there were.
-
     Raises:
         StoreUnavailableError: the store cannot be read.
     """
     database = store.database
 
-    def export() -> int:
-        total = int(Workload.select().count(database))
-        write(json.dumps({COUNT: total}) + "\n")
+    def export() -> None:
+        write(json.dumps({COUNT: Workload.select().count(database)}) + "\n")
         for workload in walk(database):
             form = workload.to_dict()
             lines = map(LogLine.to_dict, lines_of(database, workload.id))
             form[LOG_LINES] = [{key: line[key] for key in LINE_KEYS} for line in lines]
             write(json.dumps(form) + "\n")
-        return total
 
-    return database.snapshot(export)
+    database.snapshot(export)
 
 
-def import_workloads(store: OpenStore, lines: Iterable[bytes]) -> Imported:
+def import_workloads(store: OpenStore, lines: Iterable[bytes]) -> tuple[int, Unknown]:
     """Store every workload of an export, with its log lines: all of them or none, in constant memory.
 
     It is one transaction, which begins with the first line; other writers have to wait until it is over, so supply the
     lines without delay. Lines of blanks alone are passed over. Where lines say how many workloads follow, so many have
     to; exports may stand one after the other. Fields that are left out are filled in as
-    :func:`vulcan_store.create_workload` does.
+    :func:`vulcan_store.create_workload` does, but for the times at which a run started and finished.
 
     Args:
         lines: what :func:`export_workloads` has written, in UTF-8.
+
+    Returns:
+        How many workloads were stored, and the values among them that a new workload could not have.
 
     Raises:
         InvalidLineError: a line is not a JSON object, a field of it cannot take its value, or its id is taken; or fewer
@@ -115,13 +102,13 @@ def import_workloads(store: OpenStore, lines: Iterable[bytes]) -> Imported:
     database, waiting = store.database, iter(lines)
     first = next(waiting, None)  # before the transaction begins, and so before anyone has to wait
     if first is None:
-        return Imported(0, {})
+        return 0, {}
     return database.atomically(lambda: _load(database, itertools.chain([first], waiting)))
 
 
-def _load(database: Engine, lines: Iterable[bytes]) -> Imported:
+def _load(database: Engine, lines: Iterable[bytes]) -> tuple[int, Unknown]:
     count, number, announced = 0, 0, None
-    unknown: dict[str, list[Any]] = {}
+    unknown: Unknown = {}
     for number, form in _objects(lines):
         try:
             if form.keys() == {COUNT}:
@@ -137,7 +124,7 @@ def _load(database: Engine, lines: Iterable[bytes]) -> Imported:
             f"this is the last one, after {count:,} workloads where {announced:,} were announced; the export was cut "
             "off, or something was added to it",
         )
-    return Imported(count, unknown)
+    return count, unknown
 
 
 def _objects(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -153,7 +140,7 @@ def _objects(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, form
 
 
-def _store(database: Engine, form: dict[str, Any], unknown: dict[str, list[Any]]) -> None:
+def _store(database: Engine, form: dict[str, Any], unknown: Unknown) -> None:
     entries = form.pop(LOG_LINES, None) or []
     if not isinstance(entries, list):
         raise InvalidWorkloadError(LOG_LINES, entries, "a list of objects")
@@ -167,7 +154,7 @@ def _store(database: Engine, form: dict[str, Any], unknown: dict[str, list[Any]]
         database.write_many(insert_line.text(database).sql, lines)
 
 
-def _note_unknown(fields: dict[str, Any], unknown: dict[str, list[Any]]) -> None:
+def _note_unknown(fields: dict[str, Any], unknown: Unknown) -> None:
     for name, value in fields.items():
         try:
             Workload._meta.fields[name].stored_value(value)

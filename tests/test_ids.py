@@ -61,20 +61,3 @@ def test_ids_rise_across_threads(clock):
     assert len({ulid for mine in made for ulid in mine}) == 400
     assert all(mine == sorted(mine) for mine in made)
     assert new_ids(1)[0] > max(mine[-1] for mine in made)
-
-
-def test_an_id_made_in_the_middle_of_another_takes_no_place_twice(clock, monkeypatch):
-    made = []
-
-    def interrupted():
-        if not made:
-            made.append(None)
-            made[:] = new_ids(1)
-        return clock.milliseconds * 1_000_000
-
-    monkeypatch.setattr(time, "time_ns", interrupted)
-
-    (outer,) = new_ids(1)
-
-    assert outer > made[0]
-    assert new_ids(1)[0] > outer

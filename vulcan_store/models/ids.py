@@ -9,7 +9,7 @@ import time
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
-_lock = threading.RLock()
+_lock = threading.RLock()  # not one that a signal handler which makes an id meanwhile would wait for
 _last = -1
 
 
@@ -21,13 +21,8 @@ def new_id() -> str:
     """
     global _last
     with _lock:
-        # A signal handler may make an id in the middle of this, in the same thread: then it is tried once more.
-        while True:
-            last, moment = _last, time.time_ns() // 1_000_000
-            number = last + 1 if moment <= last >> 80 else moment << 80 | int.from_bytes(os.urandom(10))
-            if last == _last:
-                _last = number
-                break
+        moment = time.time_ns() // 1_000_000
+        number = _last = _last + 1 if moment <= _last >> 80 else moment << 80 | int.from_bytes(os.urandom(10))
     return "".join([_PAIRS[number >> place & 0x3FF] for place in range(120, -1, -10)])
 
 

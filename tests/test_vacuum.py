@@ -17,7 +17,6 @@ from vulcan_store import (
     purge_workloads,
 )
 from vulcan_store.engines.sqlite.pragmas import PRAGMAS
-from vulcan_store.operations.housekeeping import vacuum_store
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -39,7 +38,7 @@ def pages(store):
 
 def test_a_store_in_memory_is_vacuumed_too():
     with purged(":memory:") as store:
-        assert vacuum_store(store) > 900_000
+        assert store.database.vacuum() > 900_000
         assert get_workload("kept").output == b"kept"
 
 
@@ -48,11 +47,11 @@ def test_a_vacuum_is_refused_while_somebody_else_is_writing(path):
         other.execute("BEGIN IMMEDIATE")
 
         with pytest.raises(StoreUnavailableError, match="it is locked"):
-            vacuum_store(store)
+            store.database.vacuum()
 
         assert pages(store) > 200
         other.execute("ROLLBACK")
-        assert vacuum_store(store) > 900_000
+        assert store.database.vacuum() > 900_000
 
 
 def test_a_vacuum_beside_a_reader_gives_the_room_back_when_nobody_reads_the_old_state_any_more(path):
@@ -60,7 +59,7 @@ def test_a_vacuum_beside_a_reader_gives_the_room_back_when_nobody_reads_the_old_
         other.execute("BEGIN")
         other.execute("SELECT * FROM workloads").fetchall()
 
-        assert vacuum_store(store) > 900_000
+        assert store.database.vacuum() > 900_000
 
         assert other.execute("SELECT output FROM workloads").fetchall() == [(b"kept",)]
         other.execute("COMMIT")
@@ -72,7 +71,7 @@ def test_a_vacuum_is_refused_within_a_transaction(path):
     with purged(path) as store:
         with store.database.atomic():
             with pytest.raises(StoreUnavailableError) as refusal:
-                vacuum_store(store)
+                store.database.vacuum()
             create_workload(id="in it", runtime="go")
 
         assert "within a transaction" in refusal.value.reason
@@ -83,13 +82,13 @@ def test_a_read_only_store_is_not_vacuumed(path):
     open_store(path).close()
 
     with open_store(path, read_only=True) as store, pytest.raises(StoreUnavailableError, match="read_only"):
-        vacuum_store(store)
+        store.database.vacuum()
 
 
 def test_a_server_says_that_it_vacuums_by_itself(postgres_target):
     with open_store(postgres_target) as store:
         with pytest.raises(StoreUnavailableError, match="by its own VACUUM"):
-            vacuum_store(store)
+            store.database.vacuum()
 
 
 def test_the_command_says_how_much_was_given_back(path):

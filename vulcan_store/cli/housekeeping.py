@@ -10,7 +10,7 @@ from argparse import Namespace
 from vulcan_store.cli.arguments import TIMES, Parser, add_json, moment
 from vulcan_store.cli.display import plain, span
 from vulcan_store.lifecycle import Isolation, Status
-from vulcan_store.operations.housekeeping import count_purgeable, vacuum_store
+from vulcan_store.operations.housekeeping import count_purgeable
 from vulcan_store.operations.transfer import export_workloads, import_workloads
 from vulcan_store.store import Store
 
@@ -67,7 +67,7 @@ def vacuum(parser: Parser) -> object:
     """
 
     def run(store: Store, options: Namespace) -> None:
-        print(f"{vacuum_store(store):,} bytes given back")
+        print(f"{store.database.vacuum():,} bytes given back")
 
     return run
 

@@ -453,7 +453,20 @@ class Engine(Database):
         raise StoreUnavailableError(self.target, "what pg_dump wrote is restored by a server's own pg_restore")
 
     def vacuum(self) -> int:
-        """Give back the room of what was deleted; see :func:`vulcan_store.operations.housekeeping.vacuum_store`."""
+        """Write the store's file anew, without the room that deleted rows have left in it.
+
+        New rows use that room too, so it is worth it only where far less is kept than once was. While it goes on others
+        may read, and writers wait, for longer than their ``busy_timeout`` if the file is large: the server loses
+        updates then. It needs as much free room on the disk as the file has, twice:
+        https://www.sqlite.org/lang_vacuum.html
+
+        Returns:
+            By how many bytes the file is smaller, once nobody reads its old state any more.
+
+        Raises:
+            StoreUnavailableError: somebody else is writing, this thread is in a transaction, there is no room on the
+                disk, or the store cannot be written, or is on a server. Nothing was changed.
+        """
         raise StoreUnavailableError(self.target, "a server gives room back by its own VACUUM, and does so by itself")
 
 

@@ -177,7 +177,7 @@ def backup_store(store: OpenStore, path: str | os.PathLike[str]) -> None:
             a copy that was not finished.
         TypeError: the path is not a ``str`` or ``PathLike``.
     """
-    store.database.backup(os.path.abspath(os.fspath(path)))
+    store.database.backup(os.path.abspath(path))
 
 
 def restore_store(store: OpenStore, path: str | os.PathLike[str]) -> None:
@@ -198,25 +198,8 @@ def restore_store(store: OpenStore, path: str | os.PathLike[str]) -> None:
     """
     database = store.database
     columns = {model._meta.table_name: tuple(model._meta.columns) for model in TABLES}
-    database.restore(os.path.abspath(os.fspath(path)), columns)
+    database.restore(os.path.abspath(path), columns)
     database.ensure_schema(TABLES)
-
-
-def vacuum_store(store: OpenStore) -> int:
-    """Write the store's file anew, without the room that deleted workloads have left in it.
-
-    New workloads use that room too, so it is worth it only where far less is kept than once was. While it goes on
-    others may read, and writers wait, for longer than their ``busy_timeout`` if the file is large: the server loses
-    updates then. It needs as much free room on the disk as the file has, twice: https://www.sqlite.org/lang_vacuum.html
-
-    Returns:
-        By how many bytes the file is smaller, once nobody reads its old state any more.
-
-    Raises:
-        StoreUnavailableError: somebody else is writing, this thread is in a transaction, there is no room on the disk,
-            or the store cannot be written, or is on a server. Nothing was changed.
-    """
-    return store.database.vacuum()
 
 
 @Compiled

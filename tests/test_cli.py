@@ -40,7 +40,9 @@ def test_create_takes_every_field(file_store, tmp_path):
 
 def test_get_prints_one_field_a_line(file_store):
     noon = from_text("2026-02-18T11:12:42Z")
-    make_workload(id="w", status="completed", output=b"12345", error="two\nlines\x1b", created_at=noon)
+    make_workload(
+        id="w", status="completed", output=b"12345", error="two\nlines\x1b", created_at=noon, started_at=noon,
+    )  # fmt: skip
 
     assert vulcan("get w").stdout.splitlines() == [
         "id           w",

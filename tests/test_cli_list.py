@@ -18,7 +18,7 @@ def filled(file_store):
     """A store with workloads of several kinds, a to e."""
     for number, (workload_id, fields) in enumerate({
         "a": {"status": "failed", "runtime": "go", "isolation": ""},
-        "b": {"status": "killed", "runtime": "wasm", "node_id": "n1"},
+        "b": {"status": "killed", "runtime": "wasm", "node_id": "n1", "started_at": NOON.replace(hour=1)},
         "c": {"status": "pending", "runtime": "wasm", "input_hash": "abc"},
         "d": {"status": "running", "runtime": "oci", "node_id": "n2"},
         "e": {"status": "pending", "runtime": "go", "isolation": "gvisor"},
@@ -32,7 +32,7 @@ def filled(file_store):
     ("--node-id n1,n2", ""), ("--input-hash abc", "c"), ("--since 2026-02-18T03:00:00Z", "ed"),
     ("--before 2026-02-18T02:00:00+01:00", "a"), ("--since '2026-02-18 01:00:00' --before 2026-02-18T03", "cb"),
     ("--since 2026-02-18", "edcba"), ("--since 1h", ""), ("--limit 2 --offset 1", "dc"),
-    ("--started-since 2026-02-18T03:00:00Z", "d"), ("--started-before 2026-02-18T03:00:00Z", "ba"),
+    ("--started-since 2026-02-18T03:00:00Z", "d"), ("--started-before 2026-02-18T03:00:00Z", "b"),
     ("--finished-since 2026-02-18T01:00:00Z", "b"), ("--finished-before 2026-02-18T01:00:00Z", "a"),
     ("--created-since 2026-02-18T04:00:00Z", "e"), ("--created-before 2026-02-18T00:00:00.5Z", "a"),
 ])

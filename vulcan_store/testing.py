@@ -20,8 +20,7 @@ import pytest
 
 from vulcan_store.current import create_workload, open_store
 from vulcan_store.engines.registry import engine_of
-from vulcan_store.lifecycle import FINAL, Runtime
-from vulcan_store.models import clock
+from vulcan_store.lifecycle import Runtime
 from vulcan_store.models.ids import new_id
 from vulcan_store.models.typed import NewWorkload, OptionalFields
 from vulcan_store.models.workload import Workload
@@ -111,13 +110,10 @@ def make_workload(**fields: Unpack[MadeWorkload]) -> Workload:
     """Store a workload that a test needs in the current store, and return it.
 
     Args:
-        fields: those that matter to the test. ``runtime`` is python unless given, and the times belong to the
-            ``status``: one that is running has started, one that is final has finished.
+        fields: those that matter to the test. ``runtime`` is python unless given.
 
     Raises:
         What :func:`vulcan_store.create_workload` raises.
     """
-    new: NewWorkload = {"runtime": Runtime.PYTHON, "created_at": clock.now(), **fields}
-    if new.get("status") in FINAL:
-        new = {"started_at": new["created_at"], **new}
+    new: NewWorkload = {"runtime": Runtime.PYTHON, **fields}
     return create_workload(**new)

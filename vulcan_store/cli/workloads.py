@@ -7,13 +7,10 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from peewee import SqliteDatabase
-
 from vulcan_store.cli.arguments import (
     TIMES, Parser, add_fields, add_filters, add_json, given, moment, option,
 )  # fmt: skip
 from vulcan_store.cli.display import plain, show, show_id, show_json, show_table, show_workloads
-from vulcan_store.engines.sqlite.paths import path_of
 from vulcan_store.errors import StoreError
 from vulcan_store.models.workload import COLUMNS, MUTABLE
 from vulcan_store.queries.filters import CHOICES, FILTERS
@@ -70,11 +67,9 @@ def get(parser: Parser) -> object:
 
 
 def _refuse_own_file(store: Store, name: str) -> None:
-    if isinstance(store.database, SqliteDatabase):
-        path = os.path.realpath(path_of(store.target))
-        files = [path + suffix for suffix in ("", "-wal", "-shm", "-journal")]
-        if os.path.realpath(name) in files or os.path.exists(name) and os.path.samefile(name, path):
-            raise StoreError(f"{name} is a file of the store itself; name another one for the result")
+    path = store.database.database
+    if os.path.exists(path) and os.path.exists(name) and os.path.samefile(name, path):
+        raise StoreError(f"{name} is the file of the store itself; name another one for the result")
 
 
 def list_(parser: Parser) -> object:

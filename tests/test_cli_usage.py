@@ -38,18 +38,15 @@ def test_wrong_usage_has_status_2_says_how_to_use_it_and_changes_nothing(file_st
     assert get_workload("a") == made
 
 
-@each("command, usage, nearest", [
-    ("lst", "vulcan-store", None), ("--vresion stats", "vulcan-store", "'--version'"),
-    ("list --statsu failed", "vulcan-store list", "'--status'"),
-    ("create --runtime go --mem-limt=4", "vulcan-store create", "'--mem-limit'"),
-    ("stats now", "vulcan-store stats", None), ("purge", "vulcan-store purge", None),
+@each("command, usage", [
+    ("lst", "vulcan-store"), ("--vresion stats", "vulcan-store"), ("list --statsu failed", "vulcan-store"),
+    ("create --mem-limit much", "vulcan-store create"), ("purge", "vulcan-store purge"),
 ])
-def test_a_slip_is_answered_by_the_usage_of_that_command_with_the_nearest_option(command, usage, nearest):
+def test_a_slip_is_answered_by_the_usage_and_what_is_wrong(command, usage):
     shown = vulcan(command).stderr
 
     assert shown.startswith(f"usage: {usage} [-h]")
     assert shown.splitlines()[-1].startswith(f"{usage}: error: ")
-    assert shown.partition("maybe you meant ")[2] == (f"{nearest}?\n" if nearest else "")
 
 
 def test_a_value_may_look_like_an_option(file_store):

@@ -1,9 +1,8 @@
-"""What the arguments of commands have in common: the parser, types, and the options that they share."""
+"""What the arguments of commands have in common: types, and the options that they share."""
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import sys
 from collections.abc import Iterable
@@ -39,22 +38,7 @@ HELP = {
 }
 
 
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that answers itself for an option that it does not have, also as a command's."""
-
-    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, args: Any = None, namespace: Any = None
-    ) -> Any:
-        found, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            message = f"unrecognized arguments: {' '.join(unknown)}"
-            for near in difflib.get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, 1):
-                message += f", maybe you meant {near!r}?"
-            self.error(message)
-        return found, unknown
-
-
-TARGET = Parser(add_help=False)
+TARGET = argparse.ArgumentParser(add_help=False)
 TARGET.add_argument(
     "--db", metavar="TARGET", default=argparse.SUPPRESS, help="a path or URL (default: $VULCAN_DB_PATH, else vulcan.db)"
 )
@@ -105,7 +89,7 @@ def add_json(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON in the server's form instead")
 
 
-def add_filters(parser: Parser, names: Iterable[str]) -> None:
+def add_filters(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     """Filters that may be given several times."""
     for name in names:
         field = Workload._meta.fields[name]
@@ -119,7 +103,7 @@ def add_filters(parser: Parser, names: Iterable[str]) -> None:
 TYPES: dict[type, Any] = {StrictIntegerField: int, TimeField: moment, BytesField: content}
 
 
-def add_fields(parser: Parser, names: Iterable[str]) -> None:
+def add_fields(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     """Fields to be stored; what is not given is not among the options."""
     for name in names:
         field = Workload._meta.fields[name]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import sys
 import time
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from contextlib import suppress
 
-from vulcan_store.cli.arguments import TIMES, Parser, add_filters, add_json, given, moment, seconds
+from vulcan_store.cli.arguments import TIMES, add_filters, add_json, given, moment, seconds
 from vulcan_store.cli.display import complain, show_id, show_workloads
 from vulcan_store.errors import ClaimLostError, WaitTimeoutError
 from vulcan_store.lifecycle import Status
@@ -18,7 +18,7 @@ NOT_COMPLETED, NOTHING_TO_CLAIM, TIMED_OUT = 1, 3, 4
 """Exit statuses."""
 
 
-def claim(parser: Parser) -> object:
+def claim(parser: ArgumentParser) -> object:
     """Take the oldest pending workload for a node and print its id.
 
     No two callers get the same one. The exit status is 3 if there is none. One
@@ -48,7 +48,7 @@ def claim(parser: Parser) -> object:
     return run
 
 
-def wait(parser: Parser) -> object:
+def wait(parser: ArgumentParser) -> object:
     """Wait until workloads are final and show them.
 
     The exit status is 0 if all of them completed, 1 if one failed or was killed,
@@ -78,7 +78,7 @@ def wait(parser: Parser) -> object:
     return run
 
 
-def release(parser: Parser) -> object:
+def release(parser: ArgumentParser) -> object:
     """Put running workloads back to pending, for others to claim.
 
     Name the node (it has restarted), the time (their workers are dead), or both.

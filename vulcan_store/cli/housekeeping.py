@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
-from vulcan_store.cli.arguments import TIMES, Parser, add_json, moment
+from vulcan_store.cli.arguments import TIMES, add_json, moment
 from vulcan_store.cli.display import plain, span
 from vulcan_store.lifecycle import Isolation, Status
 from vulcan_store.operations.housekeeping import count_purgeable
@@ -15,7 +15,7 @@ from vulcan_store.operations.transfer import export_workloads, import_workloads
 from vulcan_store.store import Store
 
 
-def stats(parser: Parser) -> object:
+def stats(parser: ArgumentParser) -> object:
     """Count workloads.
 
     Example: vulcan-store stats --json
@@ -39,7 +39,7 @@ def stats(parser: Parser) -> object:
     return run
 
 
-def purge(parser: Parser) -> object:
+def purge(parser: ArgumentParser) -> object:
     """Delete workloads that finished long ago, with their logs.
 
     Example: vulcan-store purge --finished-before 30d --dry-run
@@ -57,7 +57,7 @@ def purge(parser: Parser) -> object:
     return run
 
 
-def vacuum(parser: Parser) -> object:
+def vacuum(parser: ArgumentParser) -> object:
     """Make the file as small as what is in it, after a large purge.
 
     Others that write wait until it is over; it is refused while somebody writes.
@@ -72,7 +72,7 @@ def vacuum(parser: Parser) -> object:
     return run
 
 
-def backup(parser: Parser) -> object:
+def backup(parser: ArgumentParser) -> object:
     """Copy the store to a new file, while others go on writing.
 
     Example: vulcan-store backup /backup/vulcan.db
@@ -87,7 +87,7 @@ def backup(parser: Parser) -> object:
     return run
 
 
-def restore(parser: Parser) -> object:
+def restore(parser: ArgumentParser) -> object:
     """Put the content of a backup in place of the store's.
 
     Others may have the store open meanwhile. What is in it now is lost, so make a
@@ -105,7 +105,7 @@ def restore(parser: Parser) -> object:
     return run
 
 
-def export(parser: Parser) -> object:
+def export(parser: ArgumentParser) -> object:
     """Print every workload with its log as a line of JSON.
 
     The first line says how many follow, so that an import notices if some are
@@ -121,7 +121,7 @@ def export(parser: Parser) -> object:
     return run
 
 
-def import_(parser: Parser) -> object:
+def import_(parser: ArgumentParser) -> object:
     """Store every workload of an export, or none of them.
 
     It is read from stdin, in one transaction: others that write wait until it is

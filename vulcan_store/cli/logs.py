@@ -6,12 +6,12 @@ import codecs
 import signal
 import sys
 import time
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from vulcan_store.cli.arguments import Parser, add_json, open_target
+from vulcan_store.cli.arguments import add_json, open_target
 from vulcan_store.cli.display import complain, show, show_json
 from vulcan_store.engines.sqlite.driver import has_code
 from vulcan_store.errors import StoreError, StoreUnavailableError
@@ -29,7 +29,7 @@ LOCK_NOT_AVAILABLE = "55P03"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
 
-def log(parser: Parser) -> object:
+def log(parser: ArgumentParser) -> object:
     """Append the lines of stdin to the log of a workload.
 
     Lines are stored as they come, so that others can follow them; what is not UTF-8
@@ -98,7 +98,7 @@ def _as_they_come() -> Iterator[list[str]]:
         yield [begun]
 
 
-def logs(parser: Parser) -> object:
+def logs(parser: ArgumentParser) -> object:
     """Print the log of a workload.
 
     Example: vulcan-store logs "$id" --tail 100 --follow

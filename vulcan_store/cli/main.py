@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from vulcan_store import __version__
 from vulcan_store.cli import claims, housekeeping, logs, workloads
-from vulcan_store.cli.arguments import TARGET, Parser, open_target
+from vulcan_store.cli.arguments import TARGET, open_target
 from vulcan_store.cli.display import complain
 from vulcan_store.errors import StoreError
 
@@ -60,9 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def build_parser() -> Parser:
+def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    parser = Parser(
+    parser = argparse.ArgumentParser(
         prog="vulcan-store",
         description="The workload store of Vulcan nodes: look into it, work with it, look after it.",
         epilog="Exit status: 0 done, 1 an error (one line on stderr), 2 wrong usage, 3 nothing to claim, 4 wait has "

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from vulcan_store.cli.arguments import (
-    TIMES, Parser, add_fields, add_filters, add_json, given, moment, option,
-)  # fmt: skip
+from vulcan_store.cli.arguments import TIMES, add_fields, add_filters, add_json, given, moment, option
 from vulcan_store.cli.display import plain, show, show_id, show_json, show_table, show_workloads
 from vulcan_store.errors import StoreError
 from vulcan_store.models.workload import COLUMNS, MUTABLE
@@ -21,7 +19,7 @@ LIMIT = 20
 """How many workloads a page has unless its length is given."""
 
 
-def create(parser: Parser) -> object:
+def create(parser: ArgumentParser) -> object:
     """Store a new workload and print its id.
 
     Example: id=$(vulcan-store create --runtime python --mem-limit 512)
@@ -37,7 +35,7 @@ def create(parser: Parser) -> object:
     return run
 
 
-def get(parser: Parser) -> object:
+def get(parser: ArgumentParser) -> object:
     """Show a workload, one field a line.
 
     Example: vulcan-store get 01K3ZQ8N0V6Y2R4T5W7X9ABCDE --output result.bin
@@ -72,7 +70,7 @@ def _refuse_own_file(store: Store, name: str) -> None:
         raise StoreError(f"{name} is the file of the store itself; name another one for the result")
 
 
-def list_(parser: Parser) -> object:
+def list_(parser: ArgumentParser) -> object:
     """Show workloads, newest first.
 
     Filters may be repeated; words may also stand together, with commas between. Of
@@ -121,7 +119,7 @@ def list_(parser: Parser) -> object:
     return run
 
 
-def update(parser: Parser) -> object:
+def update(parser: ArgumentParser) -> object:
     """Change workloads and show them.
 
     Everything that is named changes in one transaction, for all of the workloads or
@@ -144,7 +142,7 @@ def update(parser: Parser) -> object:
     return run
 
 
-def delete(parser: Parser) -> object:
+def delete(parser: ArgumentParser) -> object:
     """Delete workloads with their logs, whatever their status.
 
     All of them are deleted or none.

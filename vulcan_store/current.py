@@ -91,7 +91,7 @@ def open_store(
     except BaseException:
         database.shutdown()
         raise
-    store = Store(database.target, database)
+    store = Store(database)
     if current:
         make_current(store)
     return store

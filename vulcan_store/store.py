@@ -37,8 +37,8 @@ class Store:
     that brings its own): the two break each other's locks, https://www.sqlite.org/howtocorrupt.html, section 2.2.1.
     """
 
-    def __init__(self, target: str, database: Engine) -> None:
-        self.target, self.database = target, database
+    def __init__(self, database: Engine) -> None:
+        self.target, self.database = database.target, database
         database.store = self
 
     def close(self) -> None:

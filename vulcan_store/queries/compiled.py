@@ -78,7 +78,6 @@ class Compiled:
 
     def __init__(self, build: Callable[..., Any]) -> None:
         self.build = build
-        self.__doc__ = build.__doc__
         self.texts: dict[Hashable, Text] = {}
 
     def __call__(self, database: Engine, values: Mapping[Any, Any], *shape: Hashable) -> tuple[str, list[Any]]:

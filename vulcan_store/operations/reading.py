@@ -84,8 +84,7 @@ def list_workloads(
         if offset:
             raise TypeError("give page or offset, not both")
         # No further than an engine can calculate: what is passed over has to fit 64 bits too.
-        largest = 2**63 - 1
-        page = min(non_negative_int("page", page, minimum=1), 1 + largest // max(limit, 1), largest)
+        page = min(non_negative_int("page", page, minimum=1), 1 + (2**63 - 1) // max(limit, 1))
         values["page"], offset = page, (page - 1) * limit
     select = _page(database, values, with_output, page is not None, *shape)
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar, Unpack
 
-from vulcan_store.engines.contract import Engine, OpenStore, Row
+from vulcan_store.engines.contract import Engine, OpenStore
 from vulcan_store.errors import ClaimLostError, InvalidWorkloadError, WaitTimeoutError
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
@@ -62,14 +62,14 @@ def claim_workload(
     database.require_writable()
     select = _oldest_pending(database, values, *shape)
 
-    def claim() -> list[Row] | None:
+    def claim() -> Workload | None:
         if not database.read(*select):
             return None
         values["now"] = clock.now_as_text()  # not before what is found was created
-        return database.write(*_claim(database, values, database.for_update, *shape)) or None
+        rows = database.write(*_claim(database, values, database.for_update, *shape))
+        return Workload.from_row(rows[0], database) if rows else None
 
-    rows = look_until(database, claim, patience)
-    return Workload.from_row(rows[0], database) if rows else None
+    return look_until(database, claim, patience)
 
 
 def release_workloads(

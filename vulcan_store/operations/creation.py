@@ -47,10 +47,8 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     database = store.database
     if workload is None:
         row = new_row(database, fields)
-    elif fields:
-        raise TypeError("give a workload or its fields, not both")
-    elif not isinstance(workload, Workload):
-        raise TypeError(f"give a Workload or its fields by name, not {workload!r}")
+    elif fields or not isinstance(workload, Workload):
+        raise TypeError("give a Workload, or else its fields by name")
     else:
         row = _row_of(database, workload)
     store_row(database, row)

@@ -12,7 +12,7 @@ from vulcan_store.errors import InvalidWorkloadError
 from vulcan_store.models import clock
 from vulcan_store.models.log_line import LogLine
 from vulcan_store.models.workload import Workload, WorkloadNotFoundError
-from vulcan_store.operations.reading import lookup_key
+from vulcan_store.operations.reading import GIVEN_ID, lookup_key
 from vulcan_store.queries.filters import non_negative_int
 from vulcan_store.queries.compiled import Compiled, Param
 
@@ -152,13 +152,13 @@ def _newest_id(database: Engine, workload_id: str) -> int:
 @Compiled
 def exists(lock: bool) -> Any:
     """The id of a workload, if there is one; on a server its row may be locked until the transaction ends."""
-    query = Workload.select(Workload.id).where(Workload.id == Param("id", lookup_key))
+    query = Workload.select(Workload.id).where(Workload.id == GIVEN_ID)
     return query.for_update() if lock else query
 
 
 @Compiled
 def _last_seq() -> Any:
-    return LogLine.select(fn.MAX(LogLine.seq)).where(LogLine.workload == Param("id", lookup_key))
+    return LogLine.select(fn.MAX(LogLine.seq)).where(LogLine.workload == GIVEN_ID)
 
 
 @Compiled
@@ -171,7 +171,7 @@ def insert_line() -> Any:
 
 @Compiled
 def _lines(*bounds: str) -> Any:
-    query = LogLine.select().where(LogLine.workload == Param("id", lookup_key)).order_by(LogLine.seq, LogLine.id)
+    query = LogLine.select().where(LogLine.workload == GIVEN_ID).order_by(LogLine.seq, LogLine.id)
     if "after_id" in bounds:
         query = query.where(Tuple(LogLine.seq, LogLine.id) > Tuple(Param("after"), Param("after_id")))
     elif "after" in bounds:
@@ -181,7 +181,7 @@ def _lines(*bounds: str) -> Any:
 
 @Compiled
 def _before_the_last() -> Any:
-    query = LogLine.select().where(LogLine.workload == Param("id", lookup_key), LogLine.id <= Param("last"))
+    query = LogLine.select().where(LogLine.workload == GIVEN_ID, LogLine.id <= Param("last"))
     return query.order_by(LogLine.seq.desc(), LogLine.id.desc()).limit(1).offset(Param("skipped"))
 
 
@@ -189,12 +189,12 @@ def _before_the_last() -> Any:
 def _newest(lockable: bool) -> Any:
     query = LogLine.select(fn.MAX(LogLine.id))
     # Where several write at once, lines of other workloads may be committed in another order.
-    return query.where(LogLine.workload == Param("id", lookup_key)) if lockable else query
+    return query.where(LogLine.workload == GIVEN_ID) if lockable else query
 
 
 @Compiled
 def _appended(lockable: bool) -> Any:
     # Not by the index of workloads, which would walk through the whole log: what is new is at the table's end.
     workload_id = LogLine.workload if lockable else LogLine.workload.concat(SQL("''"))
-    query = LogLine.select().where(workload_id == Param("id", lookup_key), LogLine.id > Param("last"))
+    query = LogLine.select().where(workload_id == GIVEN_ID, LogLine.id > Param("last"))
     return query.order_by(LogLine.id).limit(LINES_PER_BATCH)

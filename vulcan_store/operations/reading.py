@@ -148,9 +148,13 @@ def lookup_key(workload_id: Any) -> str:
         raise WorkloadNotFoundError(workload_id) from None
 
 
+GIVEN_ID = Param("id", lookup_key)
+"""The place of the id of the workload that a call is about."""
+
+
 @Compiled
 def _select_by_id() -> Any:
-    return Workload.select().where(Workload.id == Param("id", lookup_key))
+    return Workload.select().where(Workload.id == GIVEN_ID)
 
 
 @Compiled

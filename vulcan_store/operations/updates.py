@@ -14,7 +14,7 @@ from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
 from vulcan_store.models.typed import Changes
 from vulcan_store.models.workload import FIELDS, MUTABLE, Workload, WorkloadNotFoundError, differing
-from vulcan_store.operations.reading import lookup_key
+from vulcan_store.operations.reading import GIVEN_ID
 from vulcan_store.queries.compiled import Compiled, Param, as_stored, stored_param
 
 _stored_status = Workload.status.stored_value
@@ -140,7 +140,7 @@ def change(database: Engine, workload_id: str, fields: Mapping[str, Any], run: R
 @Compiled
 def _select_run() -> Any:
     run = as_stored(Workload.node_id), as_stored(Workload.started_at)
-    return Workload.select(*FIELDS, *run).where(Workload.id == Param("id", lookup_key))
+    return Workload.select(*FIELDS, *run).where(Workload.id == GIVEN_ID)
 
 
 @Compiled
@@ -160,7 +160,7 @@ def _update_fields(status: str | None, started: bool | None, form: Callable[[str
         changes.setdefault(Workload.finished_at, now)
     # One by one: SQLite puts a list of more than two into a table of its own, each time that it runs the statement.
     not_final = [Workload.status != final for final in sorted(FINAL)]
-    query = Workload.update(changes).where(Workload.id == Param("id", lookup_key), *not_final)
+    query = Workload.update(changes).where(Workload.id == GIVEN_ID, *not_final)
     if started is not None:
         start = Workload.started_at
         query = query.where(

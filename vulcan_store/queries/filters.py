@@ -38,8 +38,8 @@ class Filter(NamedTuple):
     """
 
     name: str
-    places: range = range(1)
-    or_null: bool = False
+    places: range
+    or_null: bool
 
 
 Shape = tuple[Filter, ...]

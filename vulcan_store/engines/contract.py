@@ -163,15 +163,26 @@ class Engine(Database):
             return work(borrower.connection, *arguments)
         finally:
             try:
-                connection = borrower.connection
-                is_open = connection is not None and pool.is_in_transaction(connection)
-                if borrower.over or not is_open and (pool.at_once_in is None or connection not in pool.kept):
+                connection: Any = borrower.connection
+                if borrower.over or pool.at_once_in is None or connection not in pool.kept:
                     pool.give_back(borrower)
-                elif not is_open:
+                elif not connection.in_transaction:  # as sqlite3 says it without a call
                     borrower.connection = None
                     pool.idle.append(connection)
+            except BaseException:  # of a signal handler
+                pool.give_back(borrower)
+                raise
             finally:
                 borrower.using = within
+
+    def with_another_connection(self, work: Callable[[Any], T]) -> T:
+        """As :meth:`with_connection`, with one that is in no transaction, whatever this thread is in."""
+        presence, another = self.pool.join([])
+        mine, self._state.borrower = self._state.borrower, another
+        try:
+            return self.with_connection(work)
+        finally:
+            self._state.borrower = mine
 
     def is_transaction_open(self) -> bool:
         """Whether this thread has a connection on which a transaction is open."""

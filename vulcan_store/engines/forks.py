@@ -34,7 +34,7 @@ def _before_fork() -> None:
         _prepare()
     except BaseException:
         for lock in (_turn, opening_or_closing):
-            if not _is_mine(lock):
+            if not is_mine(lock):
                 lock.acquire()  # Python goes on with the fork, whatever is raised here
         raise
 
@@ -50,8 +50,8 @@ def _prepare() -> None:
 
 
 def _after_fork_in_parent() -> None:
-    if _is_mine(_turn):
-        if _is_mine(opening_or_closing):
+    if is_mine(_turn):
+        if is_mine(opening_or_closing):
             opening_or_closing.release()
         for engine in list(engines):
             engine.after_fork_in_parent()
@@ -65,7 +65,8 @@ def _after_fork_in_child() -> None:
         engine.after_fork_in_child()
 
 
-def _is_mine(lock: threading.RLock) -> bool:
+def is_mine(lock: threading.RLock) -> bool:
+    """Whether this thread has a lock."""
     return lock._is_owned()  # type: ignore[attr-defined, no-any-return]
 
 

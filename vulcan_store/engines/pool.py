@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from vulcan_store.engines import forks
 from vulcan_store.errors import StoreUnavailableError
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ FORKED = (
     "with another method than fork"
 )
 FORKING = "this thread is about to fork, which has to wait until no connection is in use; use the store before or after"
-WITHIN = "no connection is free, and an object's end (__del__) cannot wait for one here: others wait for it"
+WITHIN = "an object's end (__del__) cannot wait here for a fork, which waits for what it has interrupted"
 
 POLL = 0.001
 """Seconds between two looks at whether a call or a transaction has ended, for which a fork or a closing waits."""
@@ -100,8 +101,7 @@ class Pool(Generic[C]):
         """Lend connections in a process from now on; None for one that has to be refused."""
         self.process = process
         self.lock = threading.RLock()  # an object's end may use the store, and garbage may be collected here
-        self.freed = threading.Lock()  # held while nobody has said that a connection is free
-        self.waiting: set[int] = set()
+        self.waiting: dict[Borrower[C], threading.Lock] = {}  # who has waited longest is the first, and the next
         self._lend(None)
 
     def _forget(self) -> None:
@@ -123,10 +123,6 @@ class Pool(Generic[C]):
         # Of a list that is made at one step, as others join meanwhile.
         return [borrower for borrower in list(self.borrowers.values()) if borrower.connection is not None]
 
-    def is_closed_up(self) -> bool:
-        """Whether no connection is open."""
-        return not (self.idle or self.lent() or self.unused)
-
     # Lending
 
     def join(self, blocks: list[Any]) -> tuple[Presence, Borrower[C]]:
@@ -138,8 +134,7 @@ class Pool(Generic[C]):
     def take(self, borrower: Borrower[C]) -> None:
         """Let a thread go on with its connection, or have one: one that lies idle, or a new one."""
         deadline = time.monotonic() + self.timeout
-        # Who has waited longest is next, or a thread that goes on and on would keep its connection.
-        is_next = not self.waiting
+        opening, borrower.opening = borrower.opening, False  # an object's end may take one during an opening
         try:
             while True:
                 self._drop_of_ended_threads()
@@ -148,30 +143,31 @@ class Pool(Generic[C]):
                 self.require_use(borrower)
                 if borrower.connection is not None:
                     return
-                self.waiting.add(id(borrower))
+                wake = self.waiting.setdefault(borrower, threading.Lock())
                 with self.lock:
-                    if is_next and self.lending:
+                    if self.lending and [*self.waiting][:1] == [borrower]:
                         self._find(borrower)
                 self.close_unused()
                 if borrower.opening:
+                    self.waiting.pop(borrower, None)  # or a slow server would let the next one wait too
+                    self.tell()
                     return self._open(borrower)
                 if borrower.connection is None:
-                    self._wait(deadline)
-                    is_next = True
+                    self._wait(wake, deadline)
                 elif self.is_usable is None or self.is_usable(borrower.connection):
                     return
                 else:
                     self.discard(borrower)
         finally:
-            self.waiting.discard(id(borrower))
-            borrower.opening = False
+            borrower.opening = opening
+            self.waiting.pop(borrower, None)
             self.tell()
 
     def _find(self, borrower: Borrower[C]) -> None:
         now = time.monotonic()
         for connection in self.idle[:] if self.idle_for else ():
             if now - self.kept[connection] > self.idle_for:
-                self.unused.add(connection)
+                self.unused |= {connection}  # no call, so it is nowhere else before it is gone from there
                 self.idle.remove(connection)
         if self.idle:
             for borrower.connection in self.lendable:
@@ -180,11 +176,11 @@ class Pool(Generic[C]):
             borrower.opening = self._may_open()
 
     def _may_open(self) -> bool:
-        every = list(self.borrowers.values())
-        return self.size is None or sum(each.opening or each.connection is not None for each in every) < self.size
+        lent = sum(each.opening or each.connection is not None for each in list(self.borrowers.values()))
+        return self.size is None or lent < self.size and not self.idle  # as one may have been given back meanwhile
 
-    def _wait(self, deadline: float) -> None:
-        if self.lock._is_owned():  # type: ignore[attr-defined]
+    def _wait(self, wake: threading.Lock, deadline: float) -> None:
+        if forks.is_mine(forks.opening_or_closing):
             raise StoreUnavailableError(self.target, WITHIN)
         # Without a limit it is for a fork to end, which does so by itself.
         left = MAX_WAIT if self.size is None else deadline - time.monotonic()
@@ -194,14 +190,15 @@ class Pool(Generic[C]):
                 f"none of its {self.size} connections was free for {self.timeout:g} s; shorten transactions, or "
                 "allow more with ?pool_size= in the URL",
             )
-        self.freed.acquire(timeout=min(left, MAX_WAIT))
+        wake.acquire(timeout=min(left, MAX_WAIT))
 
     def tell(self) -> None:
-        """Wake one of those who wait, if there is something for it."""
+        """Wake who has waited longest, if there is something for it."""
         if self.waiting:
             with self.lock:
-                if (self.closed or self.lending and (self.idle or self._may_open())) and self.freed.locked():
-                    self.freed.release()
+                first = [*self.waiting.values()][:1]
+                if first and first[0].locked() and (self.closed or self.lending and (self.idle or self._may_open())):
+                    first[0].release()
 
     def require_use(self, borrower: Borrower[C]) -> None:
         """Raise StoreUnavailableError where nothing is lent to this thread."""
@@ -232,11 +229,11 @@ class Pool(Generic[C]):
             raise StoreUnavailableError(self.target, CLOSED)
 
     def give_back(self, borrower: Borrower[C]) -> None:
-        """Take back after a call the connection of a thread, if it has one, on which no transaction may go on."""
+        """Take a connection back after a call, unless a transaction is open on it that may go on."""
         connection = borrower.connection
         if borrower.over:
             self.discard(borrower)
-        elif connection is not None:
+        elif connection is not None and not self.is_in_transaction(connection):
             now = time.monotonic()
             borrower.connection = None
             if connection in self.kept:
@@ -246,17 +243,6 @@ class Pool(Generic[C]):
                 self.unused.add(connection)
             self.close_unused()
             self.tell()
-
-    def lend_another(self, work: Callable[[Any], T]) -> T:
-        """Call a function with a connection that is in no transaction, whatever this thread is in, and close it."""
-        presence, borrower = self.join([])
-        borrower.using = True
-        try:
-            self.take(borrower)
-            return work(borrower.connection)
-        finally:
-            self.discard(borrower)
-            del presence
 
     # Closing
 
@@ -376,4 +362,5 @@ class Pool(Generic[C]):
             return False
         self._begin(os.getpid())
         self.ended.update(others)  # those threads are not there to end a transaction
+        self.retire()
         return True

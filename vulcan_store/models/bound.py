@@ -64,7 +64,8 @@ class CurrentDatabase(Proxy):
     @property
     def obj(self) -> Any:
         """The database; None while no store is open, as Peewee expects of a proxy that was not initialized."""
-        return _thread.__dict__.get("row_is_in") or getattr(current_store(), "database", None)
+        database = _in_store_of_row(self)
+        return getattr(current_store(), "database", None) if database is self else database
 
     def initialize(self, obj: Any) -> None:
         """Tell the fields that wait for a database (``JSONField``) about one."""
@@ -90,17 +91,22 @@ DATABASE: Any = CurrentDatabase()
 
 def in_store_of(row: Any, work: Callable[..., T], *arguments: Any) -> T:
     """Call a function whose queries of the models go to the store that a row was read from, if it was."""
-    before = _thread.__dict__.get("row_is_in")
-    _thread.row_is_in = row._stored_in
+    before, store = _thread.__dict__.get("instead"), row._stored_in
+    _thread.instead = store and {DATABASE: store, row._meta.database: store}  # what is bound elsewhere goes there
     try:
         return work(*arguments)
     finally:
-        _thread.row_is_in = before
+        _thread.instead = before
+
+
+def _in_store_of_row(database: Any) -> Any:
+    return (_thread.__dict__.get("instead") or {}).get(database, database)
 
 
 def resolved(database: Any) -> Any:
     """Where a query goes that is bound to a database; raises as :func:`current_database`."""
-    return _thread.__dict__.get("row_is_in") or (current_database() if database is DATABASE else database)
+    database = _in_store_of_row(database)
+    return current_database() if database is DATABASE else database
 
 
 class OfStore:

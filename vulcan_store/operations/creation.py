@@ -48,7 +48,7 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     if workload is None:
         row = new_row(database, fields)
     elif fields or not isinstance(workload, Workload):
-        raise TypeError("give a Workload, or else its fields by name")
+        raise TypeError(f"give a Workload, or else its fields by name, not {workload!r} and {fields}")
     else:
         row = _row_of(database, workload)
     store_row(database, row)

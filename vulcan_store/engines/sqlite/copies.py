@@ -49,9 +49,8 @@ def copy_to(database: SqliteEngine, path: str) -> None:
             with opened(uri_of(name, "rwc")) as copy:
                 if not database.in_memory:
                     shutil.copymode(database.path, name)  # before it holds what others may not read
-                copy.execute("PRAGMA journal_mode = off")  # what is unfinished is taken away, so it is one file
                 # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
-                database.pool.lend_another(lambda source: _copy(source, copy))
+                database.with_another_connection(lambda source: _copy(source, copy))
             database.file.check()  # or it would be a copy of what nobody has any more
             _sync(name)
             _rename(name, path)
@@ -109,6 +108,7 @@ def _sync(path: str) -> None:
 
 
 def _copy(source: sqlite3.Connection, copy: sqlite3.Connection) -> None:
+    copy.execute("PRAGMA journal_mode = off")  # what is unfinished is taken away, so it is one file
     with source:
         # What is copied is what this reads, for which it waits no longer than busy_timeout; a copy would wait for ever.
         source.execute("BEGIN")
@@ -146,7 +146,7 @@ def restore_from(database: SqliteEngine, path: str, columns: Mapping[str, Sequen
 
     try:
         # A fork waits for what is done with a connection of the store's, and so for what is done with the file.
-        database.pool.lend_another(copy)
+        database.with_another_connection(copy)
     except sqlite3.Error as error:
         if has_code(error, "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CANTOPEN"):
             raise StoreUnavailableError(path, f"it cannot be restored: {error}") from error

@@ -90,6 +90,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         # Reading alone makes a -wal, which is to be taken away again.
         self.left_behind = read_only and not self.in_memory and not os.path.exists(self.file.wal_path)
         self.drained = False
+        self.connections = set[Any]()  # what is open, but for what keeps a memory
         if self.in_memory:
             # https://www.sqlite.org/src/file/src/memdb.c: a name with a slash is shared within the process.
             self.uri = f"file:/{uuid.uuid4()}?vfs=memdb"
@@ -121,6 +122,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                     raise StoreUnavailableError(self.target, FORKED)
         if self.in_memory:
             self._open(functools.partial(setattr, self, "anchor"))  # what is in memory lives as long as a connection
+            self.connections.clear()
         elif not self.read_only:
             require_one_name(self.target, self.path)
         super().start()
@@ -148,6 +150,7 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
             if sqlite3.__name__ != "sqlite3":  # pysqlite3's cursors lose a row that failed, and the one before
                 connection.text_factory = _decode
             try:
+                self.connections.add(connection)
                 self._add_conn_hooks(connection)  # type: ignore[attr-defined]
                 if self.opening is None:  # by then it is known to be a store
                     self._ensure_journal_mode(connection)
@@ -160,9 +163,10 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def _close_connection(self, connection: Any) -> None:
         with forks.opening_or_closing:
-            if not (self.pool.lent() or self.pool.idle):
-                self.file.wal_identity = None  # the last one takes it away
             connection.close()
+            self.connections.discard(connection)
+            if not self.connections:
+                self.file.wal_identity = None  # the last one has taken it away
 
     def _set_busy_timeout(self, connection: Any) -> None:
         connection.execute(f"PRAGMA busy_timeout = {round(self.busy_timeout * 1000)}")
@@ -208,16 +212,16 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
         self.drained = self.pool.drain(self._state.borrower, self.busy_timeout)
 
     def is_ready(self) -> bool:
-        return not self.pool.lending and (self.pool.is_closed_up() or not self.drained)
+        return not (self.pool.lending or self.drained and self.connections)
 
     def after_fork_in_child(self) -> None:
         # What is in memory is copied with the process, so connections go on with the copy. An attached file is not.
         if self.in_memory and not self._attached and self.pool.go_on_in_child(self._state.borrower):
             return
-        inherited = not self.pool.is_closed_up()
         super().after_fork_in_child()
-        if inherited:
+        if self.connections:
             self.pool.process = None  # it is refused
+            self.connections.clear()
         self.file.wal_identity = None
 
     # Statements

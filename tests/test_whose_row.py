@@ -108,6 +108,16 @@ def test_a_workload_is_saved_and_deleted_where_it_was_read(store, archive, read)
     assert (archive.list_workloads().total, store.list_workloads().total) == (1, 1)
 
 
+def test_a_query_that_is_bound_elsewhere_stays_there_while_a_row_is_saved(store, archive):
+    found = []
+    line = archive.list_log_lines("a")[0]
+    archive.database.query_hooks.append(lambda *_: found.append(LogLine.select().bind(store.database).get().line))
+
+    line.line = "changed"
+    line.save()
+    assert {*found} == {"here"}
+
+
 def test_a_workload_is_deleted_with_its_log_in_its_own_store_alone(store, archive):
     with pytest.raises(peewee.IntegrityError):
         archive.get_workload("a").delete_instance()

@@ -176,10 +176,9 @@ def test_a_closed_store_has_no_connections(path):
     with open_store(path) as store:
         pass
 
-    for call in (store.database.connect, store.database.connection):
-        with pytest.raises(StoreUnavailableError, match="it was closed; call open_store"):
-            call()
-    assert store.database.is_closed()
+    with pytest.raises(StoreUnavailableError, match="it was closed; call open_store"):
+        store.database.connection()
+    assert (store.database.is_closed(), store.database.connect()) == (True, False)
 
 
 def test_a_connection_is_there_inside_a_transaction_and_elsewhere_it_says_so(store):

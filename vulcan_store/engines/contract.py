@@ -375,7 +375,7 @@ class Engine(Database):
         """
         connection = self._state.borrower.connection
         if connection is None:
-            self.connect()
+            self.pool.require_use(self._state.borrower)
             raise StoreUnavailableError(
                 self.target,
                 "a connection is borrowed for one statement or one transaction; take it inside of "
@@ -385,8 +385,6 @@ class Engine(Database):
 
     def connect(self, reuse_if_open: bool = False) -> bool:
         """Change nothing: connections are borrowed as they are needed."""
-        if self.ended:
-            self.with_connection(lambda connection: None)  # says that it is closed
         return False
 
     def close(self) -> bool:

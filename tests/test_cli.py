@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -99,10 +100,12 @@ def test_get_of_a_result_that_is_not_there_leaves_no_file(file_store, tmp_path):
     assert not (tmp_path / "result").exists()
 
 
-@pytest.mark.parametrize("way", ["its name", "a symbolic link", "a hard link"])
-def test_get_never_writes_over_the_file_of_the_store(file_store, path, tmp_path, way):
+@pytest.mark.parametrize("way, suffix", [
+    *product(["its name", "a symbolic link"], ["", "-wal", "-shm", "-journal"]), ("a hard link", ""),
+])
+def test_get_never_writes_over_a_file_of_the_store(file_store, path, tmp_path, way, suffix):
     make_workload(id="w", output=b"result")
-    own = Path(path)
+    own = Path(path + suffix)
     output = own if way == "its name" else tmp_path / "link"
     if way == "a symbolic link":
         output.symlink_to(own)
@@ -112,7 +115,7 @@ def test_get_never_writes_over_the_file_of_the_store(file_store, path, tmp_path,
     ended = vulcan("get w --output", output)
 
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
-    assert own.read_bytes() != b"result"
+    assert not own.exists() or own.read_bytes() != b"result"
     assert get_workload("w").output == b"result"
 
 

@@ -74,14 +74,15 @@ def save_all(workloads):
 
 @each("write", [save_all, Workload.bulk_create])
 def test_what_was_refused_can_be_saved_once_it_is_right(store, write):
-    workload = Workload(runtime="ruby")
+    workload = Workload(runtime="ruby", status="killed")
     with pytest.raises(InvalidWorkloadError):
         write([workload])
     assert list_workloads().total == 0
+    assert write is not save_all or (workload.id, workload.finished_at) == (None, None)
 
     workload.runtime = "go"
 
-    assert workload.save() == 1
+    assert workload.save(only=["runtime"]) == 1
     assert get_workload(workload.id).runtime == "go"
 
 

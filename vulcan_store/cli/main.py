@@ -42,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     status = FAILED
     try:
         try:
-            options = build_parser().parse_args(argv)
+            options, unknown = build_parser().parse_known_args(argv)
+            if unknown:  # said by the command, whose usage helps
+                options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
             with options.opening(options) as store:
                 return options.run(store, options) or 0
         finally:
@@ -79,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
             name, help=about.partition("\n")[0], description=about, parents=[TARGET], allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
-        its_parser.set_defaults(run=command(its_parser))
+        its_parser.set_defaults(run=command(its_parser), parser=its_parser)
     return parser
 
 

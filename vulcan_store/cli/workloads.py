@@ -65,9 +65,12 @@ def get(parser: ArgumentParser) -> object:
 
 
 def _refuse_own_file(store: Store, name: str) -> None:
-    path = store.database.database
-    if os.path.exists(path) and os.path.exists(name) and os.path.samefile(name, path):
-        raise StoreError(f"{name} is the file of the store itself; name another one for the result")
+    path = os.path.realpath(store.database.database)
+    files = [path + suffix for suffix in ("", "-wal", "-shm", "-journal")]
+    if os.path.exists(path) and (
+        os.path.realpath(name) in files or os.path.exists(name) and os.path.samefile(name, path)
+    ):
+        raise StoreError(f"{name} is a file of the store itself; name another one for the result")
 
 
 def list_(parser: ArgumentParser) -> object:

@@ -132,8 +132,8 @@ class Transaction(Block, _transaction):
         if error is None:
             raise StoreUnavailableError(
                 self.db.target,
-                "this transaction was left in another thread, or a forked process, than it was entered in, and was "
-                "rolled back there; enter and leave `atomic()` in the same function",
+                "this transaction was left in another thread, or a forked process, than it was entered in, and what "
+                "was done in it here is not kept; enter and leave `atomic()` in the same function",
             )
 
 

@@ -429,12 +429,16 @@ class Engine(Database):
             has_tables = tables <= {*self.get_tables()}
             there = {index.name for table in tables for index in self.get_indexes(table)}
             if not self.read_only and not (has_tables and indexes <= there):
-                create = functools.partial(self.create_tables, models, safe=True)
+                create = functools.partial(self.create_missing, models)
                 # On a file each index that is missing is a transaction of its own, beside others that go on writing.
                 create() if has_tables else self.atomically(create)
             self.set_journal_mode()
         except self.errors as error:
             self.raise_translated(error)
+
+    def create_missing(self, models: Sequence[type[Model]]) -> None:
+        """Create what is missing of the tables and their indexes."""
+        self.create_tables(models, safe=True)
 
     def _check_columns(self, models: Sequence[type[Model]]) -> None:
         for model in models:

@@ -27,7 +27,7 @@ from vulcan_store.errors import StoreUnavailableError
 T = TypeVar("T")
 C = TypeVar("C")
 
-CLOSED = "it was closed; call open_store() to open it again (a transaction that was still open then was rolled back)"
+CLOSED = "it was closed; call open_store() to open it again (any transaction still open then was rolled back)"
 FORKED = (
     "this process was forked while a connection was in use (a transaction, a long call) or behind Python's back, "
     "and a connection cannot be used across that; close the store before the fork, or start the process "

@@ -72,7 +72,7 @@ class StoreModel(Model):
 
     @classmethod
     def require(cls, names: Mapping[Any, Any]) -> None:
-        """Raise InvalidWorkloadError for the first of the names that is no column, nor a column itself."""
+        """Raise InvalidWorkloadError for the first key that is neither the name of a column nor part of a query."""
         for name in names:
             if name not in cls._meta.combined and not isinstance(name, Node):
                 expected = f"left out: there is no such field, only {', '.join(cls._meta.fields)}"

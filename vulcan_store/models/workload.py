@@ -102,8 +102,13 @@ class Workload(StoreModel):
         """
         # Of a new workload the fields that have defaults are dirty as well; one that was stored is not copied.
         if force_insert or self.id is None or self._stored_in is None and {"id", "isolation"} <= self._dirty:
+            before = self.__data__.copy(), self._dirty.copy()
             self._fill_in()
-            return super().save(True, only)
+            try:
+                return super().save(True, only and [*only, "id", "created_at"])
+            except BaseException:
+                self.__data__, self._dirty = before
+                raise
         if "id" in self._dirty:
             raise InvalidWorkloadError("id", self.id, "as it was stored")
         store = getattr(self._stored_in or self._meta.database, "store", None)

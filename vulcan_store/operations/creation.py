@@ -9,7 +9,7 @@ from typing import Any, Unpack, overload
 from peewee import IntegrityError
 
 from vulcan_store.engines.contract import Engine, KeyTakenError, OpenStore
-from vulcan_store.errors import InvalidWorkloadError, WorkloadExistsError
+from vulcan_store.errors import InvalidWorkloadError, WorkloadExistsError, shown
 from vulcan_store.models import clock
 from vulcan_store.models.fields import MISSING
 from vulcan_store.models.typed import NewWorkload
@@ -48,7 +48,7 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     if workload is None:
         row = new_row(database, fields)
     elif fields or not isinstance(workload, Workload):
-        raise TypeError(f"give a Workload, or else its fields by name, not {workload!r} and {fields}")
+        raise TypeError(f"give a Workload, or else its fields by name, not {shown(workload)} and {shown(fields)}")
     else:
         row = _row_of(database, workload)
     store_row(database, row)

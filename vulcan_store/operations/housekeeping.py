@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from peewee import SQL, fn
 
-from vulcan_store.engines.contract import Engine, OpenStore, ReferredError
+from vulcan_store.engines.contract import Engine, OpenStore, ReferredError, Row
 from vulcan_store.lifecycle import FINAL, Status
 from vulcan_store.models import clock
 from vulcan_store.models.fields import aware_time_text
@@ -54,9 +54,7 @@ def workload_stats(store: OpenStore) -> WorkloadStats:
         StoreUnavailableError: the store cannot be read.
     """
     database = store.database
-    rows, others = database.snapshot(
-        lambda: (database.read(*_stats(database, {})), database.read(*_other_isolations(database, {})))
-    )
+    rows, others = database.snapshot(lambda: _count(database))
     by_status, by_isolation = Counter[str](), Counter[str]()
     average: float | None = None
     for status, count, mean, *isolations in rows:
@@ -67,6 +65,12 @@ def workload_stats(store: OpenStore) -> WorkloadStats:
     for isolation, count in others:
         by_isolation[Workload.isolation.python_value(isolation)] += count
     return WorkloadStats(by_status.total(), by_status, +by_isolation, average)
+
+
+def _count(database: Engine) -> tuple[list[Row], list[Row]]:
+    rows = database.read(*_stats(database, {}))
+    all_known = all(count == sum(isolations) for _, count, _, *isolations in rows)
+    return rows, [] if all_known else database.read(*_other_isolations(database, {}))
 
 
 def delete_workload(store: OpenStore, workload_id: str) -> None:

@@ -17,7 +17,7 @@ from vulcan_store.queries.filters import non_negative_int
 from vulcan_store.queries.compiled import Compiled, Param
 
 LINES_PER_BATCH = 1_000
-"""How many lines of a log are read at once by who follows it."""
+"""How many lines :func:`follow_log` reads at once."""
 
 
 def append_log_lines(store: OpenStore, workload_id: str, lines: Iterable[str]) -> int:

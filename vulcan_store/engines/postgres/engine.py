@@ -12,7 +12,6 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-S
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -217,11 +216,11 @@ class PostgresEngine(Engine, PostgresqlDatabase):
 
     # The schema
 
-    def create_tables(self, models: Iterable[type[Model]], **options: Any) -> None:
+    def create_missing(self, models: Sequence[type[Model]]) -> None:
         # CREATE ... IF NOT EXISTS fails for some of several at once; the lock goes with the transaction.
-        with contextlib.nullcontext() if self.in_transaction() else self.atomic():
+        with self.whole():
             self.read("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
-            super().create_tables(models, **options)
+            super().create_missing(models)
 
     # Errors
 

@@ -148,6 +148,7 @@ def test_a_child_of_a_fork_inside_a_transaction_of_its_own_thread_is_told_so_and
         with store.database.atomic():
             made = create()
             assert_told(forked(create), path)
+            assert_told(forked(lambda: forked(create)()), path)
             forked(store.close)()
             made += create()
         made += create()

@@ -227,7 +227,7 @@ def test_a_call_interrupted_at_any_moment_has_done_all_or_nothing_and_the_next_w
             reached = signalled(call, int(moment), number)
         except (KeyboardInterrupt, Alarm):
             interrupted += 1
-        assert not opened.database.pool.lent(), "a fork and a closing would wait for it"
+        assert not opened.database.pool.lent()
         assert_nothing_is_held(other)
         after = other.execute(COUNT).fetchone()
         assert (after[0] - before[0], after[1] - before[1]) in {(0, 0)} | CHANGES[call]

@@ -423,6 +423,7 @@ class Engine(Database):
         """
         try:
             self._check_columns(models)
+            self.set_journal_mode()
             tables = {model._meta.table_name for model in models}
             indexes = {index._name for model in models for index in model._meta.fields_to_index()}
             # The tables first: whoever makes them makes their indexes in the same transaction.
@@ -432,7 +433,6 @@ class Engine(Database):
                 create = functools.partial(self.create_missing, models)
                 # On a file each index that is missing is a transaction of its own, beside others that go on writing.
                 create() if has_tables else self.atomically(create)
-            self.set_journal_mode()
         except self.errors as error:
             self.raise_translated(error)
 
@@ -447,6 +447,8 @@ class Engine(Database):
             missing = tuple(name for name in model._meta.columns if name not in there)
             if there and missing:
                 raise SchemaMismatchError(self.target, table, missing)
+            if there and table not in {name.lower() for name in self.get_tables()}:
+                raise StoreUnavailableError(self.target, f"{table!r} is no table, but a view of another program")
             # A server shows columns to those alone who have a right on them.
             if not there and self.read_only and not self.table_exists(table):
                 raise StoreUnavailableError(self.target, f"it has no table {table!r}, and read_only=True creates none")

@@ -34,7 +34,7 @@ FORKED = (
     "with another method than fork"
 )
 FORKING = "this thread is about to fork, which has to wait until no connection is in use; use the store before or after"
-WITHIN = "an object's end (__del__) cannot wait here for a fork, which waits for what it has interrupted"
+WITHIN = "no connection is free, and an object's end (__del__) cannot wait here: others wait for what it interrupts"
 
 POLL = 0.001
 """Seconds between two looks at whether a call or a transaction has ended, for which a fork or a closing waits."""
@@ -180,8 +180,9 @@ class Pool(Generic[C]):
         return self.size is None or lent < self.size and not self.idle  # as one may have been given back meanwhile
 
     def _wait(self, wake: threading.Lock, deadline: float) -> None:
-        if forks.is_mine(forks.opening_or_closing):
+        if forks.is_mine(forks.opening_or_closing) or forks.is_mine(self.lock):
             raise StoreUnavailableError(self.target, WITHIN)
+        self.tell()  # an object's end may stand between one that is free and the word of it
         # Without a limit it is for a fork to end, which does so by itself.
         left = MAX_WAIT if self.size is None else deadline - time.monotonic()
         if left <= 0:
@@ -194,7 +195,7 @@ class Pool(Generic[C]):
 
     def tell(self) -> None:
         """Wake who has waited longest, if there is something for it."""
-        if self.waiting:
+        if self.waiting and not forks.is_mine(self.lock):
             with self.lock:
                 first = [*self.waiting.values()][:1]
                 if first and first[0].locked() and (self.closed or self.lending and (self.idle or self._may_open())):

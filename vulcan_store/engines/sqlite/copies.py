@@ -40,7 +40,7 @@ def copy_to(database: SqliteEngine, path: str) -> None:
         StoreUnavailableError: the file exists or cannot be written, or the database was taken away.
         sqlite3.Error: what SQLite cannot do.
     """
-    database.file.check()
+    database.check_still_there()
     _require_free(path)
     folder = os.path.dirname(path)
     try:
@@ -51,7 +51,7 @@ def copy_to(database: SqliteEngine, path: str) -> None:
                     shutil.copymode(database.path, name)  # before it holds what others may not read
                 # Not the connection of a transaction of this thread's: what that has not committed is nobody's to copy.
                 database.with_another_connection(lambda source: _copy(source, copy))
-            database.file.check()  # or it would be a copy of what nobody has any more
+            database.check_still_there()  # or it would be a copy of what nobody has any more
             _sync(name)
             _rename(name, path)
         with contextlib.suppress(PermissionError):  # a folder may be one to put things into alone

@@ -158,7 +158,8 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
                 self.file.check_file()  # or it would be one to the file that took its place meanwhile
                 note(connection)
             except BaseException:
-                self._close_connection(connection)
+                self.pool.unused.add(connection)
+                self.pool.close_unused()
                 raise
 
     def _close_connection(self, connection: Any) -> None:
@@ -209,18 +210,22 @@ class SqliteEngine(Engine, SqliteDatabase):  # pyright: ignore
 
     def before_fork(self) -> None:
         self.pool.pause()
-        self.drained = self.pool.drain(self._state.borrower, self.busy_timeout)
+        # Where an object's end forks in the middle of an opening, that cannot be waited for.
+        opening = forks.is_mine(forks.opening_or_closing)
+        self.drained = not opening and self.pool.drain(self._state.borrower, self.busy_timeout)
 
     def is_ready(self) -> bool:
-        return not (self.pool.lending or self.drained and self.connections)
+        return not (self.pool.lending or self.drained and self.pool.process and self.connections)
 
     def after_fork_in_child(self) -> None:
         # What is in memory is copied with the process, so connections go on with the copy. An attached file is not.
-        if self.in_memory and not self._attached and self.pool.go_on_in_child(self._state.borrower):
+        refused = self.pool.process is None
+        copied = self.in_memory and not self._attached and not refused
+        if copied and self.pool.go_on_in_child(self._state.borrower):
             return
         super().after_fork_in_child()
-        if self.connections:
-            self.pool.process = None  # it is refused
+        if refused or self.connections:
+            self.pool.process = None  # it is refused, and so are its own children
             self.connections.clear()
         self.file.wal_identity = None
 

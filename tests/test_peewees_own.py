@@ -29,9 +29,9 @@ def test_query_hooks_and_the_logger_of_peewee_see_the_statements_of_a_function(s
     fill(store)
     seen, (word, call), before = [], CALLS[name], everything()
     store.database.query_hooks.append(seen.append)
-    caplog.handler.addFilter(lambda record: (*record.msg[1], True))  # who looks at the values takes none away
 
-    with caplog.at_level(logging.DEBUG, logger="peewee"):
+    # Whoever looks at the values takes none away.
+    with caplog.at_level(logging.DEBUG, logger="peewee"), caplog.filtering(lambda record: (*record.msg[1], True)):
         call(vulcan_store, None)
 
     assert any(event.sql.startswith(word) for event in seen)

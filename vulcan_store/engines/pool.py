@@ -41,8 +41,8 @@ POLL = 0.001
 MAX_WAIT = 1.0
 """Seconds between two looks for a free connection, should an interruption have kept somebody from saying so."""
 MAX_KEPT = 16
-"""How many connections to files stay open after a call, each with two descriptors; sixteen threads create a quarter
-more with as many than with four. Those beyond are closed after their call."""
+"""How many connections to files stay open after a call, each with two descriptors; with as many, sixteen threads create
+a third more than with four, and look up a quarter less. Those beyond are closed after their call."""
 
 
 class Presence:
@@ -101,7 +101,7 @@ class Pool(Generic[C]):
         """Lend connections in a process from now on; None for one that has to be refused."""
         self.process = process
         self.lock = threading.RLock()  # an object's end may use the store, and garbage may be collected here
-        self.waiting: dict[Borrower[C], threading.Lock] = {}  # who has waited longest is the first, and the next
+        self.waiting: dict[Borrower[C], threading.Lock] = {}  # the one that has waited longest first, which is next
         self._lend(None)
 
     def _forget(self) -> None:
@@ -111,7 +111,7 @@ class Pool(Generic[C]):
         self.idle: list[C] = []
         self.lendable = iter(self.idle.pop, None)
         self.kept: dict[C, float] = {}  # what is lent again after a call, and when the last one ended
-        self.unused: set[C] = set()  # what is to be closed; what an interruption leaves is closed by who comes next
+        self.unused: set[C] = set()  # what is to be closed; the next caller closes what an interruption leaves
 
     def _lend(self, forking: int | None) -> None:
         """Go on lending unless it was closed, or pause for a thread that is about to fork."""
@@ -194,7 +194,7 @@ class Pool(Generic[C]):
         wake.acquire(timeout=min(left, MAX_WAIT))
 
     def tell(self) -> None:
-        """Wake who has waited longest, if there is something for it."""
+        """Wake the thread that has waited longest, if there is something for it."""
         if self.waiting and not forks.is_mine(self.lock):
             with self.lock:
                 first = [*self.waiting.values()][:1]

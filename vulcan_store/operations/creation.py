@@ -48,7 +48,8 @@ def create_workload(store: OpenStore, workload: Workload | None = None, /, **fie
     if workload is None:
         row = new_row(database, fields)
     elif fields or not isinstance(workload, Workload):
-        raise TypeError(f"give a Workload, or else its fields by name, not {shown(workload)} and {shown(fields)}")
+        both = " and fields" if fields else ""
+        raise TypeError(f"give a Workload, or else its fields by name, not {shown(workload)}{both}")
     else:
         row = _row_of(database, workload)
     store_row(database, row)
